@@ -1,0 +1,70 @@
+//! Devices that hold buffers and launch kernels. Every backend computes the same words, bit for bit.
+//!
+//! A backend knows one party's buffers and the party's two stream keys; it knows nothing of peers, rounds or models.
+
+pub mod cpu;
+
+use crate::plan::{Buf, BufId, Kernel, Operand, Stream};
+
+/// A 128-bit AES key of one stream family; zeroised on drop, never printed.
+#[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+pub struct StreamKey(pub [u8; 16]);
+
+impl std::fmt::Debug for StreamKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StreamKey(..)")
+    }
+}
+
+/// Why a device could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// A kernel read a buffer that is not there; the plan is wrong.
+    #[error("buffer {0} is not on the device: the plan is damaged")]
+    Missing(BufId),
+    /// The plan uses a stream whose key this party does not hold.
+    #[error("stream key k{0} is not this party's: the plan is damaged")]
+    Key(u8),
+    /// A kernel's operands do not fit it.
+    #[error("{0}: the plan is damaged")]
+    Shape(String),
+}
+
+/// A kernel launch with everything it needs to know about its buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// What to run.
+    pub kernel: &'a Kernel,
+    /// Operands in order.
+    pub ins: &'a [Operand],
+    /// Streams in order.
+    pub streams: &'a [Stream],
+    /// Results in order.
+    pub outs: &'a [BufId],
+    /// All buffers of the plan, by id.
+    pub bufs: &'a [Buf],
+}
+
+/// A device.
+pub trait Backend {
+    /// Puts words into a buffer (`bufs[id].words()` of them).
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError>;
+
+    /// Reads a buffer.
+    ///
+    /// # Errors
+    /// If the buffer is not there.
+    fn read(&self, id: BufId) -> Result<&[u64], BackendError>;
+
+    /// Forgets a buffer.
+    fn free(&mut self, id: BufId);
+
+    /// Runs a kernel to its end.
+    ///
+    /// # Errors
+    /// If the launch does not fit its buffers or the device fails.
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
+}

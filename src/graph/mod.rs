@@ -1,0 +1,352 @@
+//! The dataflow graph: what is computed, on which shapes, by whom; nothing of how parties talk.
+//!
+//! # What the graph means
+//! A node is one tensor. Its [`Ty`] says the concrete shape and the representation ([`Repr`]):
+//!
+//! * `Clear(label)`: an f64 tensor held in the clear. A public label: everybody can compute it. One owner:
+//!   that owner computes it before sharing ("owner-local"). Never more than one owner.
+//! * `Public { scale }`: ring elements everybody knows: `round(x * 2^scale)`.
+//! * `Ring { scale }`: replicated shares of ring elements at `scale` fraction bits.
+//! * `Bit`: replicated Boolean shares of one bit an element.
+//!
+//! The scale is explicit: [`Op::Mul`] adds scales, [`Op::Trunc`] lowers one, [`Op::Up`] raises one, and `Add` wants equal
+//! ones. Elementwise operations want equal shapes; broadcasting is the explicit [`Op::Broadcast`].
+//! `lower` writes the graph, `verify` checks these rules after every pass, `eval` is the oracle that says what it computes.
+
+pub mod eval;
+pub mod lower;
+pub mod text;
+pub mod verify;
+
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+
+use crate::fixed::Format;
+use crate::label::{Label, OwnerId};
+use crate::span::Span;
+
+/// A node of the graph.
+pub type NodeId = NodeIndex<u32>;
+
+/// Who learns a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Receiver {
+    /// One owner.
+    Owner(OwnerId),
+    /// Every owner.
+    All,
+}
+
+/// How a tensor is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Repr {
+    /// f64 in the clear, at one owner or public.
+    Clear(Label),
+    /// Ring elements known to everybody.
+    Public {
+        /// Fraction bits.
+        scale: u32,
+    },
+    /// Replicated shares over the ring.
+    Ring {
+        /// Fraction bits; 0 for integers.
+        scale: u32,
+    },
+    /// Replicated Boolean shares.
+    Bit,
+}
+
+/// Shape and representation of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ty {
+    /// Sizes, outermost first; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// How it is held.
+    pub repr: Repr,
+}
+
+impl Ty {
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// True when there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A constant tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// The same value everywhere.
+    Splat(f64),
+    /// Row-major values.
+    Dense(Vec<f64>),
+}
+
+/// Geometry of a two-dimensional window over `[N, C, H, W]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Window {
+    /// Height and width.
+    pub size: [usize; 2],
+    /// Steps down and right.
+    pub stride: [usize; 2],
+    /// Rows and columns added on each side.
+    pub pad: [usize; 2],
+}
+
+impl Window {
+    /// Output height and width for an input of `h` by `w`; `None` when the window does not fit.
+    #[must_use]
+    pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
+        let one = |n: usize, i: usize| (n + 2 * self.pad[i]).checked_sub(self.size[i]).map(|d| d / self.stride[i] + 1);
+        Some([one(h, 0)?, one(w, 1)?])
+    }
+}
+
+/// Every operation. Operand order is the order of the node's incoming edges.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// An input tensor in the clear, by the path of its parameter: `image`, `net.conv1.weight`.
+    Input {
+        /// Field path.
+        path: String,
+    },
+    /// A constant in the clear.
+    Const(Constant),
+    /// Clear at one owner -> `Ring { scale }`: encoded and shared by the owner.
+    Share {
+        /// Fraction bits of the encoding.
+        scale: u32,
+    },
+    /// Clear public -> `Public { scale }`: encoded by everybody.
+    Encode {
+        /// Fraction bits of the encoding.
+        scale: u32,
+    },
+    /// a + b.
+    Add,
+    /// a - b.
+    Sub,
+    /// -a.
+    Neg,
+    /// a * b elementwise; scales add.
+    Mul,
+    /// a / b elementwise, in the clear only.
+    Div,
+    /// `[.., M, K] x [.., K, N]`; scales add. Leading axes equal.
+    MatMul,
+    /// `[N, C, H, W]` with `[O, C / groups, KH, KW]` -> `[N, O, OH, OW]`; scales add. The window's size is the kernel's.
+    Conv2d {
+        /// Kernel size, stride, padding.
+        window: Window,
+        /// Channel groups.
+        groups: usize,
+    },
+    /// The same elements in row-major order under another shape.
+    Reshape,
+    /// Axis `i` of the result is axis `perm[i]` of the operand.
+    Transpose {
+        /// A permutation of the axes.
+        perm: Vec<usize>,
+    },
+    /// Repeats along axes of size 1 (the operand has as many axes as the result).
+    Broadcast,
+    /// Joins operands along an axis.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// Elements `start, start + step, ...` (as many as the result's axis has) of one axis.
+    Slice {
+        /// The axis.
+        axis: usize,
+        /// First index.
+        start: usize,
+        /// Distance.
+        step: usize,
+    },
+    /// Sum over an axis, which stays with size 1.
+    Sum {
+        /// The axis.
+        axis: usize,
+    },
+    /// Sum over each window (padding counts as zero).
+    SumPool {
+        /// The window.
+        window: Window,
+    },
+    /// Largest of each window (padding is never the largest).
+    MaxPool {
+        /// The window.
+        window: Window,
+    },
+    /// Largest along an axis, which stays with size 1.
+    Max {
+        /// The axis.
+        axis: usize,
+    },
+    /// Index of the first largest along an axis, which is dropped; scale 0.
+    Argmax {
+        /// The axis.
+        axis: usize,
+    },
+    /// max(a, 0).
+    Relu,
+    /// The bit `a < 0`.
+    IsNegative,
+    /// Exclusive or of bits; one operand may be public.
+    Xor,
+    /// And of bits.
+    And,
+    /// Bit c, a, b -> a where c is 1, b elsewhere.
+    Select,
+    /// Divides by `2^bits` with stochastic rounding; lowers the scale.
+    Trunc {
+        /// Bits dropped.
+        bits: u32,
+    },
+    /// Multiplies by `2^bits`; raises the scale, not the value.
+    Up {
+        /// Bits added.
+        bits: u32,
+    },
+    /// A result of the entry. Ring -> whoever receives it.
+    Reveal {
+        /// The result's name: `out`, or `out.0`, ... for several.
+        name: String,
+        /// Who learns it.
+        to: Receiver,
+    },
+}
+
+/// A node's payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// Shape and representation.
+    pub ty: Ty,
+    /// The expression it comes from.
+    pub span: Option<Span>,
+}
+
+/// A dataflow graph for one entry with all sizes known.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Nodes; an edge's weight is the operand's position.
+    pub dag: StableDiGraph<Node, u32, u32>,
+    /// The number format.
+    pub format: Format,
+    /// Names of the data owners.
+    pub owners: Vec<String>,
+    /// The entry's name.
+    pub entry: String,
+}
+
+impl Graph {
+    /// An empty graph.
+    #[must_use]
+    pub fn new(entry: impl Into<String>, format: Format, owners: Vec<String>) -> Graph {
+        Graph { dag: StableDiGraph::default(), format, owners, entry: entry.into() }
+    }
+
+    /// Appends a node.
+    pub fn add(&mut self, op: Op, operands: &[NodeId], ty: Ty, span: Option<Span>) -> NodeId {
+        let id = self.dag.add_node(Node { op, ty, span });
+        for (position, operand) in operands.iter().enumerate() {
+            self.dag.add_edge(*operand, id, position as u32);
+        }
+        id
+    }
+
+    /// The payload of a node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.dag[id]
+    }
+
+    /// Operands in order.
+    #[must_use]
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let mut edges: Vec<(u32, NodeId)> =
+            self.dag.edges_directed(id, Direction::Incoming).map(|e| (*e.weight(), e.source())).collect();
+        edges.sort_unstable();
+        edges.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Nodes that use this one, each once per use, in no stable order.
+    pub fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.dag.neighbors_directed(id, Direction::Outgoing)
+    }
+
+    /// Replaces the operands of a node.
+    pub fn set_operands(&mut self, id: NodeId, operands: &[NodeId]) {
+        let old: Vec<_> = self.dag.edges_directed(id, Direction::Incoming).map(|e| e.id()).collect();
+        for edge in old {
+            self.dag.remove_edge(edge);
+        }
+        for (position, operand) in operands.iter().enumerate() {
+            self.dag.add_edge(*operand, id, position as u32);
+        }
+    }
+
+    /// Makes every user of `old` use `new` instead (but never `new` itself).
+    pub fn replace_uses(&mut self, old: NodeId, new: NodeId) {
+        let edges: Vec<_> = self
+            .dag
+            .edges_directed(old, Direction::Outgoing)
+            .map(|e| (e.id(), e.target(), *e.weight()))
+            .filter(|(_, target, _)| *target != new)
+            .collect();
+        for (edge, target, position) in edges {
+            self.dag.remove_edge(edge);
+            self.dag.add_edge(new, target, position);
+        }
+    }
+
+    /// Nodes, operands first. Deterministic: among ready nodes the smallest index comes first.
+    ///
+    /// # Panics
+    /// If the graph has a cycle, which `verify` refuses.
+    #[must_use]
+    pub fn order(&self) -> Vec<NodeId> {
+        use std::cmp::Reverse;
+        use std::collections::{BTreeMap, BinaryHeap};
+        let mut missing: BTreeMap<NodeId, usize> =
+            self.dag.node_indices().map(|n| (n, self.dag.edges_directed(n, Direction::Incoming).count())).collect();
+        let mut ready: BinaryHeap<Reverse<NodeId>> =
+            missing.iter().filter(|(_, m)| **m == 0).map(|(n, _)| Reverse(*n)).collect();
+        let mut order = Vec::with_capacity(missing.len());
+        while let Some(Reverse(node)) = ready.pop() {
+            order.push(node);
+            for user in self.dag.neighbors_directed(node, Direction::Outgoing) {
+                let left = missing.get_mut(&user).expect("every user is a node");
+                *left -= 1;
+                if *left == 0 {
+                    ready.push(Reverse(user));
+                }
+            }
+        }
+        assert_eq!(order.len(), self.dag.node_count(), "the graph has a cycle");
+        order
+    }
+
+    /// Input nodes with their paths, in order of creation.
+    pub fn inputs(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.dag.node_indices().filter_map(|n| match &self.dag[n].op {
+            Op::Input { path } => Some((n, path.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Result nodes, in order of creation.
+    pub fn results(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.dag.node_indices().filter(|n| matches!(self.dag[*n].op, Op::Reveal { .. }))
+    }
+}

@@ -1,0 +1,54 @@
+//! Element programs: the formulas of a protocol as straight-line code over 64-bit words.
+//!
+//! A [`Program`] runs once for every word index `i` of its output buffers. It is the only place where a protocol's local
+//! arithmetic is written; backends interpret (or compile) it, the plan prints it, the auditor reads it, `plan::verify`
+//! checks on it that every message is masked. In a *ring* program a word is one element; in a *plane* program a word
+//! holds one bit of 64 elements.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of an instruction: its position in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reg(pub u16);
+
+/// One instruction. Arithmetic is modulo 2^64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Instr {
+    /// Word `i` of plane `plane` of operand `input` (plane 0 for ring buffers), as the operand is addressed.
+    In { input: u16, plane: u16 },
+    /// Bit `i` of plane `plane` of a plane operand, as 0 or 1 (ring programs only).
+    BitOf { input: u16, plane: u16 },
+    /// Word `i` of plane `plane` of a stream.
+    Prf { stream: u16, plane: u16 },
+    /// The same word everywhere.
+    Imm(u64),
+    /// a + b.
+    Add(Reg, Reg),
+    /// a - b.
+    Sub(Reg, Reg),
+    /// a * b.
+    Mul(Reg, Reg),
+    /// a & b.
+    And(Reg, Reg),
+    /// a ^ b.
+    Xor(Reg, Reg),
+    /// !a.
+    Not(Reg),
+    /// a << n, n < 64.
+    Shl(Reg, u8),
+    /// a >> n (logical), n < 64.
+    Shr(Reg, u8),
+    /// Word `i` of plane `plane` of output `output` becomes `value`.
+    Out { output: u16, plane: u16, value: Reg },
+}
+
+/// Straight-line code. Every register is defined before it is used; `Out` defines none that is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Program {
+    /// What the protocol calls this step, `trunc.first`.
+    pub name: String,
+    /// True when words are bit planes.
+    pub planes: bool,
+    /// Instructions in order; instruction `r` defines register `Reg(r)`.
+    pub code: Vec<Instr>,
+}

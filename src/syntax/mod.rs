@@ -1,0 +1,3 @@
+//! Syntax: text to tree and back.
+
+pub mod ast;
