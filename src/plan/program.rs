@@ -13,6 +13,7 @@ pub struct Reg(pub u16);
 
 /// One instruction. Arithmetic is modulo 2^64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "operand fields are described on the variant")]
 pub enum Instr {
     /// Word `i` of plane `plane` of operand `input` (plane 0 for ring buffers), as the operand is addressed.
     In { input: u16, plane: u16 },
