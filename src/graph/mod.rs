@@ -337,6 +337,32 @@ impl Graph {
         order
     }
 
+    /// The given nodes and all they need, renumbered operands first, and where each node went.
+    #[must_use]
+    pub fn extract(&self, wanted: impl IntoIterator<Item = NodeId>) -> (Graph, std::collections::BTreeMap<NodeId, NodeId>) {
+        let mut needed = std::collections::BTreeSet::new();
+        let mut stack: Vec<NodeId> = wanted.into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if needed.insert(id) {
+                stack.extend(self.operands(id));
+            }
+        }
+        let mut out = Graph::new(self.entry.clone(), self.format, self.owners.clone());
+        let mut moved = std::collections::BTreeMap::new();
+        for id in self.order().into_iter().filter(|id| needed.contains(id)) {
+            let operands: Vec<NodeId> = self.operands(id).iter().map(|o| moved[o]).collect();
+            let node = self.node(id);
+            moved.insert(id, out.add(node.op.clone(), &operands, node.ty.clone(), node.span));
+        }
+        (out, moved)
+    }
+
+    /// The same graph, renumbered operands first.
+    #[must_use]
+    pub fn compact(&self) -> Graph {
+        self.extract(self.dag.node_indices()).0
+    }
+
     /// Input nodes with their paths, in order of creation.
     pub fn inputs(&self) -> impl Iterator<Item = (NodeId, &str)> {
         self.dag.node_indices().filter_map(|n| match &self.dag[n].op {

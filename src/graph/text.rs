@@ -1,1 +1,315 @@
-//! (being written)
+//! The graph as text, both ways. One node a line, operands first, numbered from 0:
+//!
+//! ```text
+//! graph classify
+//! format ring=64 int=16 frac=16
+//! owners hospital vendor
+//! %0 = input "image" : clear(hospital) [2, 1, 28, 28]
+//! %1 = share scale=16 %0 : ring(16) [2, 1, 28, 28]
+//! ```
+//! Types: `clear(owner)` and `clear` (public) are f64, `public(scale)` are ring elements everybody knows, `ring(scale)`
+//! are shares, `bit` are Boolean shares. Places in the source are not part of the text.
+
+use std::fmt::Write as _;
+
+use super::{Constant, Graph, NodeId, Op, Receiver, Repr, Ty, Window};
+use crate::fixed::Format;
+use crate::label::{Label, OwnerId};
+
+/// Prints a graph, renumbered so that operands come first.
+#[must_use]
+pub fn print(graph: &Graph) -> String {
+    let graph = &graph.compact();
+    let mut out = format!("graph {}\n", graph.entry);
+    let Format { ring, int, frac } = graph.format;
+    let _ = writeln!(out, "format ring={ring} int={int} frac={frac}");
+    let _ = writeln!(out, "owners {}", graph.owners.join(" "));
+    for id in graph.order() {
+        let node = graph.node(id);
+        let _ = write!(out, "%{} = {}", id.index(), op(graph, &node.op));
+        for operand in graph.operands(id) {
+            let _ = write!(out, " %{}", operand.index());
+        }
+        let _ = writeln!(out, " : {}", ty(graph, &node.ty));
+    }
+    out
+}
+
+/// A type as the graph's text spells it.
+#[must_use]
+pub fn ty(graph: &Graph, ty: &Ty) -> String {
+    let repr = match ty.repr {
+        Repr::Clear(label) => match label.single() {
+            Some(owner) => format!("clear({})", graph.owners[owner.index()]),
+            None => "clear".to_string(),
+        },
+        Repr::Public { scale } => format!("public({scale})"),
+        Repr::Ring { scale } => format!("ring({scale})"),
+        Repr::Bit => "bit".to_string(),
+    };
+    format!("{repr} {:?}", ty.shape)
+}
+
+fn window(w: &Window) -> String {
+    let pair = |p: [usize; 2]| format!("{}x{}", p[0], p[1]);
+    format!("size={} stride={} pad={}", pair(w.size), pair(w.stride), pair(w.pad))
+}
+
+/// An operation with its attributes, without operands.
+fn op(graph: &Graph, op: &Op) -> String {
+    let name = name(op);
+    match op {
+        Op::Input { path } => format!("{name} \"{path}\""),
+        Op::Const(Constant::Splat(x)) => format!("{name} {x:?}"),
+        Op::Const(Constant::Dense(x)) => format!("{name} dense={}", join(x.iter().map(|v| format!("{v:?}")))),
+        Op::Share { scale } | Op::Encode { scale } => format!("{name} scale={scale}"),
+        Op::Conv2d { window: w, groups } => format!("{name} {} groups={groups}", window(w)),
+        Op::Transpose { perm } => format!("{name} perm={}", join(perm.iter().map(ToString::to_string))),
+        Op::Concat { axis } | Op::Sum { axis } | Op::Max { axis } | Op::Argmax { axis } => format!("{name} axis={axis}"),
+        Op::Slice { axis, start, step } => format!("{name} axis={axis} start={start} step={step}"),
+        Op::SumPool { window: w } | Op::MaxPool { window: w } => format!("{name} {}", window(w)),
+        Op::Trunc { bits } | Op::Up { bits } => format!("{name} bits={bits}"),
+        Op::Reveal { name: result, to } => {
+            let to = match to {
+                Receiver::Owner(owner) => &graph.owners[owner.index()],
+                Receiver::All => "all",
+            };
+            format!("{name} \"{result}\" to={to}")
+        }
+        Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => name.into(),
+        Op::IsNegative | Op::Xor | Op::And | Op::Select => name.into(),
+    }
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// The operation's name in every spelling.
+#[must_use]
+pub fn name(op: &Op) -> &'static str {
+    match op {
+        Op::Input { .. } => "input",
+        Op::Const(_) => "const",
+        Op::Share { .. } => "share",
+        Op::Encode { .. } => "encode",
+        Op::Add => "add",
+        Op::Sub => "sub",
+        Op::Neg => "neg",
+        Op::Mul => "mul",
+        Op::Div => "div",
+        Op::MatMul => "matmul",
+        Op::Conv2d { .. } => "conv2d",
+        Op::Reshape => "reshape",
+        Op::Transpose { .. } => "transpose",
+        Op::Broadcast => "broadcast",
+        Op::Concat { .. } => "concat",
+        Op::Slice { .. } => "slice",
+        Op::Sum { .. } => "sum",
+        Op::SumPool { .. } => "sum_pool",
+        Op::MaxPool { .. } => "max_pool",
+        Op::Max { .. } => "max",
+        Op::Argmax { .. } => "argmax",
+        Op::Relu => "relu",
+        Op::IsNegative => "is_negative",
+        Op::Xor => "xor",
+        Op::And => "and",
+        Op::Select => "select",
+        Op::Trunc { .. } => "trunc",
+        Op::Up { .. } => "up",
+        Op::Reveal { .. } => "reveal",
+    }
+}
+
+/// Why a text is not a graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct TextError {
+    /// One-based line.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads a graph back. The result is not verified; call `verify` before use.
+///
+/// # Errors
+/// Names the first line that is no graph text.
+pub fn parse(text: &str) -> Result<Graph, TextError> {
+    let mut graph = Graph::new("", Format::default(), Vec::new());
+    for (number, line) in text.lines().enumerate() {
+        let at = |what: String| TextError { line: number + 1, what };
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match keyword {
+            "graph" => graph.entry = rest.to_string(),
+            "owners" => graph.owners = rest.split_whitespace().map(str::to_string).collect(),
+            "format" => graph.format = parse_format(rest).map_err(at)?,
+            _ => parse_node(&mut graph, line).map_err(at)?,
+        }
+    }
+    if graph.owners.len() > Label::MAX_OWNERS {
+        return Err(TextError { line: 1, what: "too many owners".to_string() });
+    }
+    Ok(graph)
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    let mut attributes = Attributes::new(text.split_whitespace());
+    let format = Format { ring: attributes.number("ring")?, int: attributes.number("int")?, frac: attributes.number("frac")? };
+    format.validate().map_err(|e| e.to_string())
+}
+
+/// `key=value` words of one line.
+struct Attributes<'t> {
+    words: Vec<&'t str>,
+}
+
+impl<'t> Attributes<'t> {
+    fn new(words: impl Iterator<Item = &'t str>) -> Attributes<'t> {
+        Attributes { words: words.collect() }
+    }
+
+    fn text(&mut self, key: &str) -> Result<&'t str, String> {
+        let found = self.words.iter().position(|w| w.split_once('=').is_some_and(|(k, _)| k == key));
+        let at = found.ok_or_else(|| format!("`{key}=` is missing"))?;
+        Ok(self.words.remove(at).split_once('=').map_or("", |(_, v)| v))
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, key: &str) -> Result<T, String> {
+        let text = self.text(key)?;
+        text.parse().map_err(|_| format!("`{text}` is no number for `{key}`"))
+    }
+
+    fn list<T: std::str::FromStr>(&mut self, key: &str) -> Result<Vec<T>, String> {
+        let text = self.text(key)?;
+        text.split(',').map(|v| v.parse().map_err(|_| format!("`{v}` is no number for `{key}`"))).collect()
+    }
+
+    fn pair(&mut self, key: &str) -> Result<[usize; 2], String> {
+        let text = self.text(key)?;
+        let parsed = text.split_once('x').and_then(|(a, b)| Some([a.parse().ok()?, b.parse().ok()?]));
+        parsed.ok_or_else(|| format!("`{text}` is no `HxW` for `{key}`"))
+    }
+
+    fn window(&mut self) -> Result<Window, String> {
+        Ok(Window { size: self.pair("size")?, stride: self.pair("stride")?, pad: self.pair("pad")? })
+    }
+
+    fn quoted(&mut self) -> Result<String, String> {
+        if self.words.is_empty() {
+            return Err("a quoted name is missing".to_string());
+        }
+        let word = self.words.remove(0);
+        let inner = word.strip_prefix('"').and_then(|w| w.strip_suffix('"'));
+        inner.map(str::to_string).ok_or_else(|| format!("`{word}` is no quoted name"))
+    }
+}
+
+fn parse_node(graph: &mut Graph, line: &str) -> Result<(), String> {
+    let (id, rest) = line.split_once(" = ").ok_or("a node line is `%N = op ... : type`")?;
+    if id != format!("%{}", graph.dag.node_count()) {
+        return Err(format!("`{id}` is out of order: nodes are numbered from %0"));
+    }
+    let (body, ty) = rest.rsplit_once(" : ").ok_or("the type is missing")?;
+    let ty = parse_ty(graph, ty)?;
+    let mut words = body.split_whitespace();
+    let name = words.next().ok_or("the operation is missing")?;
+    let mut operands = Vec::new();
+    let mut rest = Vec::new();
+    for word in words {
+        match word.strip_prefix('%') {
+            Some(number) => {
+                let index: usize = number.parse().map_err(|_| format!("`{word}` is no node"))?;
+                if index >= graph.dag.node_count() {
+                    return Err(format!("`{word}` is not defined above"));
+                }
+                operands.push(NodeId::new(index));
+            }
+            None => rest.push(word),
+        }
+    }
+    let mut a = Attributes::new(rest.into_iter());
+    let op = parse_op(graph, name, &mut a)?;
+    if let Some(word) = a.words.first() {
+        return Err(format!("`{word}` does not belong to `{name}`"));
+    }
+    graph.add(op, &operands, ty, None);
+    Ok(())
+}
+
+fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, String> {
+    Ok(match name {
+        "input" => Op::Input { path: a.quoted()? },
+        "const" if a.words.first().is_some_and(|w| w.starts_with("dense=")) => Op::Const(Constant::Dense(a.list("dense")?)),
+        "const" => {
+            let word = a.words.first().copied().ok_or("the constant's value is missing")?;
+            a.words.remove(0);
+            Op::Const(Constant::Splat(word.parse().map_err(|_| format!("`{word}` is no number"))?))
+        }
+        "share" => Op::Share { scale: a.number("scale")? },
+        "encode" => Op::Encode { scale: a.number("scale")? },
+        "add" => Op::Add,
+        "sub" => Op::Sub,
+        "neg" => Op::Neg,
+        "mul" => Op::Mul,
+        "div" => Op::Div,
+        "matmul" => Op::MatMul,
+        "conv2d" => Op::Conv2d { window: a.window()?, groups: a.number("groups")? },
+        "reshape" => Op::Reshape,
+        "transpose" => Op::Transpose { perm: a.list("perm")? },
+        "broadcast" => Op::Broadcast,
+        "concat" => Op::Concat { axis: a.number("axis")? },
+        "slice" => Op::Slice { axis: a.number("axis")?, start: a.number("start")?, step: a.number("step")? },
+        "sum" => Op::Sum { axis: a.number("axis")? },
+        "sum_pool" => Op::SumPool { window: a.window()? },
+        "max_pool" => Op::MaxPool { window: a.window()? },
+        "max" => Op::Max { axis: a.number("axis")? },
+        "argmax" => Op::Argmax { axis: a.number("axis")? },
+        "relu" => Op::Relu,
+        "is_negative" => Op::IsNegative,
+        "xor" => Op::Xor,
+        "and" => Op::And,
+        "select" => Op::Select,
+        "trunc" => Op::Trunc { bits: a.number("bits")? },
+        "up" => Op::Up { bits: a.number("bits")? },
+        "reveal" => {
+            let name = a.quoted()?;
+            let to = match a.text("to")? {
+                "all" => Receiver::All,
+                owner => Receiver::Owner(find_owner(graph, owner)?),
+            };
+            Op::Reveal { name, to }
+        }
+        other => return Err(format!("`{other}` is no operation")),
+    })
+}
+
+fn find_owner(graph: &Graph, name: &str) -> Result<OwnerId, String> {
+    let found = graph.owners.iter().position(|o| o == name);
+    found.map(|i| OwnerId(i as u32)).ok_or_else(|| format!("`{name}` is no owner"))
+}
+
+fn parse_ty(graph: &Graph, text: &str) -> Result<Ty, String> {
+    let (repr, shape) = text.split_once(' ').ok_or("a type is `repr [sizes]`")?;
+    let (kind, argument) = match repr.split_once('(') {
+        Some((kind, rest)) => (kind, rest.strip_suffix(')').ok_or("`)` is missing in the type")?),
+        None => (repr, ""),
+    };
+    let scale = || argument.parse().map_err(|_| format!("`{argument}` is no scale"));
+    let repr = match kind {
+        "clear" if argument.is_empty() => Repr::Clear(Label::PUBLIC),
+        "clear" => Repr::Clear(Label::of(find_owner(graph, argument)?)),
+        "public" => Repr::Public { scale: scale()? },
+        "ring" => Repr::Ring { scale: scale()? },
+        "bit" => Repr::Bit,
+        other => return Err(format!("`{other}` is no representation")),
+    };
+    let inner = shape.trim().strip_prefix('[').and_then(|s| s.strip_suffix(']')).ok_or("a shape is `[a, b]`")?;
+    let sizes = inner.split(',').map(str::trim).filter(|s| !s.is_empty());
+    let shape = sizes.map(|s| s.parse().map_err(|_| format!("`{s}` is no size"))).collect::<Result<_, _>>()?;
+    Ok(Ty { shape, repr })
+}

@@ -1,1 +1,221 @@
-//! (being written)
+//! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
+
+use super::{Constant, Graph, NodeId, Op, Repr, Ty};
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("node %{node} ({op}): {rule}")]
+pub struct VerifyError {
+    /// The node's index.
+    pub node: usize,
+    /// Its operation.
+    pub op: &'static str,
+    /// The rule that it breaks.
+    pub rule: String,
+}
+
+/// Checks operand counts, shapes and representations of every node, and that there is no cycle.
+///
+/// # Errors
+/// Names the first node that breaks a rule.
+pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
+    if petgraph::algo::is_cyclic_directed(&graph.dag) {
+        return Err(VerifyError { node: 0, op: "graph", rule: "the graph has a cycle".to_string() });
+    }
+    for id in graph.order() {
+        node(graph, id).map_err(|rule| VerifyError { node: id.index(), op: super::text::name(&graph.node(id).op), rule })?;
+    }
+    Ok(())
+}
+
+/// How many operands an operation takes; `None`: one or more.
+fn arity(op: &Op) -> Option<usize> {
+    match op {
+        Op::Input { .. } | Op::Const(_) => Some(0),
+        Op::Concat { .. } => None,
+        Op::Select => Some(3),
+        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::MatMul | Op::Conv2d { .. } | Op::Xor | Op::And => Some(2),
+        Op::Share { .. } | Op::Encode { .. } | Op::Neg | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => Some(1),
+        Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
+        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => Some(1),
+    }
+}
+
+fn ensure(holds: bool, rule: impl Into<String>) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(rule.into()) }
+}
+
+fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
+    let node = graph.node(id);
+    let operands = graph.operands(id);
+    match arity(&node.op) {
+        Some(n) => ensure(operands.len() == n, format!("takes {n} operands, has {}", operands.len()))?,
+        None => ensure(!operands.is_empty(), "takes at least one operand")?,
+    }
+    let tys: Vec<&Ty> = operands.iter().map(|o| &graph.node(*o).ty).collect();
+    if let Repr::Clear(label) = node.ty.repr {
+        ensure(label.is_public() || label.single().is_some(), "clear data of several owners")?;
+    }
+    ensure(node.ty.shape.iter().all(|n| *n > 0), "a size is zero")?;
+    shape(&node.op, &node.ty, &tys)?;
+    repr(graph, &node.op, &node.ty, &tys)
+}
+
+fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
+    let out = &ty.shape;
+    let first = operands.first().map(|t| &t.shape);
+    match op {
+        Op::Const(Constant::Dense(x)) => ensure(x.len() == ty.len(), "constant of another size"),
+        Op::Input { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
+        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Xor | Op::And | Op::Select | Op::Share { .. } | Op::Encode { .. } => {
+            ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
+        }
+        Op::Neg | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => {
+            ensure(first == Some(out), "an operand of another shape than the result")
+        }
+        Op::Reshape => ensure(operands[0].len() == ty.len(), "another number of elements"),
+        Op::MatMul => {
+            let (x, y) = (&operands[0].shape, &operands[1].shape);
+            let rank = x.len();
+            ensure(rank >= 2 && y.len() == rank && out.len() == rank, "matrices of unequal rank")?;
+            let fits = x[..rank - 2] == y[..rank - 2]
+                && x[..rank - 2] == out[..rank - 2]
+                && x[rank - 1] == y[rank - 2]
+                && out[rank - 2..] == [x[rank - 2], y[rank - 1]];
+            ensure(fits, format!("{x:?} times {y:?} is not {out:?}"))
+        }
+        Op::Conv2d { window, groups } => {
+            let (x, y) = (&operands[0].shape, &operands[1].shape);
+            ensure(x.len() == 4 && y.len() == 4 && out.len() == 4 && *groups > 0, "convolutions are of rank 4")?;
+            ensure(window.stride.iter().all(|s| *s > 0), "a stride is zero")?;
+            let fits = x[1] == y[1] * groups
+                && y[0] % groups == 0
+                && y[2..] == window.size
+                && out[..2] == [x[0], y[0]]
+                && window.output(x[2], x[3]).is_some_and(|o| out[2..] == o);
+            ensure(fits, format!("{x:?} with kernel {y:?} is not {out:?}"))
+        }
+        Op::Transpose { perm } => {
+            let mut sorted = perm.clone();
+            sorted.sort_unstable();
+            ensure(sorted.iter().copied().eq(0..out.len()), "no permutation")?;
+            let x = &operands[0].shape;
+            ensure(x.len() == out.len() && perm.iter().zip(out).all(|(a, n)| x[*a] == *n), "sizes do not follow the permutation")
+        }
+        Op::Broadcast => {
+            let x = &operands[0].shape;
+            ensure(x.len() == out.len() && x.iter().zip(out).all(|(a, b)| a == b || *a == 1), "only axes of size 1 repeat")
+        }
+        Op::Concat { axis } => {
+            ensure(*axis < out.len(), "no such axis")?;
+            let total: usize = operands.iter().map(|t| t.shape.get(*axis).copied().unwrap_or(0)).sum();
+            let others = |s: &[usize]| s.iter().enumerate().filter(|(a, _)| a != axis).map(|(_, n)| *n).collect::<Vec<_>>();
+            let alike = operands.iter().all(|t| t.shape.len() == out.len() && others(&t.shape) == others(out));
+            ensure(alike && total == out[*axis], "operands do not join to the result")
+        }
+        Op::Slice { axis, start, step } => {
+            let x = &operands[0].shape;
+            ensure(x.len() == out.len() && *axis < out.len() && *step > 0, "no such axis or step")?;
+            let others = (0..out.len()).all(|a| a == *axis || x[a] == out[a]);
+            ensure(others && start + (out[*axis] - 1) * step < x[*axis], "the slice reaches beyond the axis")
+        }
+        Op::Sum { axis } | Op::Max { axis } => {
+            let mut x = operands[0].shape.clone();
+            ensure(*axis < x.len(), "no such axis")?;
+            x[*axis] = 1;
+            ensure(&x == out, "the reduced axis stays with size 1")
+        }
+        Op::Argmax { axis } => {
+            let mut x = operands[0].shape.clone();
+            ensure(*axis < x.len(), "no such axis")?;
+            x.remove(*axis);
+            ensure(&x == out, "the axis is dropped")
+        }
+        Op::SumPool { window } | Op::MaxPool { window } => {
+            let x = &operands[0].shape;
+            ensure(x.len() == 4 && out.len() == 4 && x[..2] == out[..2], "pools are of rank 4")?;
+            ensure(window.stride.iter().all(|s| *s > 0), "a stride is zero")?;
+            ensure((0..2).all(|i| window.pad[i] < window.size[i]), "padding as large as the window")?;
+            ensure(window.output(x[2], x[3]).is_some_and(|o| out[2..] == o), "the window gives another size")
+        }
+    }
+}
+
+fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
+    let clear = |t: &Ty| matches!(t.repr, Repr::Clear(_));
+    match op {
+        Op::Input { .. } | Op::Const(_) => return ensure(clear(ty), "inputs and constants are in the clear"),
+        Op::Share { scale } => {
+            let owned = matches!(operands[0].repr, Repr::Clear(l) if !l.is_public());
+            return ensure(owned && ty.repr == Repr::Ring { scale: *scale }, "shares an owner's clear data at its scale");
+        }
+        Op::Encode { scale } => {
+            let public = matches!(operands[0].repr, Repr::Clear(l) if l.is_public());
+            return ensure(public && ty.repr == Repr::Public { scale: *scale }, "encodes public clear data at its scale");
+        }
+        _ => {}
+    }
+    if operands.iter().all(|t| clear(t)) {
+        let label = operands.iter().fold(crate::label::Label::PUBLIC, |l, t| match t.repr {
+            Repr::Clear(label) => l.join(label),
+            Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => l,
+        });
+        let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. });
+        return ensure(allowed && ty.repr == Repr::Clear(label), "in the clear: the label is the join of the operands'");
+    }
+    ensure(!operands.iter().any(|t| clear(t)), "mixes clear and encoded operands")?;
+    let scale = |t: &Ty| match t.repr {
+        Repr::Ring { scale } | Repr::Public { scale } => Some(scale),
+        Repr::Bit | Repr::Clear(_) => None,
+    };
+    let ring = |wanted: u32| ensure(ty.repr == Repr::Ring { scale: wanted }, format!("the result is ring({wanted})"));
+    let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
+    ensure(shared || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Reveal { .. }), "public operands alone are computed in the clear")?;
+    match op {
+        Op::Add | Op::Sub | Op::Concat { .. } => {
+            let first = scale(operands[0]).ok_or("bits are not added")?;
+            ensure(operands.iter().all(|t| scale(t) == Some(first)), "operands at unequal scales")?;
+            ring(first)
+        }
+        Op::Mul | Op::MatMul | Op::Conv2d { .. } => {
+            let (x, y) = (scale(operands[0]).ok_or("bits are not multiplied")?, scale(operands[1]).ok_or("bits are not multiplied")?);
+            ensure(graph.format.int + x + y < graph.format.ring, "the product does not fit the ring")?;
+            ring(x + y)
+        }
+        Op::Neg | Op::Sum { .. } | Op::SumPool { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Relu => {
+            ring(scale(operands[0]).ok_or("takes ring values")?)
+        }
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
+            ensure(ty.repr == operands[0].repr, "rearranging keeps the representation")?;
+            ensure(ty.repr != Repr::Bit || *op == Op::Reshape, "bits are not rearranged")
+        }
+        Op::Argmax { .. } => ring(0),
+        Op::IsNegative => {
+            let _scale = scale(operands[0]).ok_or("takes ring values")?;
+            ensure(ty.repr == Repr::Bit, "the result is a bit")
+        }
+        Op::Xor | Op::And => {
+            let fits = operands.iter().all(|t| matches!(t.repr, Repr::Bit | Repr::Public { scale: 0 }));
+            ensure(fits && ty.repr == Repr::Bit, "takes and gives bits")
+        }
+        Op::Select => {
+            ensure(operands[0].repr == Repr::Bit, "chooses by a bit")?;
+            let first = scale(operands[1]).ok_or("chooses between ring values")?;
+            ensure(scale(operands[2]) == Some(first), "operands at unequal scales")?;
+            ring(first)
+        }
+        Op::Trunc { bits } => {
+            let x = scale(operands[0]).ok_or("takes ring values")?;
+            ensure(*bits >= 1 && *bits <= x && bits + 2 <= graph.format.ring, "drops at least 1 bit and at most the scale")?;
+            ring(x - bits)
+        }
+        Op::Up { bits } => {
+            let x = scale(operands[0]).ok_or("takes ring values")?;
+            ensure(graph.format.int + x + bits < graph.format.ring, "does not fit the ring")?;
+            ring(x + bits)
+        }
+        Op::Reveal { .. } => ensure(ty.repr == operands[0].repr, "reveals what it is given"),
+        Op::Div => Err("divisions are in the clear only".to_string()),
+        Op::Input { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
+    }
+}

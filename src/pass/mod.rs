@@ -1,1 +1,55 @@
-//! (being written)
+//! Passes: graph to graph. Each is one file, one row of [`PASSES`], and keeps what the graph computes
+//! (`graph::eval` before = after, up to one unit in the last place a truncation).
+
+mod cse;
+mod dce;
+mod fuse_linear;
+mod owner_local;
+mod relu_past_pool;
+
+use crate::graph::Graph;
+use crate::graph::verify::{VerifyError, verify};
+
+/// A pass by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// Kebab-case name, for `--after` and `--no-pass`.
+    pub name: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// The rewrite.
+    pub run: fn(&mut Graph),
+}
+
+/// All passes in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
+    Pass { name: "owner-local", about: "let an owner compute in the clear what depends on its data alone", run: owner_local::run },
+    Pass { name: "fuse-linear", about: "add biases and residuals before the truncation, not after", run: fuse_linear::run },
+    Pass { name: "relu-past-pool", about: "take the ReLU after the max pool, where there are fewer elements", run: relu_past_pool::run },
+    Pass { name: "dce", about: "drop what no result needs", run: dce::run },
+];
+
+/// Finds a pass.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Pass> {
+    PASSES.iter().find(|p| p.name == name)
+}
+
+/// Runs the passes up to and including `after` (all when `None`), but not those in `without`; verifies after each.
+///
+/// # Errors
+/// If a pass breaks a rule of the graph, which is a mistake of the compiler: the pass and the rule.
+pub fn run(graph: &mut Graph, after: Option<&str>, without: &[String]) -> Result<(), (&'static str, VerifyError)> {
+    verify(graph).map_err(|e| ("lower", e))?;
+    for pass in PASSES {
+        if !without.iter().any(|w| w == pass.name) {
+            (pass.run)(graph);
+            verify(graph).map_err(|e| (pass.name, e))?;
+        }
+        if after == Some(pass.name) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,1 +1,365 @@
-//! (being written)
+//! Writes a plan: places each step in the earliest round in which its party has the operands.
+//!
+//! Protocols say what is computed and sent, in order; rounds follow from that. Independent operations therefore share
+//! rounds, and a party that needs no message for its part (P0 in most protocols) is not held up by the others.
+
+use std::collections::BTreeMap;
+
+use super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Send, Step, Stream};
+use crate::fixed::{Format, low_mask};
+use crate::span::Span;
+
+/// A plan under construction.
+#[derive(Debug)]
+pub struct Builder {
+    /// The number format; its ring width is K.
+    pub format: Format,
+    /// The expression that steps are written for.
+    pub span: Option<Span>,
+    bufs: Vec<Buf>,
+    /// Round from which each buffer may be used.
+    ready: Vec<u32>,
+    rounds: Vec<Round>,
+    streams: u32,
+    floor: u32,
+}
+
+/// A fresh stream number: with each of the three keys it names one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId(pub u32);
+
+impl Builder {
+    /// An empty plan.
+    #[must_use]
+    pub fn new(format: Format) -> Builder {
+        Builder { format, span: None, bufs: Vec::new(), ready: Vec::new(), rounds: Vec::new(), streams: 0, floor: 0 }
+    }
+
+    /// Ring width K in bits.
+    #[must_use]
+    pub fn ring(&self) -> u32 {
+        self.format.ring
+    }
+
+    /// A stream number never used before.
+    pub fn stream(&mut self) -> StreamId {
+        self.streams += 1;
+        StreamId(self.streams - 1)
+    }
+
+    /// A buffer that is there before the first round.
+    pub fn input(&mut self, party: Party, len: usize) -> BufId {
+        self.buf(Buf { party, len, planes: 1, width: self.format.ring }, 0)
+    }
+
+    /// The round from which a buffer may be used.
+    #[must_use]
+    pub fn ready(&self, id: BufId) -> u32 {
+        self.ready[id.index()]
+    }
+
+    /// Elements a plane of a buffer.
+    #[must_use]
+    pub fn len(&self, id: BufId) -> usize {
+        self.bufs[id.index()].len
+    }
+
+    /// No step is placed before the given round until the next call. Steps without operands (random bits) would
+    /// otherwise all run, and send, at the very beginning.
+    pub fn not_before(&mut self, round: u32) {
+        self.floor = round;
+    }
+
+    fn buf(&mut self, buf: Buf, ready: u32) -> BufId {
+        self.bufs.push(buf);
+        self.ready.push(ready);
+        BufId(self.bufs.len() as u32 - 1)
+    }
+
+    fn round(&mut self, index: u32) -> &mut Round {
+        let index = index as usize;
+        if self.rounds.len() <= index {
+            self.rounds.resize_with(index + 1, Round::default);
+        }
+        &mut self.rounds[index]
+    }
+
+    fn place(&mut self, step: Step) {
+        let round = step.ins.iter().map(|o| self.ready(o.buf)).fold(self.floor, u32::max);
+        debug_assert!(step.ins.iter().all(|o| self.bufs[o.buf.index()].party == step.party), "{step:?}");
+        for out in &step.outs {
+            self.ready[out.index()] = round;
+        }
+        self.round(round).steps.push(step);
+    }
+
+    /// Launches a kernel other than `Map` on ring buffers; the result is a ring buffer of `len` elements.
+    pub fn launch(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> BufId {
+        self.launch_planes(party, kernel, ins, Buf { party, len, planes: 1, width: self.format.ring })
+    }
+
+    /// Bits `from .. from + planes` of `x + add`, one plane each.
+    pub fn to_planes(&mut self, party: Party, x: BufId, add: u64, from: u32, planes: usize) -> BufId {
+        let len = self.len(x);
+        self.launch_planes(party, Kernel::ToPlanes { add, from }, &[x], Buf { party, len, planes, width: 1 })
+    }
+
+    fn launch_planes(&mut self, party: Party, kernel: Kernel, ins: &[BufId], out: Buf) -> BufId {
+        let out = self.buf(out, 0);
+        let ins = ins.iter().map(|b| Operand::from(*b)).collect();
+        let span = self.span;
+        self.place(Step { party, kernel, ins, streams: Vec::new(), outs: vec![out], span, free: Vec::new() });
+        out
+    }
+
+    /// Sends a buffer to a peer in the round in which it is ready; it arrives for the next.
+    pub fn send(&mut self, source: BufId, to: Party, name: &str) -> BufId {
+        self.transfer(source, to, name, false)
+    }
+
+    /// Sends a summand of a value that is opened on purpose.
+    pub fn send_opening(&mut self, source: BufId, to: Party, name: &str) -> BufId {
+        self.transfer(source, to, name, true)
+    }
+
+    fn transfer(&mut self, source: BufId, to: Party, name: &str, opening: bool) -> BufId {
+        let (from, round) = (self.bufs[source.index()].party, self.ready(source));
+        let target = self.buf(Buf { party: to, ..self.bufs[source.index()].clone() }, round + 1);
+        let send = Send { from, to, source, target, name: name.to_string(), opening, span: self.span, free: Vec::new() };
+        self.round(round).sends.push(send);
+        target
+    }
+
+    /// Starts an element program over `len` ring elements.
+    pub fn ring_map(&mut self, party: Party, name: &str, len: usize) -> Map<'_> {
+        Map::new(self, party, name, len, false)
+    }
+
+    /// Starts an element program over the bit planes of `len` elements.
+    pub fn plane_map(&mut self, party: Party, name: &str, len: usize) -> Map<'_> {
+        Map::new(self, party, name, len, true)
+    }
+
+    /// The finished parts: buffers and rounds, each step and transfer listing the buffers that die with it.
+    /// `kept` outlive the last round.
+    #[must_use]
+    pub fn finish(mut self, kept: &[BufId]) -> (Vec<Buf>, Vec<Round>) {
+        let mut dead: Vec<bool> = vec![true; self.bufs.len()];
+        for id in kept {
+            dead[id.index()] = false;
+        }
+        let mut last_use = |ids: &mut dyn Iterator<Item = BufId>, free: &mut Vec<BufId>| {
+            for id in ids {
+                if std::mem::replace(&mut dead[id.index()], false) {
+                    free.push(id);
+                }
+            }
+        };
+        for round in self.rounds.iter_mut().rev() {
+            for send in round.sends.iter_mut().rev() {
+                // A received buffer that nothing reads is the receiver's to forget; its later uses were seen already.
+                last_use(&mut [send.source].into_iter(), &mut send.free);
+            }
+            for step in round.steps.iter_mut().rev() {
+                let mut ids = step.ins.iter().map(|o| o.buf).chain(step.outs.iter().copied());
+                last_use(&mut ids, &mut step.free);
+            }
+        }
+        (self.bufs, self.rounds)
+    }
+}
+
+impl From<BufId> for Operand {
+    fn from(buf: BufId) -> Operand {
+        Operand { buf, access: Access::Dense }
+    }
+}
+
+/// An element program under construction; [`Map::finish`] places it.
+#[derive(Debug)]
+pub struct Map<'b> {
+    builder: &'b mut Builder,
+    party: Party,
+    len: usize,
+    program: Program,
+    ins: Vec<Operand>,
+    streams: Vec<Stream>,
+    outs: Vec<BufId>,
+    known: BTreeMap<Instr, Reg>,
+}
+
+/// An output of a program under construction.
+#[derive(Clone, Copy, Debug)]
+pub struct Output(u16);
+
+impl<'b> Map<'b> {
+    fn new(builder: &'b mut Builder, party: Party, name: &str, len: usize, planes: bool) -> Map<'b> {
+        Map {
+            builder,
+            party,
+            len,
+            program: Program { name: name.to_string(), planes, code: Vec::new() },
+            ins: Vec::new(),
+            streams: Vec::new(),
+            outs: Vec::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// The party that runs the step.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// Ring width K in bits.
+    #[must_use]
+    pub fn ring(&self) -> u32 {
+        self.builder.format.ring
+    }
+
+    fn push(&mut self, instr: Instr) -> Reg {
+        if let Some(reg) = self.known.get(&instr) {
+            return *reg;
+        }
+        let reg = Reg(self.program.code.len() as u16);
+        self.program.code.push(instr);
+        self.known.insert(instr, reg);
+        reg
+    }
+
+    fn operand(&mut self, operand: Operand) -> u16 {
+        let at = self.ins.iter().position(|o| *o == operand).unwrap_or_else(|| {
+            self.ins.push(operand);
+            self.ins.len() - 1
+        });
+        at as u16
+    }
+
+    /// The word of a ring buffer.
+    pub fn read(&mut self, operand: impl Into<Operand>) -> Reg {
+        let input = self.operand(operand.into());
+        self.push(Instr::In { input, plane: 0 })
+    }
+
+    /// The word of one plane of a plane buffer.
+    pub fn read_plane(&mut self, buf: BufId, plane: usize) -> Reg {
+        let input = self.operand(buf.into());
+        self.push(Instr::In { input, plane: plane as u16 })
+    }
+
+    /// A bit of a plane buffer as 0 or 1, in a ring program.
+    pub fn bit(&mut self, buf: BufId, plane: usize) -> Reg {
+        let input = self.operand(buf.into());
+        self.push(Instr::BitOf { input, plane: plane as u16 })
+    }
+
+    /// The word of a stream: `bits` bits an element.
+    pub fn prf(&mut self, key: u8, id: StreamId, bits: u32) -> Reg {
+        self.draw(Stream { key, id: id.0, bits }, 0)
+    }
+
+    /// The word of one plane of a bit stream.
+    pub fn prf_plane(&mut self, key: u8, id: StreamId, plane: usize) -> Reg {
+        self.draw(Stream { key, id: id.0, bits: 1 }, plane)
+    }
+
+    fn draw(&mut self, stream: Stream, plane: usize) -> Reg {
+        debug_assert!(self.party.holds_key(stream.key), "{} has no k{}", self.party, stream.key);
+        let at = self.streams.iter().position(|s| *s == stream).unwrap_or_else(|| {
+            self.streams.push(stream);
+            self.streams.len() - 1
+        });
+        self.push(Instr::Prf { stream: at as u16, plane: plane as u16 })
+    }
+
+    /// A constant word.
+    pub fn imm(&mut self, word: u64) -> Reg {
+        self.push(Instr::Imm(word))
+    }
+
+    /// a + b.
+    pub fn add(&mut self, a: Reg, b: Reg) -> Reg {
+        self.push(Instr::Add(a, b))
+    }
+
+    /// a - b.
+    pub fn sub(&mut self, a: Reg, b: Reg) -> Reg {
+        self.push(Instr::Sub(a, b))
+    }
+
+    /// a * b.
+    pub fn mul(&mut self, a: Reg, b: Reg) -> Reg {
+        self.push(Instr::Mul(a, b))
+    }
+
+    /// a & b.
+    pub fn and(&mut self, a: Reg, b: Reg) -> Reg {
+        self.push(Instr::And(a, b))
+    }
+
+    /// a ^ b.
+    pub fn xor(&mut self, a: Reg, b: Reg) -> Reg {
+        self.push(Instr::Xor(a, b))
+    }
+
+    /// !a.
+    pub fn not(&mut self, a: Reg) -> Reg {
+        self.push(Instr::Not(a))
+    }
+
+    /// a << n.
+    pub fn shl(&mut self, a: Reg, n: u32) -> Reg {
+        self.push(Instr::Shl(a, n as u8))
+    }
+
+    /// a >> n, logical.
+    pub fn shr(&mut self, a: Reg, n: u32) -> Reg {
+        self.push(Instr::Shr(a, n as u8))
+    }
+
+    /// a modulo 2^bits.
+    pub fn low(&mut self, a: Reg, bits: u32) -> Reg {
+        if bits >= 64 {
+            return a;
+        }
+        let mask = self.imm(low_mask(bits));
+        self.and(a, mask)
+    }
+
+    /// A new buffer of `planes` planes of `width`-bit elements, to be filled by [`Map::put`].
+    pub fn output(&mut self, planes: usize, width: u32) -> (Output, BufId) {
+        debug_assert_eq!(self.program.planes, width == 1);
+        let id = self.builder.buf(Buf { party: self.party, len: self.len, planes, width }, 0);
+        self.outs.push(id);
+        (Output(self.outs.len() as u16 - 1), id)
+    }
+
+    /// Writes one plane of an output.
+    pub fn put(&mut self, output: Output, plane: usize, value: Reg) {
+        self.program.code.push(Instr::Out { output: output.0, plane: plane as u16, value });
+    }
+
+    /// Writes a value to a ring buffer of its own.
+    pub fn write(&mut self, value: Reg, width: u32) -> BufId {
+        let (output, id) = self.output(1, width);
+        self.put(output, 0, value);
+        id
+    }
+
+    /// Writes planes to a buffer of their own.
+    pub fn write_planes(&mut self, values: &[Reg]) -> BufId {
+        let (output, id) = self.output(values.len(), 1);
+        for (plane, value) in values.iter().enumerate() {
+            self.put(output, plane, *value);
+        }
+        id
+    }
+
+    /// Places the step in the earliest round in which its operands are there.
+    pub fn finish(self) {
+        let Map { builder, party, program, ins, streams, outs, .. } = self;
+        let span = builder.span;
+        builder.place(Step { party, kernel: Kernel::Map(program), ins, streams, outs, span, free: Vec::new() });
+    }
+}

@@ -1,1 +1,141 @@
-//! (being written)
+//! What a plan costs, counted from the plan itself: the same numbers that a run counts on the wire.
+//!
+//! Bytes are the payloads that the three parties send to one another. What owners send in and receive, and the frame
+//! headers of a transport, are listed beside them.
+
+use serde::Serialize;
+
+use super::{Instr, Kernel, Party, Plan, Product, Step, Stream};
+use crate::graph::Receiver;
+
+/// Costs of a whole plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// Communication rounds.
+    pub rounds: usize,
+    /// Payload bytes of all three parties together.
+    pub bytes_total: u64,
+    /// Payload bytes that each party sends.
+    pub bytes_per_party: [u64; 3],
+    /// Payload bytes from party (row) to party (column).
+    pub bytes_per_link: [[u64; 3]; 3],
+    /// Packed messages between parties: one a round, sender and receiver at most.
+    pub messages: usize,
+    /// Ring multiply-adds in matrix products and convolutions, each party.
+    pub multiply_adds: [u64; 3],
+    /// Keystream bytes that each party draws.
+    pub stream_bytes: [u64; 3],
+    /// Bytes that owners send to the parties: shares, without the 16-byte seeds.
+    pub owner_bytes_in: u64,
+    /// Bytes that the parties send to owners.
+    pub owner_bytes_out: u64,
+    /// The same by line of the model, in order of the model's text.
+    pub lines: Vec<LineCost>,
+}
+
+/// Costs of one expression of the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineCost {
+    /// `file:line:col`.
+    pub place: String,
+    /// Rounds in which it sends something; shared rounds count for each line in them.
+    pub rounds: usize,
+    /// Payload bytes, all parties.
+    pub bytes: u64,
+    /// Ring multiply-adds, all parties.
+    pub multiply_adds: u64,
+}
+
+/// Multiply-adds of one product.
+#[must_use]
+pub fn multiply_adds(product: &Product) -> u64 {
+    let count = match product {
+        Product::MatMul { batch, m, k, n } => batch * m * k * n,
+        Product::Conv2d { n, c, h, w, o, window, groups } => {
+            let [oh, ow] = window.output(*h, *w).unwrap_or([0, 0]);
+            n * o * oh * ow * (c / groups) * window.size[0] * window.size[1]
+        }
+    };
+    count as u64
+}
+
+fn step_multiply_adds(step: &Step) -> u64 {
+    match &step.kernel {
+        Kernel::Product(product) => multiply_adds(product) * (step.ins.len() as u64 / 2),
+        _ => 0,
+    }
+}
+
+/// Keystream bytes of one stream plane over `len` elements.
+fn plane_bytes(stream: &Stream, len: usize) -> u64 {
+    match stream.class() {
+        1 => len.div_ceil(64) as u64 * 8,
+        class => len as u64 * u64::from(class / 8),
+    }
+}
+
+/// Counts a plan.
+#[must_use]
+pub fn cost(plan: &Plan) -> Cost {
+    let mut cost = Cost {
+        rounds: plan.communication_rounds(),
+        bytes_total: 0,
+        bytes_per_party: [0; 3],
+        bytes_per_link: [[0; 3]; 3],
+        messages: 0,
+        multiply_adds: [0; 3],
+        stream_bytes: [0; 3],
+        owner_bytes_in: 0,
+        owner_bytes_out: 0,
+        lines: plan.places.iter().map(|(_, place)| LineCost { place: place.clone(), ..LineCost::default() }).collect(),
+    };
+    let line = |span| plan.places.binary_search_by_key(&span, |(s, _)| Some(*s)).ok();
+    for round in &plan.rounds {
+        let mut touched = std::collections::BTreeSet::new();
+        let mut links = std::collections::BTreeSet::new();
+        for step in &round.steps {
+            let count = step_multiply_adds(step);
+            cost.multiply_adds[step.party.index()] += count;
+            cost.stream_bytes[step.party.index()] += step_stream_bytes(plan, step);
+            if let Some(at) = line(step.span) {
+                cost.lines[at].multiply_adds += count;
+            }
+        }
+        for send in &round.sends {
+            let bytes = plan.buf(send.source).wire_bytes() as u64;
+            cost.bytes_per_link[send.from.index()][send.to.index()] += bytes;
+            links.insert((send.from, send.to));
+            if let Some(at) = line(send.span) {
+                cost.lines[at].bytes += bytes;
+                touched.insert(at);
+            }
+        }
+        cost.messages += links.len();
+        for at in touched {
+            cost.lines[at].rounds += 1;
+        }
+    }
+    for party in Party::ALL {
+        cost.bytes_per_party[party.index()] = cost.bytes_per_link[party.index()].iter().sum();
+    }
+    cost.bytes_total = cost.bytes_per_party.iter().sum();
+    for input in plan.inputs.iter().filter(|i| i.owner.is_some()) {
+        cost.owner_bytes_in += 2 * plan.buf(input.bufs[0][0]).wire_bytes() as u64;
+    }
+    for output in &plan.outputs {
+        let receivers = if output.to == Receiver::All { plan.owners.len() } else { 1 };
+        cost.owner_bytes_out += 2 * receivers as u64 * plan.buf(output.bufs[0]).wire_bytes() as u64;
+    }
+    cost.lines.retain(|l| l.bytes > 0 || l.multiply_adds > 0);
+    cost
+}
+
+fn step_stream_bytes(plan: &Plan, step: &Step) -> u64 {
+    let Kernel::Map(program) = &step.kernel else { return 0 };
+    let len = step.outs.first().map_or(0, |o| plan.buf(*o).len);
+    let drawn = program.code.iter().filter_map(|i| match i {
+        Instr::Prf { stream, .. } => step.streams.get(*stream as usize),
+        _ => None,
+    });
+    drawn.map(|s| plane_bytes(s, len)).sum()
+}

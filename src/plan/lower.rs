@@ -1,1 +1,473 @@
-//! (being written)
+//! Graph to plan: each node becomes rounds by its protocol.
+//!
+//! Values are kept in the cheapest form until somebody needs another: a product stays one summand a party, a truncation
+//! remembers its untruncated summands (the sign of the result is read there), a comparison stays a comparison until its
+//! bit is shared or opened, a broadcast is a way of reading.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Builder;
+use super::protocol::maximum::{self, SignSource};
+use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
+use super::protocol::sign::{self, Opened, Window};
+use super::protocol::{Additive, BitShares, Roles, Shares, TwoSummand, linear, local, output, truncate};
+use super::{Access, BufId, Input, Operand, Output, Party, Plan};
+use crate::graph::{self, Constant, Graph, NodeId, Op, Repr};
+use crate::span::{Sources, Span};
+
+mod shape_ops;
+
+/// Choices that do not change results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The deepest carry tree a comparison may have; `None` spends the fewest bytes.
+    pub depth: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { depth: Some(3) }
+    }
+}
+
+/// What a node became.
+#[derive(Clone, Debug)]
+enum Value {
+    /// In the clear: nothing in the plan.
+    Clear,
+    /// The same public word everywhere.
+    Splat(u64),
+    /// Public words, a copy at each party.
+    Public([Operand; 3]),
+    /// Replicated shares; after a truncation also the summands it started from.
+    Ring(Shares, Option<SignSource>),
+    /// One summand a party, not yet reshared.
+    Additive(Additive),
+    /// A comparison: the sign of something.
+    Sign(SignSource),
+    /// A shared bit.
+    Bit(BitShares),
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    /// Where the clear nodes are in the clear graph.
+    clear: BTreeMap<NodeId, NodeId>,
+    b: Builder,
+    values: BTreeMap<NodeId, Value>,
+    opened: BTreeMap<NodeId, (Opened, RandomBit)>,
+    options: Options,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+}
+
+/// Writes the protocol for a verified graph.
+///
+/// # Panics
+/// If the graph breaks a rule that `graph::verify` checks.
+#[must_use]
+pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
+    let mut lowering = Lowering {
+        graph,
+        clear: BTreeMap::new(),
+        b: Builder::new(graph.format),
+        values: BTreeMap::new(),
+        opened: BTreeMap::new(),
+        options,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    };
+    let (clear, moved) = graph::eval::clear_part(graph);
+    lowering.clear = moved;
+    for id in graph.order() {
+        lowering.b.span = graph.node(id).span;
+        let value = lowering.node(id);
+        lowering.values.insert(id, value);
+    }
+    let Lowering { b, inputs, outputs, .. } = lowering;
+    let kept: Vec<BufId> = outputs.iter().flat_map(|o| o.bufs).collect();
+    let format = b.format;
+    let (bufs, rounds) = b.finish(&kept);
+    let spans: BTreeSet<Span> = rounds
+        .iter()
+        .flat_map(|r| r.steps.iter().map(|s| s.span).chain(r.sends.iter().map(|s| s.span)))
+        .flatten()
+        .collect();
+    let places = spans.into_iter().map(|s| (s, sources.place(s))).collect();
+    Plan {
+        entry: graph.entry.clone(),
+        format,
+        owners: graph.owners.clone(),
+        clear: graph::text::print(&clear),
+        bufs,
+        inputs,
+        rounds,
+        outputs,
+        places,
+    }
+}
+
+const ROLES: Roles = Roles(0);
+
+impl Lowering<'_> {
+    fn node(&mut self, id: NodeId) -> Value {
+        let node = self.graph.node(id);
+        if matches!(node.ty.repr, Repr::Clear(_)) && !matches!(node.op, Op::Reveal { .. }) {
+            return Value::Clear;
+        }
+        let operands = self.graph.operands(id);
+        let len = node.ty.len();
+        match &node.op {
+            Op::Share { .. } => self.share(id, len),
+            Op::Encode { scale } => self.encode(id, operands[0], *scale, len),
+            Op::Add | Op::Sub => self.add(&operands, len, matches!(node.op, Op::Sub)),
+            Op::Neg => {
+                let x = self.ring(operands[0]);
+                let negated = local::each_share(&mut self.b, "negate", len, &[&x], |m, _, r| {
+                    let zero = m.imm(0);
+                    m.sub(zero, r[0])
+                });
+                Value::Ring(negated, None)
+            }
+            Op::Mul => self.multiply(&operands, len),
+            Op::MatMul | Op::Conv2d { .. } => self.product(id, &operands, len),
+            Op::Trunc { bits } => self.truncate(operands[0], *bits, len),
+            Op::Up { bits } => {
+                let bits = *bits;
+                let x = self.ring(operands[0]);
+                Value::Ring(local::each_share(&mut self.b, "up", len, &[&x], |m, _, r| m.shl(r[0], bits)), None)
+            }
+            Op::Relu => {
+                let source = self.sign_source(operands[0]);
+                let x = self.ring(operands[0]);
+                Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.depth), None)
+            }
+            Op::IsNegative => Value::Sign(self.sign_source(operands[0])),
+            Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),
+            Op::Select => self.select(&operands, len),
+            Op::Argmax { axis } => self.argmax(operands[0], *axis, len),
+            Op::Max { axis } => self.max(operands[0], *axis, len),
+            Op::MaxPool { window } => self.max_pool(operands[0], window),
+            Op::Reshape => self.reshape(operands[0]),
+            Op::Broadcast => self.broadcast(id, operands[0]),
+            Op::Transpose { .. } | Op::Slice { .. } => self.view(id, operands[0]),
+            Op::Concat { axis } => self.concat(id, &operands, *axis),
+            Op::Sum { axis } => self.sum(id, operands[0], *axis),
+            Op::SumPool { window } => self.sum_pool(id, operands[0], window),
+            Op::Reveal { name, to } => {
+                let x = if let Repr::Bit = self.graph.node(operands[0]).ty.repr {
+                    let (opened, r) = self.opened(operands[0]);
+                    let r = r.arithmetic(&mut self.b);
+                    bit_to_ring(&mut self.b, &opened, &r, len)
+                } else {
+                    self.ring(operands[0])
+                };
+                let scale = match self.graph.node(operands[0]).ty.repr {
+                    Repr::Ring { scale } | Repr::Public { scale } => scale,
+                    Repr::Bit | Repr::Clear(_) => 0,
+                };
+                let bufs = output::output(&mut self.b, &x, len);
+                self.outputs.push(Output { name: name.clone(), to: *to, shape: node.ty.shape.clone(), scale, bufs });
+                Value::Clear
+            }
+            Op::Input { .. } | Op::Const(_) | Op::Div => unreachable!("{:?} is always in the clear", node.op),
+        }
+    }
+
+    /// An owner's tensor arrives as shares.
+    fn share(&mut self, id: NodeId, len: usize) -> Value {
+        let operand = self.graph.operands(id)[0];
+        let owner = match self.graph.node(operand).ty.repr {
+            Repr::Clear(label) => label.single(),
+            Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => None,
+        };
+        let at = [(); 2].map(|()| Party::ALL.map(|p| self.b.input(p, len)));
+        let owner = Some(owner.expect("only an owner's tensor is shared").0);
+        self.inputs.push(Input { node: self.clear[&id].index() as u32, owner, len, bufs: at });
+        Value::Ring(Shares::dense(at), None)
+    }
+
+    /// A public tensor is an immediate when it is constant, else every party's own input.
+    fn encode(&mut self, id: NodeId, operand: NodeId, scale: u32, len: usize) -> Value {
+        if let Op::Const(Constant::Splat(x)) = self.graph.node(operand).op {
+            let word = self.graph.format.encode(x, scale).expect("constants were checked against the number format");
+            return Value::Splat(word);
+        }
+        let bufs = Party::ALL.map(|p| self.b.input(p, len));
+        self.inputs.push(Input { node: self.clear[&id].index() as u32, owner: None, len, bufs: [bufs, bufs] });
+        Value::Public(bufs.map(Operand::from))
+    }
+
+    fn len(&self, id: NodeId) -> usize {
+        self.graph.node(id).ty.len()
+    }
+
+    /// The node as replicated shares; a product is reshared now, once.
+    fn ring(&mut self, id: NodeId) -> Shares {
+        let len = self.len(id);
+        let shares = match self.values[&id].clone() {
+            Value::Ring(shares, _) => return shares,
+            Value::Additive(z) => linear::reshare(&mut self.b, &z, len),
+            Value::Splat(word) => local::constant(&mut self.b, word, len),
+            Value::Public(at) => local::each_share(&mut self.b, "constant", len, &[&Shares { at: [at, at] }], |m, j, r| {
+                if j == 0 { r[0] } else { m.imm(0) }
+            }),
+            Value::Clear | Value::Sign(_) | Value::Bit(_) => unreachable!("{id:?} is no ring value"),
+        };
+        self.values.insert(id, Value::Ring(shares, None));
+        shares
+    }
+
+    /// The node as replicated shares in dense buffers.
+    fn dense(&mut self, id: NodeId) -> Shares {
+        let shares = self.ring(id);
+        let len = self.len(id);
+        let dense = local::dense_shares(&mut self.b, &shares, len);
+        if let Value::Ring(kept, _) = self.values.get_mut(&id).expect("operands come first") {
+            *kept = dense;
+        }
+        dense
+    }
+
+    /// Public words of the node at each party as dense buffers.
+    fn public(&mut self, id: NodeId) -> [BufId; 3] {
+        let len = self.len(id);
+        let ring = self.b.ring();
+        match self.values[&id].clone() {
+            Value::Public(at) => Party::ALL.map(|p| local::dense(&mut self.b, at[p.index()], p, len)),
+            Value::Splat(word) => Party::ALL.map(|p| {
+                let mut m = self.b.ring_map(p, "constant", len);
+                let word = m.imm(word);
+                let out = m.write(word, ring);
+                m.finish();
+                out
+            }),
+            other => unreachable!("{other:?} is not public"),
+        }
+    }
+
+    /// Where the sign of a ring value is read: before its truncation when there was one.
+    fn sign_source(&mut self, id: NodeId) -> SignSource {
+        if let Value::Ring(_, Some(source)) = &self.values[&id] {
+            return *source;
+        }
+        let shares = self.ring(id);
+        let len = self.len(id);
+        let Repr::Ring { scale } = self.graph.node(id).ty.repr else { unreachable!("signs are of ring values") };
+        // One bit more than the format: differences of two numbers in range are compared too.
+        let width = (self.graph.format.int + scale + 1).min(self.b.ring());
+        maximum::own_sign(&mut self.b, &shares, width, ROLES, len)
+    }
+
+    fn add(&mut self, operands: &[NodeId], len: usize, negative: bool) -> Value {
+        let [x, y] = [operands[0], operands[1]];
+        let combine = move |m: &mut super::build::Map<'_>, a, c| if negative { m.sub(a, c) } else { m.add(a, c) };
+        let kinds = (self.values[&x].clone(), self.values[&y].clone());
+        let additive = |v: &Value| matches!(v, Value::Additive(_));
+        if additive(&kinds.0) || additive(&kinds.1) {
+            let a = self.summands(&kinds.0);
+            let c = self.summands(&kinds.1);
+            let operands: Vec<[Operand; 3]> = [&a, &c].into_iter().filter_map(|s| s.operands).collect();
+            let sum = local::each_summand(&mut self.b, "add", len, &operands, |m, i, r| {
+                let mut regs = r.iter().copied();
+                let mut side = |m: &mut super::build::Map<'_>, s: &Summands| match (s.operands, s.public, i) {
+                    (Some(_), false, _) => regs.next().expect("one register an operand"),
+                    (Some(_), true, 0) => regs.next().expect("one register an operand"),
+                    (None, true, 0) => m.imm(s.word),
+                    (Some(_), true, _) => {
+                        let _unused = regs.next();
+                        m.imm(0)
+                    }
+                    (None, _, _) => m.imm(0),
+                };
+                let (a, c) = (side(m, &a), side(m, &c));
+                combine(m, a, c)
+            });
+            return Value::Additive(sum);
+        }
+        let sum = match kinds {
+            (Value::Splat(word), _) => {
+                let y = self.ring(y);
+                local::each_share(&mut self.b, "add", len, &[&y], |m, j, r| {
+                    let word = m.imm(if j == 0 { word } else { 0 });
+                    combine(m, word, r[0])
+                })
+            }
+            (_, Value::Splat(word)) => {
+                let x = self.ring(x);
+                local::each_share(&mut self.b, "add", len, &[&x], |m, j, r| {
+                    if j != 0 {
+                        return r[0];
+                    }
+                    let word = m.imm(word);
+                    combine(m, r[0], word)
+                })
+            }
+            _ => {
+                let (x, y) = (self.ring(x), self.ring(y));
+                local::each_share(&mut self.b, "add", len, &[&x, &y], |m, _, r| combine(m, r[0], r[1]))
+            }
+        };
+        Value::Ring(sum, None)
+    }
+
+    fn multiply(&mut self, operands: &[NodeId], len: usize) -> Value {
+        let [x, y] = [operands[0], operands[1]];
+        let (x, y) = if matches!(self.values[&x], Value::Splat(_) | Value::Public(_)) { (y, x) } else { (x, y) };
+        match self.values[&y].clone() {
+            Value::Splat(word) => {
+                let x = self.ring(x);
+                let product = local::each_share(&mut self.b, "scale", len, &[&x], |m, _, r| {
+                    let word = m.imm(word);
+                    m.mul(r[0], word)
+                });
+                Value::Ring(product, None)
+            }
+            Value::Public(at) => {
+                let x = self.ring(x);
+                let public = Shares { at: [at, at] };
+                let product = local::each_share(&mut self.b, "scale", len, &[&x, &public], |m, _, r| m.mul(r[0], r[1]));
+                Value::Ring(product, None)
+            }
+            _ => {
+                let (x, y) = (self.ring(x), self.ring(y));
+                Value::Additive(linear::multiply(&mut self.b, &x, &y, len))
+            }
+        }
+    }
+
+    fn product(&mut self, id: NodeId, operands: &[NodeId], len: usize) -> Value {
+        let product = shape_ops::product(self.graph, id);
+        let [x, y] = [operands[0], operands[1]];
+        let is_public = |v: &Value| matches!(v, Value::Splat(_) | Value::Public(_));
+        if is_public(&self.values[&y]) {
+            let (x, y) = (self.dense(x), self.public(y));
+            return Value::Ring(local::product_public(&mut self.b, &product, &x, y, true, len), None);
+        }
+        if is_public(&self.values[&x]) {
+            let (x, y) = (self.public(x), self.dense(y));
+            return Value::Ring(local::product_public(&mut self.b, &product, &y, x, false, len), None);
+        }
+        let sizes = [self.len(x), self.len(y), len];
+        let (x, y) = (self.dense(x), self.dense(y));
+        Value::Additive(linear::product(&mut self.b, &product, &x, &y, sizes))
+    }
+
+    fn truncate(&mut self, operand: NodeId, bits: u32, len: usize) -> Value {
+        let summands = match self.values[&operand].clone() {
+            Value::Additive(z) => {
+                let earliest = self.b.ready(z.0[0]);
+                self.b.not_before(earliest);
+                linear::to_two_summand(&mut self.b, &z, ROLES, len)
+            }
+            _ => {
+                let x = self.ring(operand);
+                TwoSummand::of_shares(&mut self.b, &x, ROLES, len)
+            }
+        };
+        let earliest = summands.earliest(&self.b);
+        self.b.not_before(earliest);
+        let shares = truncate::truncate(&mut self.b, &summands, bits);
+        self.b.not_before(0);
+        let Repr::Ring { scale } = self.graph.node(operand).ty.repr else { unreachable!("truncations are of ring values") };
+        let width = self.graph.format.int + scale - bits;
+        // The window [bits, bits + width) holds the result's sign as long as the result is in range.
+        let source = SignSource { summands, window: Window { from: bits, width } };
+        Value::Ring(shares, Some(source))
+    }
+
+    /// The bit of a node opened under a random mask, and that mask ready for products.
+    fn opened(&mut self, id: NodeId) -> (Opened, RandomBit) {
+        if let Some(found) = self.opened.get(&id) {
+            return *found;
+        }
+        let len = self.len(id);
+        let opened = match self.values[&id].clone() {
+            Value::Sign(source) => {
+                let earliest = source.summands.earliest(&self.b);
+                self.b.not_before(earliest);
+                sign::open_sign(&mut self.b, &source.summands, source.window, self.options.depth)
+            }
+            _ => {
+                let bit = self.bit(id);
+                sign::open(&mut self.b, &bit, len)
+            }
+        };
+        let r = RandomBit::prepare(&mut self.b, opened.r, ROLES, len);
+        self.b.not_before(0);
+        self.opened.insert(id, (opened, r));
+        (opened, r)
+    }
+
+    /// The node as a replicated bit.
+    fn bit(&mut self, id: NodeId) -> BitShares {
+        match self.values[&id].clone() {
+            Value::Bit(bit) => bit,
+            Value::Sign(source) => {
+                let earliest = source.summands.earliest(&self.b);
+                self.b.not_before(earliest);
+                let bit = sign::sign(&mut self.b, &source.summands, source.window, self.options.depth);
+                self.b.not_before(0);
+                self.values.insert(id, Value::Bit(bit));
+                bit
+            }
+            other => unreachable!("{other:?} is no bit"),
+        }
+    }
+
+    fn boolean(&mut self, operands: &[NodeId], len: usize, and: bool) -> Value {
+        let [x, y] = [operands[0], operands[1]];
+        let (x, y) = if matches!(self.values[&x], Value::Splat(_)) { (y, x) } else { (x, y) };
+        let bit = self.bit(x);
+        Value::Bit(match self.values[&y].clone() {
+            Value::Splat(word) if and => {
+                if word & 1 == 1 { bit } else { shape_ops::constant_bit(&mut self.b, 0, len) }
+            }
+            Value::Splat(word) => {
+                let constant = shape_ops::constant_bit(&mut self.b, word & 1, len);
+                sign::xor(&mut self.b, "xor", &[bit, constant], len)
+            }
+            _ => {
+                let other = self.bit(y);
+                if and { sign::and(&mut self.b, &bit, &other, len) } else { sign::xor(&mut self.b, "xor", &[bit, other], len) }
+            }
+        })
+    }
+
+    /// `b + c (a - b)`.
+    fn select(&mut self, operands: &[NodeId], len: usize) -> Value {
+        let (opened, r) = self.opened(operands[0]);
+        let (x, y) = (self.ring(operands[1]), self.ring(operands[2]));
+        let d = local::each_share(&mut self.b, "difference", len, &[&x, &y], |m, _, r| m.sub(r[0], r[1]));
+        let dr = r.times(&mut self.b, &d);
+        Value::Ring(choose(&mut self.b, &opened, Choose::Set, &d, &dr, Some(&y), len), None)
+    }
+
+    fn summands(&self, value: &Value) -> Summands {
+        match value {
+            Value::Additive(z) => Summands { operands: Some(z.0.map(Operand::from)), public: false, word: 0 },
+            Value::Ring(shares, _) => Summands { operands: Some(shares.at[0]), public: false, word: 0 },
+            Value::Splat(word) => Summands { operands: None, public: true, word: *word },
+            Value::Public(at) => Summands { operands: Some(*at), public: true, word: 0 },
+            Value::Clear | Value::Sign(_) | Value::Bit(_) => unreachable!("{value:?} is no ring value"),
+        }
+    }
+}
+
+/// One side of an addition as a summand a party; a public side counts at party 0.
+struct Summands {
+    operands: Option<[Operand; 3]>,
+    public: bool,
+    word: u64,
+}
+
+/// The access that reads a tensor of shape `from` as one of shape `to`, when one repeat suffices.
+fn repeat_access(from: &[usize], to: &[usize]) -> Option<Access> {
+    let full: Vec<usize> = (0..to.len()).filter(|a| from[*a] == to[*a] && to[*a] > 1).collect();
+    let (Some(first), Some(last)) = (full.first(), full.last()) else {
+        return Some(Access::Repeat { inner: 1, len: 1 });
+    };
+    let contiguous = (*first..=*last).all(|a| from[a] == to[a]);
+    let inner = to[last + 1..].iter().product();
+    contiguous.then(|| Access::Repeat { inner, len: to[*first..=*last].iter().product() })
+}

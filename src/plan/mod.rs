@@ -311,8 +311,8 @@ pub struct Round {
 /// A tensor that enters the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// The `Share` or `Encode` node of the clear graph that yields it (its text name, `%12`).
-    pub node: String,
+    /// The number of the `Share` or `Encode` node of the clear graph that yields it.
+    pub node: u32,
     /// Who shares it; `None` when it is public.
     pub owner: Option<u32>,
     /// Elements.
@@ -354,8 +354,6 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     /// The protocol.
     pub rounds: Vec<Round>,
-    /// Steps after the last round that prepare the outputs.
-    pub finish: Vec<Step>,
     /// What goes out.
     pub outputs: Vec<Output>,
     /// Lines of the model that spans refer to: `(span, "file:line:col")`, sorted by span.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Reg(pub u16);
 
 /// One instruction. Arithmetic is modulo 2^64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "operand fields are described on the variant")]
 pub enum Instr {
     /// Word `i` of plane `plane` of operand `input` (plane 0 for ring buffers), as the operand is addressed.
@@ -52,4 +52,16 @@ pub struct Program {
     pub planes: bool,
     /// Instructions in order; instruction `r` defines register `Reg(r)`.
     pub code: Vec<Instr>,
+}
+
+impl Instr {
+    /// Registers that the instruction reads.
+    pub fn operands(&self) -> impl Iterator<Item = Reg> {
+        let (a, b) = match *self {
+            Instr::In { .. } | Instr::BitOf { .. } | Instr::Prf { .. } | Instr::Imm(_) => (None, None),
+            Instr::Add(a, b) | Instr::Sub(a, b) | Instr::Mul(a, b) | Instr::And(a, b) | Instr::Xor(a, b) => (Some(a), Some(b)),
+            Instr::Not(a) | Instr::Shl(a, _) | Instr::Shr(a, _) | Instr::Out { value: a, .. } => (Some(a), None),
+        };
+        a.into_iter().chain(b)
+    }
 }

@@ -1,1 +1,171 @@
-//! (being written)
+//! The protocols: how each operation becomes rounds of element programs and messages.
+//!
+//! One module a protocol; nothing else in the crate knows its mathematics. Notation as in Araki et al. (CCS 2016): a
+//! replicated share `x = x0 + x1 + x2 mod 2^K`, party i holds `(x_i, x_{i+1})` and keys `(k_i, k_{i+1})`; `F(k)` is the
+//! stream of a key. Every message is masked by a stream its receiver cannot compute, used for no other message.
+
+pub mod linear;
+pub mod local;
+pub mod maximum;
+pub mod output;
+pub mod select;
+pub mod sign;
+pub mod truncate;
+
+use super::build::{Builder, StreamId};
+use super::{BufId, Operand, Party};
+
+/// Who plays which role: role r is party `r + shift`, key and share j are number `j + shift` (mod 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles(pub u8);
+
+impl Roles {
+    /// The party that plays role `r`.
+    #[must_use]
+    pub fn party(self, r: u8) -> Party {
+        Party((r + self.0) % 3)
+    }
+
+    /// The number of key or share `j` of the protocol's text.
+    #[must_use]
+    pub fn index(self, j: u8) -> u8 {
+        (j + self.0) % 3
+    }
+}
+
+/// A replicated ring tensor: `at[0][i]` is share i at party i, `at[1][i]` share i + 1 at party i.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Buffers, possibly addressed as a broadcast.
+    pub at: [[Operand; 3]; 2],
+}
+
+impl Shares {
+    /// Shares in dense buffers.
+    #[must_use]
+    pub fn dense(at: [[BufId; 3]; 2]) -> Shares {
+        Shares { at: at.map(|row| row.map(Operand::from)) }
+    }
+
+    /// Share `j` as `party` holds it: j is the party's number or the next.
+    #[must_use]
+    pub fn share(&self, j: u8, party: Party) -> Operand {
+        debug_assert!(party.holds_key(j));
+        if j == party.0 { self.at[0][party.index()] } else { self.at[1][party.index()] }
+    }
+
+    /// All six buffers, each once.
+    pub fn operands(&self) -> impl Iterator<Item = Operand> + '_ {
+        self.at.iter().flatten().copied()
+    }
+
+    /// The first round in which any party could use its part.
+    #[must_use]
+    pub fn earliest(&self, b: &Builder) -> u32 {
+        self.operands().map(|o| b.ready(o.buf)).min().unwrap_or(0)
+    }
+}
+
+/// Shares being put together by a protocol: share j at the two parties that hold it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Assembly {
+    at: [[Option<BufId>; 3]; 2],
+}
+
+impl Assembly {
+    /// Notes that `party`'s part of share `j` is in `buf`.
+    pub fn set(&mut self, j: u8, party: Party, buf: BufId) {
+        debug_assert!(party.holds_key(j));
+        self.at[usize::from(j != party.0)][party.index()] = Some(buf);
+    }
+
+    /// The whole tensor.
+    ///
+    /// # Panics
+    /// If a part was never set, which is a mistake of the protocol's text.
+    #[must_use]
+    pub fn finish(self) -> Shares {
+        Shares::dense(self.at.map(|row| row.map(|b| b.expect("all six parts of a replicated share are set"))))
+    }
+}
+
+/// `U + V mod 2^K`: U known to role 0, V to roles 1 and 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoSummand {
+    /// Who plays which role.
+    pub roles: Roles,
+    /// At role 0.
+    pub u: BufId,
+    /// At roles 1 and 2.
+    pub v: [BufId; 2],
+    /// Elements.
+    pub len: usize,
+}
+
+impl TwoSummand {
+    /// `U = x0 + x1`, `V = x2`: no message.
+    pub fn of_shares(b: &mut Builder, x: &Shares, roles: Roles, len: usize) -> TwoSummand {
+        let p = [0, 1, 2].map(|r| roles.party(r));
+        let j = |j| roles.index(j);
+        let mut m = b.ring_map(p[0], "summand.u", len);
+        let (x0, x1) = (m.read(x.share(j(0), p[0])), m.read(x.share(j(1), p[0])));
+        let u = m.add(x0, x1);
+        let ring = m.ring();
+        let u = m.write(u, ring);
+        m.finish();
+        let v = [1, 2].map(|r| local::dense(b, x.share(j(2), p[r]), p[r], len));
+        TwoSummand { roles, u, v, len }
+    }
+
+    /// The first round in which role 0 has U.
+    #[must_use]
+    pub fn earliest(&self, b: &Builder) -> u32 {
+        b.ready(self.u)
+    }
+}
+
+/// A value as one summand a party: `z = z0 + z1 + z2`, `z_i` at party i alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Additive(pub [BufId; 3]);
+
+/// Where a share of a bit plane comes from at one party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitSource {
+    /// A plane of a buffer.
+    Plane(BufId, usize),
+    /// A plane of a stream with the share's own key, drawn where it is used.
+    Stream(StreamId, usize),
+}
+
+/// One bit plane under replicated XOR sharing: `at[0][i]` is share i at party i, `at[1][i]` share i + 1 at party i.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitShares {
+    /// Sources.
+    pub at: [[BitSource; 3]; 2],
+}
+
+impl BitShares {
+    /// Builds from a function of share number and party.
+    pub fn from_fn(mut source: impl FnMut(u8, Party) -> BitSource) -> BitShares {
+        let own = Party::ALL.map(|p| source(p.0, p));
+        let next = Party::ALL.map(|p| source(p.plus(1).0, p));
+        BitShares { at: [own, next] }
+    }
+
+    /// A random bit from the three keys that nobody knows: share j is a plane of stream `id` under key j. No message.
+    #[must_use]
+    pub fn random(id: StreamId) -> BitShares {
+        BitShares::from_fn(|_, _| BitSource::Stream(id, 0))
+    }
+}
+
+impl super::build::Map<'_> {
+    /// The two shares of a bit that this step's party holds: share i and share i + 1.
+    pub fn bits(&mut self, x: &BitShares) -> [super::Reg; 2] {
+        let party = self.party();
+        [0, 1].map(|part| match x.at[part][party.index()] {
+            BitSource::Plane(buf, plane) => self.read_plane(buf, plane),
+            BitSource::Stream(id, plane) => self.prf_plane(party.plus(part as u8).0, id, plane),
+        })
+    }
+}

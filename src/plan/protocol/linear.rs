@@ -1,0 +1,94 @@
+//! Products of two shared tensors, and the ways from one summand a party to other forms.
+//!
+//! `z_i = x_i (y_i + y_{i+1}) + x_{i+1} y_i`: two products a party. Then either 2K bits to two-summand form (before a
+//! truncation) or 3K bits to replicated shares; one round each. Source: Araki et al., CCS 2016; the two-summand form
+//! after Mohassel and Rindal, CCS 2018 (ABY3), section 5.
+
+use super::{Additive, Assembly, Roles, Shares, TwoSummand, local};
+use crate::plan::build::Builder;
+use crate::plan::{BufId, Kernel, Party, Product};
+
+/// Elementwise product, local part.
+pub fn multiply(b: &mut Builder, x: &Shares, y: &Shares, len: usize) -> Additive {
+    let operands = [x.at[0], x.at[1], y.at[0], y.at[1]];
+    local::each_summand(b, "multiply", len, &operands, |m, _, r| {
+        let sum = m.add(r[2], r[3]);
+        let (a, c) = (m.mul(r[0], sum), m.mul(r[1], r[2]));
+        m.add(a, c)
+    })
+}
+
+/// Matrix product or convolution, local part. `y` is the operand whose two shares are added first (the smaller one).
+pub fn product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes: [usize; 3]) -> Additive {
+    let [x_len, y_len, out_len] = sizes;
+    let (x, y) = (local::dense_shares(b, x, x_len), local::dense_shares(b, y, y_len));
+    // Symmetric in x and y, so the sum is taken on whichever side is smaller.
+    let sum_left = x_len < y_len;
+    let (summed, summed_len) = if sum_left { (&x, x_len) } else { (&y, y_len) };
+    let sums = local::each_summand(b, "product.sum", summed_len, &[summed.at[0], summed.at[1]], |m, _, r| m.add(r[0], r[1]));
+    Additive(Party::ALL.map(|party| {
+        let i = party.index();
+        let (x, y) = (x.at.map(|row| row[i].buf), y.at.map(|row| row[i].buf));
+        let sum = sums.0[i];
+        let ins: [BufId; 4] = if sum_left { [sum, y[0], x[0], y[1]] } else { [x[0], sum, x[1], y[0]] };
+        b.launch(party, Kernel::Product(product.clone()), &ins, out_len)
+    }))
+}
+
+/// One summand a party -> replicated shares. 3K bits, 1 round: `z_i + F(k_i) - F(k_{i+1})` to party i - 1.
+pub fn reshare(b: &mut Builder, z: &Additive, len: usize) -> Shares {
+    let (ring, id) = (b.ring(), b.stream());
+    let mut shares = Assembly::default();
+    for party in Party::ALL {
+        let next = party.plus(1);
+        let mut m = b.ring_map(party, "reshare", len);
+        let z = m.read(z.0[party.index()]);
+        let (own, other) = (m.prf(party.0, id, ring), m.prf(next.0, id, ring));
+        let sum = m.add(z, own);
+        let sum = m.sub(sum, other);
+        let sum = m.write(sum, ring);
+        m.finish();
+        shares.set(party.0, party, sum);
+        shares.set(party.0, party.plus(2), b.send(sum, party.plus(2), "reshare"));
+    }
+    shares.finish()
+}
+
+/// One summand a party -> two-summand form. 2K bits, 1 round; role 0 has U without a message.
+///
+/// P1 -> P2: `z_1 + F(k_1)`, P2 -> P1: `z_2 - F(k_0)`; their sum is V, and `U = z_0 + F(k_0) - F(k_1)`.
+pub fn to_two_summand(b: &mut Builder, z: &Additive, roles: Roles, len: usize) -> TwoSummand {
+    let (ring, id) = (b.ring(), b.stream());
+    let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
+    let [k0, k1] = [0, 1].map(|j| roles.index(j));
+
+    let mut m = b.ring_map(p0, "summand.u", len);
+    let z0 = m.read(z.0[p0.index()]);
+    let (f0, f1) = (m.prf(k0, id, ring), m.prf(k1, id, ring));
+    let u = m.add(z0, f0);
+    let u = m.sub(u, f1);
+    let u = m.write(u, ring);
+    m.finish();
+
+    let mut m = b.ring_map(p1, "summand.v1", len);
+    let (z1, f1) = (m.read(z.0[p1.index()]), m.prf(k1, id, ring));
+    let v1 = m.add(z1, f1);
+    let v1 = m.write(v1, ring);
+    m.finish();
+    let mut m = b.ring_map(p2, "summand.v2", len);
+    let (z2, f0) = (m.read(z.0[p2.index()]), m.prf(k0, id, ring));
+    let v2 = m.sub(z2, f0);
+    let v2 = m.write(v2, ring);
+    m.finish();
+
+    let received = [b.send(v2, p1, "v2"), b.send(v1, p2, "v1")];
+    let v = [(p1, v1, received[0]), (p2, v2, received[1])].map(|(party, own, other)| {
+        let mut m = b.ring_map(party, "summand.v", len);
+        let (own, other) = (m.read(own), m.read(other));
+        let v = m.add(own, other);
+        let v = m.write(v, ring);
+        m.finish();
+        v
+    });
+    TwoSummand { roles, u, v, len }
+}

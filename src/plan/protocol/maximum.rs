@@ -1,0 +1,109 @@
+//! ReLU, maximum and argmax by comparison and selection.
+//!
+//! `max(a, b) = b + relu(a - b)`: one comparison and one selection. The difference of two numbers in range needs one bit
+//! more than the number format, so its window is one bit wider.
+
+use super::select::{Choose, RandomBit, choose};
+use super::sign::{self, Window};
+use super::{Roles, Shares, TwoSummand, local};
+use crate::plan::build::Builder;
+
+/// Where a value's sign can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct SignSource {
+    /// Summands.
+    pub summands: TwoSummand,
+    /// Bits to read.
+    pub window: Window,
+}
+
+/// What a comparison costs in rounds: the deepest carry tree allowed, `None` for the fewest bytes.
+pub type Depth = Option<u32>;
+
+/// max(x, 0), reading the sign from `source` (x's own summands, or those before the truncation that made x).
+pub fn relu(b: &mut Builder, x: &Shares, source: &SignSource, depth: Depth) -> Shares {
+    positive_part(b, x, source, depth, None)
+}
+
+fn positive_part(b: &mut Builder, x: &Shares, source: &SignSource, depth: Depth, base: Option<&Shares>) -> Shares {
+    let TwoSummand { roles, len, .. } = source.summands;
+    b.not_before(source.summands.earliest(b));
+    let negative = sign::open_sign(b, &source.summands, source.window, depth);
+    let r = RandomBit::prepare(b, negative.r, roles, len);
+    let xr = r.times(b, x);
+    b.not_before(0);
+    choose(b, &negative, Choose::Clear, x, &xr, base, len)
+}
+
+/// The sign source of a replicated value whose magnitude is below `2^(width-1)`.
+pub fn own_sign(b: &mut Builder, x: &Shares, width: u32, roles: Roles, len: usize) -> SignSource {
+    SignSource { summands: TwoSummand::of_shares(b, x, roles, len), window: Window { from: 0, width } }
+}
+
+fn difference(b: &mut Builder, x: &Shares, y: &Shares, len: usize) -> Shares {
+    local::each_share(b, "difference", len, &[x, y], |m, _, r| m.sub(r[0], r[1]))
+}
+
+/// Elementwise maximum; `width` is the window of one value.
+pub fn maximum(b: &mut Builder, x: &Shares, y: &Shares, width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+    let d = difference(b, x, y, len);
+    let source = own_sign(b, &d, width + 1, roles, len);
+    positive_part(b, &d, &source, depth, Some(y))
+}
+
+/// The largest of several tensors, by a tournament of `ceil(log2 n)` levels whose matches share rounds.
+pub fn tournament(b: &mut Builder, mut entrants: Vec<Shares>, width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+    while entrants.len() > 1 {
+        entrants = entrants
+            .chunks(2)
+            .map(|pair| match pair {
+                [x, y] => maximum(b, x, y, width, roles, depth, len),
+                rest => rest[0],
+            })
+            .collect();
+    }
+    entrants[0]
+}
+
+/// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.
+pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+    let mut entrants: Vec<(Shares, Shares)> = values
+        .iter()
+        .enumerate()
+        .map(|(i, v)| {
+            b.not_before(v.earliest(b));
+            let index = local::constant(b, i as u64, len);
+            b.not_before(0);
+            (*v, index)
+        })
+        .collect();
+    while entrants.len() > 1 {
+        let last = entrants.len() == 2;
+        let mut winners = Vec::with_capacity(entrants.len().div_ceil(2));
+        for pair in entrants.chunks(2) {
+            let [(x, x_index), (y, y_index)] = pair else {
+                winners.push(pair[0]);
+                continue;
+            };
+            let d = difference(b, x, y, len);
+            let steps = difference(b, x_index, y_index, len);
+            let source = own_sign(b, &d, width + 1, roles, len);
+            b.not_before(source.summands.earliest(b));
+            // x is the earlier one and wins ties: y only when x - y < 0.
+            let negative = sign::open_sign(b, &source.summands, source.window, depth);
+            let r = RandomBit::prepare(b, negative.r, roles, len);
+            let step_r = r.times(b, &steps);
+            let value = if last {
+                *x
+            } else {
+                let dr = r.times(b, &d);
+                choose(b, &negative, Choose::Clear, &d, &dr, Some(y), len)
+            };
+            let index = choose(b, &negative, Choose::Clear, &steps, &step_r, Some(y_index), len);
+            b.not_before(0);
+            winners.push((value, index));
+        }
+        entrants = winners;
+    }
+    entrants[0].1
+}
