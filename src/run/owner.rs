@@ -1,0 +1,197 @@
+//! The owners' side: encode, share, and put results together. Owners are not parties; they talk to all three.
+//!
+//! A tensor x becomes x0 and x1 from seeds (x0's goes to P0 and P2, x1's to P0 and P1) and `x2 = x - x0 - x1`, sent to P1
+//! and P2. A submission holds all of one owner's tensors: stream number = position in the plan's inputs.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::wire;
+use crate::backend::StreamKey;
+use crate::backend::cpu::Keystream;
+use crate::graph::{self, Graph, NodeId, Receiver, eval};
+use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
+
+/// Bytes of a seed.
+const SEED: usize = 16;
+
+/// Why an owner's data cannot be submitted.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnerError {
+    /// The clear part of the plan is not a graph.
+    #[error("the plan is damaged: {0}")]
+    Plan(String),
+    /// The data do not fit.
+    #[error(transparent)]
+    Data(#[from] eval::EvalError),
+    /// The operating system gave no randomness.
+    #[error("no random numbers from the operating system: {0}")]
+    Random(String),
+    /// A submission of another length than the plan asks for.
+    #[error("the submission of `{owner}` has {found} bytes where the plan asks for {wanted}")]
+    Length {
+        /// Whose.
+        owner: String,
+        /// Bytes received.
+        found: usize,
+        /// Bytes expected.
+        wanted: usize,
+    },
+}
+
+/// The plan's clear part as a graph.
+///
+/// # Errors
+/// If the plan is damaged.
+pub fn clear_graph(plan: &Plan) -> Result<Graph, OwnerError> {
+    let graph = graph::text::parse(&plan.clear).map_err(|e| OwnerError::Plan(e.to_string()))?;
+    graph::verify::verify(&graph).map_err(|e| OwnerError::Plan(e.to_string()))?;
+    let fits = plan.inputs.iter().all(|i| {
+        let node = NodeId::new(i.node as usize);
+        graph.dag.node_weight(node).is_some_and(|n| n.ty.len() == i.len)
+    });
+    if fits { Ok(graph) } else { Err(OwnerError::Plan("an input does not fit its clear part".to_string())) }
+}
+
+/// A key or seed from the operating system.
+///
+/// # Errors
+/// If there is none.
+pub fn random_key() -> Result<StreamKey, OwnerError> {
+    let mut key = [0; SEED];
+    getrandom::fill(&mut key).map_err(|e| OwnerError::Random(e.to_string()))?;
+    Ok(StreamKey(key))
+}
+
+/// Inputs that one owner shares, with their numbers; `None`: the public ones.
+fn owned(plan: &Plan, owner: Option<u32>) -> impl Iterator<Item = (u32, &Input)> {
+    plan.inputs.iter().enumerate().filter(move |(_, i)| i.owner == owner).map(|(n, i)| (n as u32, i))
+}
+
+/// What one owner sends to each party: all that depends on its data in this plan.
+///
+/// # Errors
+/// If data are missing or outside of the number format.
+pub fn submit(
+    plan: &Plan,
+    clear: &Graph,
+    owner: u32,
+    data: &BTreeMap<String, Vec<f64>>,
+) -> Result<[Zeroizing<Vec<u8>>; 3], OwnerError> {
+    let seeds = [random_key()?, random_key()?];
+    let mut parts = [(); 3].map(|()| Zeroizing::new(Vec::new()));
+    let [p0, p1, p2] = &mut parts;
+    p0.extend_from_slice(&seeds[0].0);
+    p0.extend_from_slice(&seeds[1].0);
+    p1.extend_from_slice(&seeds[1].0);
+    p2.extend_from_slice(&seeds[0].0);
+    for (number, input) in owned(plan, Some(owner)) {
+        let mut x2 = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
+        for seed in &seeds {
+            let share = expand(plan, seed, number, input.len);
+            x2.iter_mut().zip(&share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
+        }
+        let at = p1.len();
+        wire::pack(&element_buf(plan, input.len), &x2, p1);
+        p2.extend_from_slice(&p1[at..]);
+    }
+    Ok(parts)
+}
+
+/// What every party gets of the public inputs.
+///
+/// # Errors
+/// If data are missing or outside of the number format.
+pub fn publish(plan: &Plan, clear: &Graph, data: &BTreeMap<String, Vec<f64>>) -> Result<Vec<u8>, OwnerError> {
+    let mut payload = Vec::new();
+    for (_, input) in owned(plan, None) {
+        let words = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
+        wire::pack(&element_buf(plan, input.len), &words, &mut payload);
+    }
+    Ok(payload)
+}
+
+/// Bytes of the submission of an owner (`None`: the public inputs) to a party.
+#[must_use]
+pub fn submission_bytes(plan: &Plan, owner: Option<u32>, party: Party) -> usize {
+    let words: usize = owned(plan, owner).map(|(_, i)| element_buf(plan, i.len).wire_bytes()).sum();
+    match (owner, party.0) {
+        (None, _) => words,
+        (Some(_), 0) => 2 * SEED,
+        (Some(_), _) => SEED + words,
+    }
+}
+
+/// The words that a submission puts into a party's buffers.
+///
+/// # Errors
+/// If its length is not the plan's.
+pub fn accept(plan: &Plan, owner: Option<u32>, party: Party, payload: &[u8]) -> Result<Vec<(BufId, Vec<u64>)>, OwnerError> {
+    let wanted = submission_bytes(plan, owner, party);
+    if payload.len() != wanted {
+        let owner = owner.map_or("public inputs".to_string(), |o| plan.owners[o as usize].clone());
+        return Err(OwnerError::Length { owner, found: payload.len(), wanted });
+    }
+    let mut words = Vec::new();
+    let seeds = match (owner, party.0) {
+        (None, _) => 0,
+        (Some(_), 0) => 2,
+        (Some(_), _) => 1,
+    };
+    let (seeds, mut rest) = payload.split_at(seeds * SEED);
+    let seeds: Vec<StreamKey> = seeds.chunks_exact(SEED).map(|s| StreamKey(s.try_into().expect("chunks of a seed's size"))).collect();
+    for (number, input) in owned(plan, owner) {
+        let mut explicit = || {
+            let buf = element_buf(plan, input.len);
+            let (now, later) = rest.split_at(buf.wire_bytes());
+            rest = later;
+            wire::unpack(&buf, now)
+        };
+        let [own, next] = [0, 1].map(|part: usize| input.bufs[part][party.index()]);
+        match (owner, party.0) {
+            (None, _) => words.push((own, explicit())),
+            (Some(_), 0) => {
+                words.push((own, expand(plan, &seeds[0], number, input.len)));
+                words.push((next, expand(plan, &seeds[1], number, input.len)));
+            }
+            // P1 holds shares 1 and 2, P2 holds 2 and 0.
+            (Some(_), 1) => {
+                words.push((own, expand(plan, &seeds[0], number, input.len)));
+                words.push((next, explicit()));
+            }
+            (Some(_), _) => {
+                words.push((own, explicit()));
+                words.push((next, expand(plan, &seeds[0], number, input.len)));
+            }
+        }
+    }
+    Ok(words)
+}
+
+fn element_buf(plan: &Plan, len: usize) -> Buf {
+    Buf { party: Party(0), len, planes: 1, width: plan.format.ring }
+}
+
+fn expand(plan: &Plan, seed: &StreamKey, number: u32, len: usize) -> Vec<u64> {
+    let mut words = vec![0; len];
+    let stream = Stream { key: 0, id: number, bits: plan.format.ring };
+    Keystream::new(seed).fill(&stream, 0, &mut words);
+    words
+}
+
+/// The results that a receiver learns.
+pub fn received(plan: &Plan, owner: u32) -> impl Iterator<Item = (usize, &Output)> {
+    plan.outputs.iter().enumerate().filter(move |(_, o)| match o.to {
+        Receiver::All => true,
+        Receiver::Owner(id) => id.0 == owner,
+    })
+}
+
+/// A result from its two halves, as real numbers.
+#[must_use]
+pub fn combine(plan: &Plan, output: &Output, halves: [&[u8]; 2]) -> Vec<f64> {
+    let buf = plan.buf(output.bufs[0]);
+    let [a, b] = halves.map(|h| wire::unpack(buf, h));
+    a.iter().zip(&b).map(|(a, b)| plan.format.decode(a.wrapping_add(*b), output.scale)).collect()
+}

@@ -1,0 +1,116 @@
+//! One party's session over a plan, without sockets or clock: it says what to send and takes what came.
+
+use super::wire;
+use crate::backend::{Backend, BackendError, Launch};
+use crate::plan::{BufId, Party, Plan, Send, Step};
+
+/// A party in the middle of a plan.
+#[derive(Debug)]
+pub struct Session<'p, B> {
+    plan: &'p Plan,
+    party: Party,
+    backend: B,
+}
+
+/// The payload for each peer in one round; `None` where nothing is sent.
+pub type Messages = [Option<Vec<u8>>; 3];
+
+impl<'p, B: Backend> Session<'p, B> {
+    /// A session whose inputs are still to be loaded.
+    pub fn new(plan: &'p Plan, party: Party, backend: B) -> Session<'p, B> {
+        Session { plan, party, backend }
+    }
+
+    /// The party.
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// Puts an input's words into one of this party's buffers.
+    ///
+    /// # Errors
+    /// If the device refuses them.
+    pub fn load(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+        self.backend.write(id, words)
+    }
+
+    /// Runs this party's steps of a round and packs what it sends.
+    ///
+    /// # Errors
+    /// If a launch fails; `place` of the error is the step's.
+    pub fn compute(&mut self, round: usize) -> Result<Messages, (BackendError, Option<crate::span::Span>)> {
+        let round = &self.plan.rounds[round];
+        for step in round.steps.iter().filter(|s| s.party == self.party) {
+            self.step(step).map_err(|e| (e, step.span))?;
+        }
+        let mut messages = Messages::default();
+        for send in round.sends.iter().filter(|s| s.from == self.party) {
+            let words = self.backend.read(send.source).map_err(|e| (e, send.span))?;
+            let payload = messages[send.to.index()].get_or_insert_default();
+            wire::pack(self.plan.buf(send.source), words, payload);
+            for id in &send.free {
+                self.backend.free(*id);
+            }
+        }
+        Ok(messages)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), BackendError> {
+        self.backend.launch(Launch {
+            kernel: &step.kernel,
+            ins: &step.ins,
+            streams: &step.streams,
+            outs: &step.outs,
+            bufs: &self.plan.bufs,
+        })?;
+        for id in &step.free {
+            self.backend.free(*id);
+        }
+        Ok(())
+    }
+
+    /// Takes the payload of a peer in a round; its length was checked against [`expected`].
+    ///
+    /// # Errors
+    /// If the device refuses the words.
+    pub fn receive(&mut self, round: usize, from: Party, payload: &[u8]) -> Result<(), BackendError> {
+        let mut at = 0;
+        for send in incoming(self.plan, round, from, self.party) {
+            let buf = self.plan.buf(send.target);
+            let end = at + buf.wire_bytes();
+            self.backend.write(send.target, wire::unpack(buf, &payload[at..end]))?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// The packed output buffers this party contributes, in the plan's order; none for P2.
+    ///
+    /// # Errors
+    /// If a buffer is missing.
+    pub fn outputs(&self) -> Result<Vec<Vec<u8>>, BackendError> {
+        let mine = self.plan.outputs.iter().filter_map(|o| o.bufs.get(self.party.index()));
+        mine.map(|id| {
+            let mut bytes = Vec::new();
+            wire::pack(self.plan.buf(*id), self.backend.read(*id)?, &mut bytes);
+            Ok(bytes)
+        })
+        .collect()
+    }
+
+    /// The device, to inspect a run in tests.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+}
+
+/// Transfers between two parties in a round, in packing order.
+pub fn incoming(plan: &Plan, round: usize, from: Party, to: Party) -> impl Iterator<Item = &Send> {
+    plan.rounds[round].sends.iter().filter(move |s| s.from == from && s.to == to)
+}
+
+/// Payload bytes between two parties in a round; 0: no message.
+#[must_use]
+pub fn expected(plan: &Plan, round: usize, from: Party, to: Party) -> usize {
+    incoming(plan, round, from, to).map(|s| plan.buf(s.source).wire_bytes()).sum()
+}
