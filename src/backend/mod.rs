@@ -2,6 +2,7 @@
 //!
 //! A backend knows one party's buffers and the party's two stream keys; it knows nothing of peers, rounds or models.
 
+pub mod cases;
 pub mod cpu;
 
 use crate::plan::{Buf, BufId, Kernel, Operand, Stream};

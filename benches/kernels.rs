@@ -1,0 +1,133 @@
+//! Throughput of the processor's kernels. Elements a second are multiply-adds for products, words for the rest.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use smlc::backend::{Backend, Launch, StreamKey, cpu::Cpu};
+use smlc::graph::Window;
+use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream};
+
+/// A launch of `kernel` at P0 on ring operands and results of these lengths.
+fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
+    let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
+    let bufs: Vec<Buf> = ins.iter().chain(outs).cloned().collect();
+    for (id, buf) in (0..).zip(ins) {
+        let words = (0..buf.words() as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        device.write(BufId(id), words).expect("the device has memory");
+    }
+    let first_out = ins.len() as u32;
+    let operands: Vec<_> = (0..first_out).map(|id| Operand { buf: BufId(id), access: Access::Dense }).collect();
+    let results: Vec<_> = (first_out..bufs.len() as u32).map(BufId).collect();
+    let mut group = c.benchmark_group("kernels");
+    group.throughput(Throughput::Elements(work as u64)).sample_size(20);
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            let launch = Launch { kernel, ins: &operands, streams, outs: &results, bufs: &bufs };
+            device.launch(launch).expect("the launch fits its buffers");
+        });
+    });
+    group.finish();
+}
+
+fn ring(len: usize) -> Buf {
+    Buf { party: Party(0), len, planes: 1, width: 64 }
+}
+
+fn planes(len: usize, planes: usize) -> Buf {
+    Buf { party: Party(0), len, planes, width: 1 }
+}
+
+fn matmul(c: &mut Criterion) {
+    for [m, k, n] in [
+        [512, 512, 512],
+        [1024, 1024, 1024],
+        [64, 576, 3136],
+        [67, 131, 257],
+        [1, 1024, 1024],
+        [1024, 1024, 1],
+        [128, 784, 10],
+        [4, 512, 512],
+    ] {
+        let kernel = Kernel::Product(Product::MatMul { batch: 1, m, k, n });
+        let name = format!("matmul {m}x{k}x{n}");
+        launch(c, &name, m * k * n, &kernel, &[], &[ring(m * k), ring(k * n)], &[ring(m * n)]);
+    }
+    let (batch, m, k, n) = (64, 16, 32, 16);
+    let kernel = Kernel::Product(Product::MatMul { batch, m, k, n });
+    let ins = [ring(batch * m * k), ring(batch * k * n)];
+    launch(c, "matmul 64 times 16x32x16", batch * m * k * n, &kernel, &[], &ins, &[ring(batch * m * n)]);
+}
+
+fn conv(c: &mut Criterion) {
+    let shapes = [
+        ("3x3 64 to 64 at 56x56", [1, 64, 56, 56], 64, 3, 1, 1, 1),
+        ("3x3 64 to 128 at 56x56, stride 2", [1, 64, 56, 56], 128, 3, 2, 1, 1),
+        ("7x7 3 to 64 at 224x224, stride 2", [1, 3, 224, 224], 64, 7, 2, 3, 1),
+        ("3x3 512 to 512 at 7x7", [1, 512, 7, 7], 512, 3, 1, 1, 1),
+        ("1x1 256 to 64 at 56x56", [1, 256, 56, 56], 64, 1, 1, 0, 1),
+        ("3x3 depthwise 128 at 56x56", [1, 128, 56, 56], 128, 3, 1, 1, 128),
+    ];
+    for (name, [n, ch, h, w], o, size, stride, pad, groups) in shapes {
+        let window = Window { size: [size; 2], stride: [stride; 2], pad: [pad; 2] };
+        let [oh, ow] = window.output(h, w).expect("the window fits");
+        let kernel = Kernel::Product(Product::Conv2d { n, c: ch, h, w, o, window, groups });
+        let weights = o * (ch / groups) * size * size;
+        let work = n * oh * ow * weights;
+        launch(
+            c,
+            &format!("conv {name}"),
+            work,
+            &kernel,
+            &[],
+            &[ring(n * ch * h * w), ring(weights)],
+            &[ring(n * o * oh * ow)],
+        );
+    }
+}
+
+fn elements(c: &mut Criterion) {
+    let len = 1 << 20;
+    for bits in [64, 48, 32, 16] {
+        let code = vec![Instr::Prf { stream: 0, plane: 0 }, Instr::Out { output: 0, plane: 0, value: Reg(0) }];
+        let kernel = Kernel::Map(Program { name: "stream".into(), planes: false, code });
+        let streams = [Stream { key: 0, id: 0, bits }];
+        launch(c, &format!("stream of {bits} bits"), len, &kernel, &streams, &[], &[ring(len)]);
+    }
+    for count in [64, 32] {
+        let kernel = Kernel::ToPlanes { add: 1 << 16, from: 0 };
+        launch(c, &format!("to_planes {count}"), len, &kernel, &[], &[ring(len)], &[planes(len, count)]);
+    }
+    // What P0 computes in a truncation: D = (u >> f) - u_m 2^(K-f) - t and E = u_m - s.
+    let code = vec![
+        Instr::In { input: 0, plane: 0 },
+        Instr::Prf { stream: 0, plane: 0 },
+        Instr::Add(Reg(0), Reg(1)),
+        Instr::Prf { stream: 1, plane: 0 },
+        Instr::Sub(Reg(2), Reg(3)),
+        Instr::Imm((1 << 62) + (1 << 16) - 1),
+        Instr::Add(Reg(4), Reg(5)),
+        Instr::Shr(Reg(6), 16),
+        Instr::Shr(Reg(6), 63),
+        Instr::Shl(Reg(8), 48),
+        Instr::Sub(Reg(7), Reg(9)),
+        Instr::Prf { stream: 2, plane: 0 },
+        Instr::Sub(Reg(10), Reg(11)),
+        Instr::Prf { stream: 3, plane: 0 },
+        Instr::Sub(Reg(8), Reg(13)),
+        Instr::Out { output: 0, plane: 0, value: Reg(12) },
+        Instr::Out { output: 1, plane: 0, value: Reg(14) },
+    ];
+    let kernel = Kernel::Map(Program { name: "trunc.first".into(), planes: false, code: code.clone() });
+    let stream = |key, id, bits| Stream { key, id, bits };
+    let streams = [stream(0, 1, 64), stream(1, 1, 64), stream(1, 2, 64), stream(1, 3, 16)];
+    launch(c, "map truncation", len, &kernel, &streams, &[ring(len)], &[ring(len), ring(len)]);
+    let mut dry = code;
+    for instr in &mut dry {
+        if let Instr::Prf { .. } = instr {
+            *instr = Instr::In { input: 0, plane: 0 };
+        }
+    }
+    let kernel = Kernel::Map(Program { name: "trunc.dry".into(), planes: false, code: dry });
+    launch(c, "map truncation without streams", len, &kernel, &[], &[ring(len)], &[ring(len), ring(len)]);
+}
+
+criterion_group!(kernels, matmul, conv, elements);
+criterion_main!(kernels);

@@ -1,0 +1,205 @@
+//! The cases every backend has to pass: launches with the words they must produce, and launches it must refuse.
+//!
+//! Expected words come from [`oracle`], which follows the definitions in [`crate::plan`] one word at a time and shares no
+//! code with any backend. Operands are arbitrary but the same in every run.
+
+mod damage;
+mod elements;
+mod moves;
+pub mod oracle;
+mod products;
+
+use crate::backend::{Backend, BackendError, Launch, StreamKey};
+use crate::plan::{Access, Buf, BufId, Kernel, Operand, Party, Stream};
+
+/// What a backend has to do with a launch.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// Produce the oracle's words.
+    Words,
+    /// Return an error, and not panic.
+    Refusal,
+}
+
+/// One launch.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it is about.
+    pub name: String,
+    /// The party that launches it.
+    pub party: Party,
+    /// What is launched.
+    pub kernel: Kernel,
+    /// Buffers: operands first, results last.
+    pub bufs: Vec<Buf>,
+    /// Words of each operand buffer.
+    pub contents: Vec<Vec<u64>>,
+    /// Operands.
+    pub ins: Vec<Operand>,
+    /// Streams.
+    pub streams: Vec<Stream>,
+    /// Results.
+    pub outs: Vec<BufId>,
+    /// What has to happen.
+    pub expected: Expected,
+}
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The case's name.
+    pub name: String,
+    /// In words, what went wrong.
+    pub outcome: Result<(), String>,
+}
+
+/// The key of stream family `key` in all cases.
+#[must_use]
+pub fn stream_key(key: u8) -> StreamKey {
+    StreamKey(std::array::from_fn(|i| (i as u8).wrapping_mul(29) ^ (key + 1).wrapping_mul(77)))
+}
+
+/// All cases.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    cases.extend(elements::cases());
+    cases.extend(products::cases());
+    cases.extend(moves::cases());
+    cases.extend(damage::cases());
+    cases
+}
+
+/// Runs all cases on one device a party; `make` is given the party and its two keys, numbers `party` and `party + 1`.
+pub fn run_all(make: &mut dyn FnMut(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Vec<Report> {
+    let mut devices = Party::ALL.map(|party| make(party, [stream_key(party.0), stream_key(party.plus(1).0)]));
+    all()
+        .iter()
+        .map(|case| Report { name: case.name.clone(), outcome: case.run(devices[case.party.index()].as_mut()) })
+        .collect()
+}
+
+impl Case {
+    /// A launch at P1 with an access for each operand; buffers are numbered in order, operands before results. Operand
+    /// words are arbitrary, above the width and past the last element too.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kernel: Kernel, ins: Vec<(Buf, Access)>, outs: Vec<Buf>) -> Case {
+        let name = name.into();
+        let mut noise = Noise::new(&name);
+        let first_out = ins.len() as u32;
+        let operands = (0..).zip(&ins).map(|(id, (_, access))| Operand { buf: BufId(id), access: *access }).collect();
+        Case {
+            party: Party(1),
+            contents: ins.iter().map(|(buf, _)| noise.words(buf.words())).collect(),
+            outs: (0..outs.len() as u32).map(|id| BufId(first_out + id)).collect(),
+            bufs: ins.into_iter().map(|(buf, _)| buf).chain(outs).collect(),
+            ins: operands,
+            streams: Vec::new(),
+            expected: Expected::Words,
+            name,
+            kernel,
+        }
+    }
+
+    /// The same launch with these streams.
+    #[must_use]
+    pub fn with_streams(mut self, streams: Vec<Stream>) -> Case {
+        self.streams = streams;
+        self
+    }
+
+    /// The same launch at another party.
+    #[must_use]
+    pub fn at(mut self, party: Party) -> Case {
+        self.party = party;
+        self.bufs.iter_mut().for_each(|buf| buf.party = party);
+        self
+    }
+
+    /// The same launch, to be refused.
+    #[must_use]
+    pub fn refused(mut self) -> Case {
+        self.expected = Expected::Refusal;
+        self
+    }
+
+    /// Runs the case and compares; leaves no buffer behind.
+    ///
+    /// # Errors
+    /// Says in words what differs.
+    pub fn run(&self, device: &mut dyn Backend) -> Result<(), String> {
+        let outcome = self.launch(device);
+        for id in 0..self.bufs.len() as u32 {
+            device.free(BufId(id));
+        }
+        match (&self.expected, outcome) {
+            (Expected::Refusal, Err(_)) => Ok(()),
+            (Expected::Refusal, Ok(_)) => Err("launched, though the plan is damaged".into()),
+            (Expected::Words, Err(error)) => Err(format!("refused: {error}")),
+            (Expected::Words, Ok(found)) => self.compare(&found),
+        }
+    }
+
+    /// The words of each result.
+    fn launch(&self, device: &mut dyn Backend) -> Result<Vec<Vec<u64>>, BackendError> {
+        for (id, words) in (0..).zip(&self.contents) {
+            device.write(BufId(id), words.clone())?;
+        }
+        let Case { kernel, ins, streams, outs, bufs, .. } = self;
+        device.launch(Launch { kernel, ins, streams, outs, bufs })?;
+        self.outs.iter().map(|id| device.read(*id).map(<[u64]>::to_vec)).collect()
+    }
+
+    fn compare(&self, found: &[Vec<u64>]) -> Result<(), String> {
+        let expected = oracle::results(self);
+        for (number, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            if found.len() != expected.len() {
+                return Err(format!("result {number} has {} words, expected {}", found.len(), expected.len()));
+            }
+            let first = found.iter().zip(expected).enumerate().find(|(_, (found, expected))| found != expected);
+            if let Some((word, (found, expected))) = first {
+                return Err(format!("word {word} of result {number} is {found:#x}, expected {expected:#x}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A ring buffer of P1: `len` elements of `width` bits.
+fn ring(len: usize, width: u32) -> Buf {
+    Buf { party: Party(1), len, planes: 1, width }
+}
+
+/// A plane buffer of P1: `planes` bits of each of `len` elements.
+fn bits(len: usize, planes: usize) -> Buf {
+    Buf { party: Party(1), len, planes, width: 1 }
+}
+
+/// Operands that are read plainly.
+fn dense(bufs: impl IntoIterator<Item = Buf>) -> Vec<(Buf, Access)> {
+    bufs.into_iter().map(|buf| (buf, Access::Dense)).collect()
+}
+
+/// Arbitrary words: SplitMix64, seeded by a name.
+struct Noise(u64);
+
+impl Noise {
+    fn new(name: &str) -> Noise {
+        Noise(
+            name.bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)),
+        )
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn words(&mut self, count: usize) -> Vec<u64> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! Launches of damaged plans, which a backend refuses without reading or writing out of place.
+
+use super::elements::{out, program};
+use super::{Case, bits, dense, ring};
+use crate::graph::Window;
+use crate::plan::{Access, BufId, Instr, Kernel, Party, Product, Reg, Stream, View};
+
+const IN: Instr = Instr::In { input: 0, plane: 0 };
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = maps();
+    cases.extend(others());
+    cases.extend(buffers());
+    cases.into_iter().map(Case::refused).collect()
+}
+
+/// A program that copies its operand, on these buffers.
+fn identity(name: &str, access: Access) -> Case {
+    Case::new(name, program(false, vec![IN, out(0, 0, 0)]), vec![(ring(10, 64), access)], vec![ring(10, 64)])
+}
+
+fn maps() -> Vec<Case> {
+    let on_words =
+        |name: &str, code: Vec<Instr>| Case::new(name, program(false, code), dense([ring(10, 64)]), vec![ring(10, 64)]);
+    let drawn = |name: &str, key: u8, bits: u32, planes: bool, plane: u16| {
+        let code = vec![Instr::Prf { stream: 0, plane }, out(0, 0, 0)];
+        let buf = if planes { super::bits(10, 1) } else { ring(10, 64) };
+        Case::new(name, program(planes, code), vec![], vec![buf]).with_streams(vec![Stream { key, id: 0, bits }])
+    };
+    vec![
+        on_words("refused: no such operand", vec![Instr::In { input: 1, plane: 0 }, out(0, 0, 0)]),
+        on_words("refused: no such plane of an operand", vec![Instr::In { input: 0, plane: 1 }, out(0, 0, 0)]),
+        on_words("refused: bits of words", vec![Instr::BitOf { input: 0, plane: 0 }, out(0, 0, 0)]),
+        on_words("refused: no such result", vec![IN, out(0, 0, 0), out(1, 0, 0)]),
+        on_words("refused: no such plane of a result", vec![IN, out(0, 0, 0), out(0, 1, 0)]),
+        on_words("refused: a result written twice", vec![IN, out(0, 0, 0), out(0, 0, 0)]),
+        on_words("refused: a result never written", vec![IN]),
+        on_words("refused: a register that comes later", vec![Instr::Not(Reg(1)), IN, out(0, 0, 0)]),
+        on_words("refused: a register of itself", vec![IN, Instr::Not(Reg(1)), out(0, 0, 1)]),
+        on_words("refused: a register far away", vec![IN, Instr::Add(Reg(0), Reg(999)), out(0, 0, 1)]),
+        on_words("refused: a shift by 64", vec![IN, Instr::Shr(Reg(0), 64), out(0, 0, 1)]),
+        on_words("refused: no such stream", vec![Instr::Prf { stream: 0, plane: 0 }, out(0, 0, 0)]),
+        drawn("refused: a key of others", 0, 64, false, 0),
+        drawn("refused: no such key", 3, 64, false, 0),
+        drawn("refused: a stream of no bits", 1, 0, false, 0),
+        drawn("refused: a stream of 65 bits", 1, 65, false, 0),
+        drawn("refused: a plane of words", 1, 64, false, 1),
+        drawn("refused: words in planes", 1, 64, true, 0),
+        drawn("refused: planes in words", 1, 1, false, 0),
+        identity("refused: repeats of nothing", Access::Repeat { inner: 1, len: 0 }),
+        identity("refused: repeats zero times", Access::Repeat { inner: 0, len: 10 }),
+        identity("refused: repeats of more than there is", Access::Repeat { inner: 1, len: 11 }),
+        Case::new(
+            "refused: a short operand",
+            program(false, vec![IN, out(0, 0, 0)]),
+            dense([ring(9, 64)]),
+            vec![ring(10, 64)],
+        ),
+        Case::new(
+            "refused: planes read as words",
+            program(false, vec![IN, out(0, 0, 0)]),
+            dense([bits(640, 1)]),
+            vec![ring(10, 64)],
+        ),
+        Case::new("refused: no result", program(false, vec![IN]), dense([ring(9, 64)]), vec![]),
+        Case::new(
+            "refused: results of two lengths",
+            program(false, vec![IN, out(0, 0, 0), out(1, 0, 0)]),
+            dense([ring(9, 64)]),
+            vec![ring(9, 64), ring(10, 64)],
+        ),
+    ]
+}
+
+fn others() -> Vec<Case> {
+    let window = Window { size: [3, 3], stride: [1, 1], pad: [0, 0] };
+    let product = |name: &str, product: Product, ins: &[usize], out: usize| {
+        Case::new(name, Kernel::Product(product), dense(ins.iter().map(|len| ring(*len, 64))), vec![ring(out, 64)])
+    };
+    let square = Product::MatMul { batch: 1, m: 4, k: 4, n: 4 };
+    let huge = usize::MAX / 2;
+    let conv = |window, groups| Product::Conv2d { n: 1, c: 4, h: 4, w: 4, o: 4, window, groups };
+    let copy = |name: &str, shape: &[usize], strides: &[usize], start| {
+        let view = View { shape: shape.to_vec(), strides: strides.to_vec(), start, bounds: vec![], fill: 0 };
+        Case::new(name, Kernel::Copy(view), dense([ring(10, 64)]), vec![ring(shape.iter().product(), 64)])
+    };
+    let planes = |name: &str, from, source, target| {
+        Case::new(name, Kernel::ToPlanes { add: 0, from }, dense([source]), vec![target])
+    };
+    let pool = |name: &str, window, len| {
+        let kernel = Kernel::SumPool { planes: 1, h: 4, w: 4, window };
+        Case::new(name, kernel, dense([ring(len, 64)]), vec![ring(4, 64)])
+    };
+    vec![
+        product("refused: a short matrix", square.clone(), &[16, 15], 16),
+        product("refused: a long result", square.clone(), &[16, 16], 17),
+        product("refused: one and a half pairs", square.clone(), &[16, 16, 16], 16),
+        product("refused: no pair", square.clone(), &[], 16),
+        product("refused: three pairs", square, &[16; 6], 16),
+        product("refused: huge matrices", Product::MatMul { batch: 1, m: huge, k: huge, n: huge }, &[1, 1], 1),
+        product("refused: a window without stride", conv(Window { stride: [0, 1], ..window }, 1), &[64, 144], 16),
+        product("refused: a window larger than the image", conv(Window { size: [5, 5], ..window }, 1), &[64, 400], 16),
+        product("refused: groups that do not divide", conv(window, 3), &[64, 144], 16),
+        product("refused: no groups", conv(window, 0), &[64, 144], 16),
+        product("refused: huge padding", conv(Window { pad: [huge, huge], ..window }, 1), &[64, 144], 16),
+        product("refused: weights of another shape", conv(window, 2), &[64, 144], 16),
+        copy("refused: reads past the end", &[2, 5], &[6, 1], 0),
+        copy("refused: reads before the start", &[2, 5], &[5, 1], -1),
+        copy("refused: huge strides", &[2, 5], &[usize::MAX, usize::MAX], 0),
+        copy("refused: strides of another shape", &[2, 5], &[1], 0),
+        planes("refused: bits past the top", 60, ring(10, 64), bits(10, 5)),
+        planes("refused: planes of another length", 0, ring(10, 64), bits(11, 5)),
+        planes("refused: planes to words", 0, ring(10, 64), ring(10, 64)),
+        planes("refused: planes of planes", 0, bits(10, 1), bits(10, 1)),
+        pool("refused: pooling without stride", Window { stride: [1, 0], ..window }, 16),
+        pool("refused: pooling a short image", window, 15),
+        Case::new(
+            "refused: a sum of too little",
+            Kernel::Sum { outer: 2, axis: 3, inner: 4 },
+            dense([ring(23, 64)]),
+            vec![ring(8, 64)],
+        ),
+        Case::new(
+            "refused: a missing chunk",
+            Kernel::Concat { outer: 2, chunks: vec![1, 2] },
+            dense([ring(2, 64)]),
+            vec![ring(6, 64)],
+        ),
+        Case::new(
+            "refused: a long chunk",
+            Kernel::Concat { outer: 2, chunks: vec![2] },
+            dense([ring(2, 64)]),
+            vec![ring(2, 64)],
+        ),
+    ]
+}
+
+fn buffers() -> Vec<Case> {
+    let edited = |name: &str, edit: fn(&mut Case)| {
+        let mut case = identity(name, Access::Dense);
+        edit(&mut case);
+        case
+    };
+    vec![
+        edited("refused: an operand that is not there", |case| case.contents.clear()),
+        edited("refused: an operand with too few words", |case| case.contents[0].truncate(9)),
+        edited("refused: an operand the plan does not know", |case| case.ins[0].buf = BufId(7)),
+        edited("refused: a result the plan does not know", |case| case.outs[0] = BufId(7)),
+        edited("refused: a buffer of another party", |case| case.bufs[1].party = Party(0)),
+        edited("refused: a result that is its operand", |case| case.outs[0] = BufId(0)),
+        edited("refused: a buffer of no width", |case| case.bufs[0].width = 0),
+        edited("refused: a buffer of huge planes", |case| {
+            case.bufs[1].width = 1;
+            case.bufs[1].planes = usize::MAX;
+        }),
+    ]
+}

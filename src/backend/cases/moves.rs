@@ -1,0 +1,81 @@
+//! Views, concatenation and sums.
+
+use super::{Case, bits, dense, ring};
+use crate::graph::Window;
+use crate::plan::{Bound, Kernel, View};
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = views();
+    for (outer, chunks) in
+        [(1, vec![1]), (3, vec![5]), (1, vec![64, 65, 1]), (7, vec![3, 0, 11]), (65, vec![1, 2, 3, 4])]
+    {
+        let ins: Vec<_> = chunks.iter().map(|chunk| ring(outer * chunk, 64)).collect();
+        let total = ring(outer * chunks.iter().sum::<usize>(), 64);
+        let name = format!("concat: {outer} times {chunks:?}");
+        cases.push(Case::new(name, Kernel::Concat { outer, chunks }, dense(ins), vec![total]));
+    }
+    let planes = dense([bits(128, 3), bits(65, 3)]);
+    let joined = Kernel::Concat { outer: 3, chunks: vec![2, 2] };
+    cases.push(Case::new("concat: words of planes", joined, planes, vec![bits(193, 3)]));
+    for [outer, axis, inner] in [[1, 1, 1], [5, 7, 1], [1, 1000, 1], [3, 5, 65], [64, 2, 3], [2, 0, 4], [1, 9, 257]] {
+        let name = format!("sum: axis {axis} between {outer} and {inner}");
+        let kernel = Kernel::Sum { outer, axis, inner };
+        cases.push(Case::new(name, kernel, dense([ring(outer * axis * inner, 64)]), vec![ring(outer * inner, 64)]));
+    }
+    let pools = [
+        ([1, 1, 1], [1, 1], [1, 1], [0, 0]),
+        ([3, 8, 8], [2, 2], [2, 2], [0, 0]),
+        ([2, 13, 9], [3, 3], [2, 2], [1, 1]),
+        ([5, 7, 7], [7, 7], [1, 1], [0, 0]),
+        ([1, 5, 65], [2, 3], [1, 4], [1, 2]),
+        ([2, 2, 3], [3, 5], [1, 1], [2, 4]),
+    ];
+    for ([planes, h, w], size, stride, pad) in pools {
+        let window = Window { size, stride, pad };
+        let [oh, ow] = window.output(h, w).unwrap_or([0, 0]);
+        let name = format!("sum_pool: [{planes}, {h}, {w}], {window:?}");
+        let kernel = Kernel::SumPool { planes, h, w, window };
+        cases.push(Case::new(name, kernel, dense([ring(planes * h * w, 64)]), vec![ring(planes * oh * ow, 64)]));
+    }
+    cases
+}
+
+fn views() -> Vec<Case> {
+    let plain = |shape: &[usize], strides: &[usize], start: i64| View {
+        shape: shape.to_vec(),
+        strides: strides.to_vec(),
+        start,
+        bounds: Vec::new(),
+        fill: 0,
+    };
+    let bounded = |view: View, bounds: &[(usize, i64, i64, i64)]| View {
+        bounds: bounds.iter().map(|&(axis, offset, step, limit)| Bound { axis, offset, step, limit }).collect(),
+        fill: 0x8000_0000_0000_0001,
+        ..view
+    };
+    let views = [
+        ("everything", plain(&[210], &[1], 0)),
+        ("a scalar", plain(&[], &[], 17)),
+        ("a scalar everywhere", plain(&[5, 13], &[0, 0], 3)),
+        ("transposed", plain(&[15, 14], &[1, 15], 0)),
+        ("transposed, many tiles", plain(&[3, 33, 2], &[70, 2, 1], 4)),
+        ("axes in another order", plain(&[7, 5, 6], &[1, 42, 7], 0)),
+        ("a slice", plain(&[4, 9], &[15, 1], 32)),
+        ("every third", plain(&[70], &[3], 1)),
+        ("a row broadcast", plain(&[6, 15], &[0, 1], 30)),
+        ("a column broadcast", plain(&[14, 4], &[15, 0], 2)),
+        ("nothing", plain(&[3, 0, 2], &[1, 1, 1], 0)),
+        ("padded", bounded(plain(&[2, 9, 12], &[70, 10, 1], -11), &[(1, -1, 1, 7), (2, -1, 1, 10)])),
+        ("one position of windows", bounded(plain(&[3, 4, 5], &[70, 20, 2], -11), &[(1, -1, 2, 7), (2, -1, 2, 10)])),
+        ("twice bounded", bounded(plain(&[20], &[1], -5), &[(0, -5, 1, 100), (0, -9, 1, 6)])),
+        ("wholly out of bounds", bounded(plain(&[4, 4], &[10, 1], 500), &[(0, 9, 1, 3)])),
+        ("a bound that walks down", bounded(plain(&[10], &[1], 0), &[(0, 7, -1, 5)])),
+        ("padded and transposed", bounded(plain(&[12, 9], &[1, 10], -11), &[(1, -1, 1, 7), (0, -1, 1, 10)])),
+    ];
+    views.into_iter().map(|(name, view)| view_case(name, view)).collect()
+}
+
+fn view_case(name: &str, view: View) -> Case {
+    let count = view.shape.iter().product();
+    Case::new(format!("copy: {name}"), Kernel::Copy(view), dense([ring(210, 64)]), vec![ring(count, 64)])
+}

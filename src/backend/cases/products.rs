@@ -1,0 +1,82 @@
+//! Matrix products and convolutions in ordinary, odd and degenerate shapes, of one pair and of two.
+
+use super::{Case, dense, ring};
+use crate::graph::Window;
+use crate::plan::{Kernel, Product};
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let shapes = [
+        [1, 1, 1],
+        [1, 7, 1],
+        [1, 300, 65],
+        [2, 5, 130],
+        [3, 70, 64],
+        [65, 300, 1],
+        [64, 9, 2],
+        [127, 33, 3],
+        [4, 4, 4],
+        [8, 8, 24],
+        [9, 17, 25],
+        [31, 257, 47],
+        [63, 64, 65],
+        [130, 520, 5],
+        [131, 3, 127],
+        [5, 1, 800],
+        [20, 0, 9],
+    ];
+    for [m, k, n] in shapes {
+        for pairs in [1, 2] {
+            cases.push(matmul([1, m, k, n], [false, false], pairs));
+        }
+    }
+    for shared in [[false, false], [true, false], [false, true], [true, true]] {
+        for [m, k, n] in [[1, 19, 33], [5, 7, 3], [12, 30, 26]] {
+            cases.push(matmul([3, m, k, n], shared, 2));
+        }
+    }
+    cases.push(matmul([0, 2, 2, 2], [false, false], 1));
+    let window = |size, stride, pad| Window { size, stride, pad };
+    let convolutions = [
+        ([1, 1, 1, 1], 1, window([1, 1], [1, 1], [0, 0]), 1),
+        ([1, 3, 8, 8], 8, window([3, 3], [1, 1], [1, 1]), 1),
+        ([2, 3, 11, 13], 17, window([3, 3], [1, 1], [1, 1]), 1),
+        ([3, 5, 9, 7], 9, window([3, 2], [2, 3], [1, 0]), 1),
+        ([1, 16, 14, 14], 24, window([1, 1], [1, 1], [0, 0]), 1),
+        ([2, 8, 14, 14], 12, window([1, 1], [2, 2], [0, 0]), 1),
+        ([1, 3, 23, 29], 10, window([7, 7], [2, 2], [3, 3]), 1),
+        ([1, 40, 5, 5], 33, window([3, 3], [1, 1], [1, 1]), 1),
+        ([2, 6, 10, 10], 6, window([3, 3], [1, 1], [1, 1]), 6),
+        ([1, 4, 12, 12], 8, window([5, 5], [2, 2], [2, 2]), 4),
+        ([2, 12, 6, 7], 15, window([3, 3], [1, 1], [1, 1]), 3),
+        ([1, 2, 4, 4], 5, window([4, 4], [1, 1], [0, 0]), 1),
+        ([1, 2, 1, 3], 2, window([3, 3], [1, 1], [2, 2]), 1),
+        ([5, 4, 7, 7], 64, window([3, 3], [1, 1], [1, 1]), 1),
+    ];
+    for (image, o, window, groups) in convolutions {
+        for pairs in [1, 2] {
+            cases.push(conv(image, o, window, groups, pairs));
+        }
+    }
+    cases
+}
+
+fn matmul([batch, m, k, n]: [usize; 4], [left_shared, right_shared]: [bool; 2], pairs: usize) -> Case {
+    let left = ring(m * k * if left_shared { 1 } else { batch }, 64);
+    let right = ring(k * n * if right_shared { 1 } else { batch }, 64);
+    let ins = [left, right].into_iter().cycle().take(2 * pairs);
+    let sharing =
+        format!("{}{}", if left_shared { ", one left" } else { "" }, if right_shared { ", one right" } else { "" });
+    let name = format!("matmul: {batch} of [{m}, {k}] x [{k}, {n}]{sharing}, {pairs} pairs");
+    let kernel = Kernel::Product(Product::MatMul { batch, m, k, n });
+    Case::new(name, kernel, dense(ins), vec![ring(batch * m * n, 64)])
+}
+
+fn conv([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize, pairs: usize) -> Case {
+    let [oh, ow] = window.output(h, w).unwrap_or([0, 0]);
+    let [kh, kw] = window.size;
+    let ins = [ring(n * c * h * w, 64), ring(o * (c / groups) * kh * kw, 64)].into_iter().cycle().take(2 * pairs);
+    let name = format!("conv: [{n}, {c}, {h}, {w}] to {o} channels in {groups} groups, {window:?}, {pairs} pairs");
+    let kernel = Kernel::Product(Product::Conv2d { n, c, h, w, o, window, groups });
+    Case::new(name, kernel, dense(ins), vec![ring(n * o * oh * ow, 64)])
+}

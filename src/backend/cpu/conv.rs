@@ -1,0 +1,166 @@
+//! Convolution as a product of the weights with the matrix of windows, whose panels are packed from the image.
+
+use super::check::{misfit, size};
+use super::factor::{Axis, Factor};
+use super::gemm::{Product, Target, Workspace};
+use super::isa::Isa;
+use crate::backend::BackendError;
+use crate::graph::Window;
+
+/// Sizes of a convolution that fit together.
+pub(super) struct Geometry {
+    /// Images.
+    images: usize,
+    /// Channels of a group: of the image, of the result.
+    channels: usize,
+    outputs: usize,
+    groups: usize,
+    /// Rows and columns: of the image, of the image with its padding, of the result.
+    plain: [usize; 2],
+    padded: [usize; 2],
+    result: [usize; 2],
+    window: Window,
+}
+
+impl Geometry {
+    /// Checks the sizes of an image `[n, c, h, w]`, `o` output channels, window and groups.
+    pub(super) fn new(
+        [n, c, h, w]: [usize; 4],
+        o: usize,
+        window: Window,
+        groups: usize,
+    ) -> Result<Geometry, BackendError> {
+        let [result_h, result_w] = window_output(&window, h, w)?;
+        if groups == 0 || c % groups != 0 || o % groups != 0 {
+            return misfit(format!("convolution: {groups} groups do not divide {c} and {o} channels"));
+        }
+        let padded = [h + 2 * window.pad[0], w + 2 * window.pad[1]];
+        size(&[n, c, padded[0], padded[1]])?;
+        Ok(Geometry {
+            images: n,
+            channels: c / groups,
+            outputs: o / groups,
+            groups,
+            plain: [h, w],
+            padded,
+            result: [result_h, result_w],
+            window,
+        })
+    }
+
+    /// Words of the right operand.
+    pub(super) fn weight_words(&self) -> Result<usize, BackendError> {
+        size(&[self.groups, self.outputs, self.channels, self.window.size[0], self.window.size[1]])
+    }
+
+    /// Words of the result.
+    pub(super) fn out_words(&self) -> Result<usize, BackendError> {
+        size(&[self.images, self.groups, self.outputs, self.result[0], self.result[1]])
+    }
+
+    /// Words of a padded image.
+    fn image(&self) -> usize {
+        self.groups * self.channels * self.padded[0] * self.padded[1]
+    }
+
+    /// Offsets in a padded image of a window's elements: channel, row, column.
+    fn taps(&self) -> Vec<usize> {
+        let [height, width] = self.padded;
+        let mut taps = Vec::with_capacity(self.channels * self.window.size[0] * self.window.size[1]);
+        for channel in 0..self.channels {
+            for y in 0..self.window.size[0] {
+                taps.extend((0..self.window.size[1]).map(|x| (channel * height + y) * width + x));
+            }
+        }
+        taps
+    }
+
+    /// For each position of the window in each image: its offset in the padded images, and in the result.
+    fn positions(&self) -> (Vec<usize>, Vec<usize>) {
+        let [rows, cols] = self.result;
+        let count = self.images * rows * cols;
+        let (mut sources, mut targets) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for image in 0..self.images {
+            let target = image * self.groups * self.outputs * rows * cols;
+            targets.extend(target..target + rows * cols);
+            for y in 0..rows {
+                let source = image * self.image() + y * self.window.stride[0] * self.padded[1];
+                sources.extend((0..cols).map(|x| source + x * self.window.stride[1]));
+            }
+        }
+        (sources, targets)
+    }
+}
+
+/// The output size of a window, checked.
+pub(super) fn window_output(window: &Window, h: usize, w: usize) -> Result<[usize; 2], BackendError> {
+    let limit = 1 << 31;
+    let sizes = [h, w].into_iter().chain(window.size).chain(window.stride).chain(window.pad);
+    if window.stride.contains(&0) || sizes.max() > Some(limit) {
+        return misfit("a window has no stride or a size out of range");
+    }
+    match window.output(h, w) {
+        Some(sizes) => Ok(sizes),
+        None => misfit("a window is larger than its image"),
+    }
+}
+
+/// Adds the convolutions of `(image, weight)` pairs to `out`.
+pub(super) fn add(isa: Isa, geometry: &Geometry, pairs: &[(&[u64], &[u64])], space: &mut Workspace, out: &mut [u64]) {
+    let images: Vec<_> = pairs.iter().map(|(image, _)| Image::padded(geometry, image)).collect();
+    let taps = geometry.taps();
+    let (sources, targets) = geometry.positions();
+    let pixels = geometry.result[0] * geometry.result[1];
+    let weights_of_group = geometry.outputs * taps.len();
+    for group in 0..geometry.groups {
+        let channel_words = geometry.channels * geometry.padded[0] * geometry.padded[1];
+        let pairs: Vec<_> = pairs
+            .iter()
+            .zip(&images)
+            .map(|((_, weight), image)| {
+                let weight = &weight[group * weights_of_group..(group + 1) * weights_of_group];
+                let words = image.words().get(group * channel_words..).unwrap_or_default();
+                let windows = Factor { words, rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
+                (Factor::row_major(weight, taps.len()), windows)
+            })
+            .collect();
+        let Some(out) = out.get_mut(group * geometry.outputs * pixels..) else { return };
+        let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) };
+        Product { rows: geometry.outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target }
+            .run(isa, space, out);
+    }
+}
+
+/// The image operand, copied only if it needs padding.
+enum Image<'a> {
+    Plain(&'a [u64]),
+    Padded(Vec<u64>),
+}
+
+impl<'a> Image<'a> {
+    fn padded(geometry: &Geometry, image: &'a [u64]) -> Image<'a> {
+        let [h, w] = geometry.plain;
+        let [padded_h, padded_w] = geometry.padded;
+        if (h, w) == (padded_h, padded_w) {
+            return Image::Plain(image);
+        }
+        let [above, left] = geometry.window.pad;
+        let mut words = vec![0; geometry.images * geometry.image()];
+        if image.is_empty() {
+            return Image::Padded(words);
+        }
+        for (plain, padded) in image.chunks_exact(h * w).zip(words.chunks_exact_mut(padded_h * padded_w)) {
+            for (plain, padded) in plain.chunks_exact(w).zip(padded.chunks_exact_mut(padded_w).skip(above)) {
+                padded[left..left + w].copy_from_slice(plain);
+            }
+        }
+        Image::Padded(words)
+    }
+
+    fn words(&self) -> &[u64] {
+        match self {
+            Image::Plain(words) => words,
+            Image::Padded(words) => words,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Kernels that move words: strided views and concatenation.
+
+use std::ops::Range;
+
+use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size, unary};
+use crate::backend::BackendError;
+use crate::plan::{Bound, View};
+
+/// Rows and columns of the tiles in which a transposition goes through the caches.
+const TILE: usize = 16;
+
+/// `outs[0][i] = ins[0][view(i)]`.
+pub(super) fn view(view: &View, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> Result<(), BackendError> {
+    let (input, output) = unary("copy", ins, outs)?;
+    expect_words("copy: result", &output.words, size(&view.shape)?)?;
+    if output.words.is_empty() {
+        return Ok(());
+    }
+    let (start, axes) = axes(view, input.words.len())?;
+    let complete = axes.iter().all(|axis| axis.valid == (0..axis.size));
+    if !complete {
+        output.words.fill(view.fill);
+    }
+    if axes.iter().all(|axis| !axis.valid.is_empty()) {
+        gather(&merged(axes), input.words, start, &mut output.words, 0);
+    }
+    Ok(())
+}
+
+/// One axis of a view.
+#[derive(Clone, Debug, PartialEq)]
+struct Axis {
+    /// Result indices.
+    size: usize,
+    /// Those that read the operand; the others read the fill.
+    valid: Range<usize>,
+    /// Operand words a step.
+    stride: usize,
+    /// Result words a step.
+    out: usize,
+}
+
+/// The axes of a view, and the operand's word at each axis' first valid index. Checks that valid elements lie within
+/// the operand's `words`.
+fn axes(view: &View, words: usize) -> Result<(usize, Vec<Axis>), BackendError> {
+    let View { shape, strides, start, bounds, .. } = view;
+    if strides.len() != shape.len() || bounds.iter().any(|bound| bound.axis >= shape.len()) {
+        return misfit("copy: strides and bounds do not belong to the shape");
+    }
+    let mut out = 1;
+    let mut axes = Vec::with_capacity(shape.len());
+    for (a, (&size, &stride)) in shape.iter().zip(strides).enumerate().rev() {
+        let valid = bounds.iter().filter(|bound| bound.axis == a).fold(0..size, |valid, bound| within(bound, valid));
+        axes.push(Axis { size, valid, stride, out });
+        out *= size;
+    }
+    axes.reverse();
+    if axes.iter().any(|axis| axis.valid.is_empty()) {
+        return Ok((0, axes));
+    }
+    let reach = |index: fn(&Range<usize>) -> usize| {
+        let steps = axes.iter().map(|axis| index(&axis.valid) as i128 * axis.stride as i128);
+        i128::from(*start) + steps.sum::<i128>()
+    };
+    let (first, last) = (reach(|valid| valid.start), reach(|valid| valid.end - 1));
+    if first < 0 || last >= words as i128 {
+        return misfit(format!("copy: reads words {first} to {last} of {words}"));
+    }
+    Ok((first as usize, axes))
+}
+
+/// The indices of `valid` whose source index `i * step + offset` lies in `0..limit`.
+fn within(bound: &Bound, valid: Range<usize>) -> Range<usize> {
+    let inside = |i: usize| {
+        let source = i as i128 * i128::from(bound.step) + i128::from(bound.offset);
+        (0..i128::from(bound.limit)).contains(&source)
+    };
+    let start = valid.clone().find(|&i| inside(i)).unwrap_or(valid.end);
+    let end = valid.rev().find(|&i| inside(i)).map_or(start, |i| i + 1);
+    start..end
+}
+
+/// The same elements with as few axes as possible: an axis joins the next one when together they are one longer axis.
+fn merged(axes: Vec<Axis>) -> Vec<Axis> {
+    let mut merged: Vec<Axis> = Vec::with_capacity(axes.len());
+    for axis in axes {
+        if axis.size == 1 {
+            continue;
+        }
+        match merged.last_mut() {
+            Some(outer) if axis.valid == (0..axis.size) && outer.stride == axis.stride * axis.size => {
+                let valid = outer.valid.start * axis.size..outer.valid.end * axis.size;
+                *outer = Axis { size: outer.size * axis.size, valid, ..axis };
+            }
+            _ => merged.push(axis),
+        }
+    }
+    merged
+}
+
+/// Copies the valid elements; `start` and `target` are the words of the first valid and of the first index.
+fn gather(axes: &[Axis], words: &[u64], start: usize, out: &mut [u64], target: usize) {
+    let Some((axis, inner)) = axes.split_first() else {
+        out[target] = words[start];
+        return;
+    };
+    let target = target + axis.valid.start * axis.out;
+    let count = axis.valid.len();
+    match inner {
+        [] => copy_run(axis.stride, words, start, &mut out[target..target + count]),
+        [other] if axis.stride == 1 && other.stride > 1 => {
+            transpose([axis, other], words, start, out, target + other.valid.start * other.out);
+        }
+        _ => {
+            for i in 0..count {
+                gather(inner, words, start + i * axis.stride, out, target + i * axis.out);
+            }
+        }
+    }
+}
+
+/// Copies words `start`, `start + stride`, and so on.
+fn copy_run(stride: usize, words: &[u64], start: usize, out: &mut [u64]) {
+    match stride {
+        0 => out.fill(words[start]),
+        1 => out.copy_from_slice(&words[start..start + out.len()]),
+        _ => out.iter_mut().zip(words[start..].iter().step_by(stride)).for_each(|(to, from)| *to = *from),
+    }
+}
+
+/// Copies a matrix whose columns lie in one piece, tile by tile.
+fn transpose([rows, cols]: [&Axis; 2], words: &[u64], start: usize, out: &mut [u64], target: usize) {
+    let (height, width) = (rows.valid.len(), cols.valid.len());
+    for row in (0..height).step_by(TILE) {
+        for col in (0..width).step_by(TILE) {
+            let tile = TILE.min(width - col);
+            for i in row..height.min(row + TILE) {
+                let from = start + i + col * cols.stride;
+                let to = target + i * rows.out + col;
+                copy_run(cols.stride, words, from, &mut out[to..to + tile]);
+            }
+        }
+    }
+}
+
+/// `outs[0]` is, for each outer index, a chunk of each operand in turn.
+pub(super) fn concat(
+    outer: usize,
+    chunks: &[usize],
+    ins: &[Input<'_>],
+    outs: &mut [Output<'_>],
+) -> Result<(), BackendError> {
+    expect_dense("concat", ins)?;
+    let output = single("concat", outs)?;
+    if chunks.len() != ins.len() {
+        return misfit(format!("concat: {} operands for {} chunks", ins.len(), chunks.len()));
+    }
+    for (input, &chunk) in ins.iter().zip(chunks) {
+        expect_words("concat: operand", input.words, size(&[outer, chunk])?)?;
+    }
+    expect_words("concat: result", &output.words, ins.iter().map(|input| input.words.len()).sum())?;
+    let row = output.words.len() / outer.max(1);
+    let mut before = 0;
+    for (input, &chunk) in ins.iter().zip(chunks).filter(|(_, chunk)| **chunk > 0) {
+        for (from, to) in input.words.chunks_exact(chunk).zip(output.words.chunks_exact_mut(row)) {
+            to[before..before + chunk].copy_from_slice(from);
+        }
+        before += chunk;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Matrices as the product kernels see them: words behind separable offsets.
+//!
+//! Element `(i, j)` of a [`Factor`] is word `rows.at(i) + cols.at(j)`. Row-major and transposed matrices are like that,
+//! and so is the matrix of a convolution's windows: a row is a channel and a position in the window, a column an image and
+//! a position of the window, and their offsets in the image add up. So one product kernel serves all of them, and the
+//! matrix of windows never exists in memory.
+
+/// Offsets of the rows or of the columns of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Axis<'a> {
+    /// Index `i` is at `i * stride` words.
+    Stride(usize),
+    /// Index `i` is at `table[i]` words.
+    Table(&'a [usize]),
+}
+
+impl Axis<'_> {
+    /// The offset of an index, in words.
+    #[inline(always)]
+    pub(super) fn at(self, index: usize) -> usize {
+        match self {
+            Axis::Stride(stride) => index * stride,
+            Axis::Table(table) => table[index],
+        }
+    }
+}
+
+/// A matrix whose element `(i, j)` is `words[rows.at(i) + cols.at(j)]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Factor<'a> {
+    /// Storage.
+    pub words: &'a [u64],
+    /// Offsets of rows.
+    pub rows: Axis<'a>,
+    /// Offsets of columns.
+    pub cols: Axis<'a>,
+}
+
+impl<'a> Factor<'a> {
+    /// A row-major matrix with `cols` columns.
+    pub(super) fn row_major(words: &'a [u64], cols: usize) -> Factor<'a> {
+        Factor { words, rows: Axis::Stride(cols), cols: Axis::Stride(1) }
+    }
+
+    /// The same words with rows and columns exchanged.
+    pub(super) fn transposed(self) -> Factor<'a> {
+        Factor { words: self.words, rows: self.cols, cols: self.rows }
+    }
+}
+
+/// Words that are read together when their offsets are consecutive.
+pub(super) const GROUP: usize = 8;
+
+/// Offsets of `N` neighbouring columns (or rows), read in groups of [`GROUP`]; `N` is a multiple of it.
+pub(super) struct Lanes<const N: usize> {
+    offsets: [usize; N],
+    /// Bit `g` is set when the offsets of group `g` are consecutive.
+    consecutive: u32,
+}
+
+impl<const N: usize> Lanes<N> {
+    /// Offsets of indices `first..first + N`; indices from `end` on repeat the last one, their values mean nothing.
+    #[inline(always)]
+    pub(super) fn new(axis: Axis<'_>, first: usize, end: usize) -> Lanes<N> {
+        let offsets: [usize; N] = std::array::from_fn(|i| axis.at((first + i).min(end - 1)));
+        let mut consecutive = 0;
+        for (g, group) in offsets.chunks_exact(GROUP).enumerate() {
+            let together = group.iter().enumerate().all(|(i, &offset)| offset == group[0] + i);
+            consecutive |= u32::from(together) << g;
+        }
+        Lanes { offsets, consecutive }
+    }
+
+    /// Words `base + offset` of group `g`.
+    #[inline(always)]
+    pub(super) fn load(&self, words: &[u64], base: usize, g: usize) -> [u64; GROUP] {
+        let offsets = &self.offsets[g * GROUP..(g + 1) * GROUP];
+        if self.consecutive >> g & 1 == 1 {
+            let start = base + offsets[0];
+            let mut group = [0; GROUP];
+            group.copy_from_slice(&words[start..start + GROUP]);
+            group
+        } else {
+            std::array::from_fn(|i| words[base + offsets[i]])
+        }
+    }
+
+    /// Adds `values` to the words at the first `count` offsets.
+    #[inline(always)]
+    pub(super) fn add(&self, words: &mut [u64], base: usize, values: &[u64; N], count: usize) {
+        for (g, values) in values.chunks_exact(GROUP).enumerate() {
+            let offsets = &self.offsets[g * GROUP..(g + 1) * GROUP];
+            if self.consecutive >> g & 1 == 1 {
+                let start = base + offsets[0];
+                for (word, value) in words[start..start + GROUP].iter_mut().zip(values) {
+                    *word = word.wrapping_add(*value);
+                }
+            } else {
+                for (value, offset) in values.iter().zip(offsets).take(count.saturating_sub(g * GROUP)) {
+                    words[base + offset] = words[base + offset].wrapping_add(*value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Prepares an element program for interpretation: decides where each register's block of words lives.
+//!
+//! A linear scan over straight-line code. Slots are blocks of words that stay in the first-level cache and are reused as
+//! soon as their register is dead. Dense operands are read where they lie; a register that is only written out is
+//! computed in the output itself; constants are filled once.
+
+use super::check::misfit;
+use crate::backend::BackendError;
+use crate::plan::{Access, Instr, Operand, Program, Reg};
+
+/// Where a register's words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In slot `s`.
+    Slot(usize),
+    /// In constant block `c`.
+    Constant(usize),
+    /// In plane `plane` of operand `input`, at the block's own position.
+    Input { input: usize, plane: usize },
+    /// In plane `plane` of result `output`, at the block's own position; only written.
+    Output { output: usize, plane: usize },
+}
+
+/// How the words of a block come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// As they are.
+    Copy(Place),
+    /// Words of an operand's plane, at `(i / inner) % len`.
+    Repeat {
+        input: usize,
+        plane: usize,
+        inner: usize,
+        len: usize,
+    },
+    /// Bits of an operand's plane, at `i`.
+    Bits {
+        input: usize,
+        plane: usize,
+    },
+    /// Bits of an operand's plane, at `(i / inner) % len`.
+    RepeatBits {
+        input: usize,
+        plane: usize,
+        inner: usize,
+        len: usize,
+    },
+    /// A stream's words.
+    Prf {
+        stream: usize,
+        plane: usize,
+    },
+    /// Arithmetic, as [`Instr`] has it.
+    Add(Place, Place),
+    Sub(Place, Place),
+    Mul(Place, Place),
+    And(Place, Place),
+    Xor(Place, Place),
+    Not(Place),
+    Shl(Place, u32),
+    Shr(Place, u32),
+}
+
+/// One thing to do for each block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Action {
+    /// How to compute the words.
+    pub what: What,
+    /// Where they go.
+    pub to: Place,
+}
+
+/// A program whose registers have places.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Allocated {
+    /// To do in order, for each block.
+    pub actions: Vec<Action>,
+    /// How many slots there are.
+    pub slots: usize,
+    /// The word that fills each constant block.
+    pub constants: Vec<u64>,
+}
+
+/// Assigns places.
+///
+/// # Errors
+/// If a register is read that has no value or a shift is 64 or more. Numbers of operands, streams and outputs are the
+/// caller's to check, before.
+pub(super) fn allocate(program: &Program, ins: &[Operand]) -> Result<Allocated, BackendError> {
+    let mut allocator = Allocator {
+        program,
+        uses: uses(program)?,
+        places: Vec::with_capacity(program.code.len()),
+        free: Vec::new(),
+        allocated: Allocated::default(),
+    };
+    for (index, instr) in program.code.iter().enumerate() {
+        let place = allocator.place(index, instr, ins)?;
+        allocator.places.push(place);
+        allocator.release(index, instr);
+    }
+    Ok(allocator.allocated)
+}
+
+/// The state of the scan.
+struct Allocator<'a> {
+    program: &'a Program,
+    uses: Vec<Use>,
+    /// Where each register so far is; `None` when nothing reads it.
+    places: Vec<Option<Place>>,
+    /// Slots whose register is dead.
+    free: Vec<usize>,
+    allocated: Allocated,
+}
+
+impl Allocator<'_> {
+    /// Emits the action of an instruction and says where its register is.
+    fn place(&mut self, index: usize, instr: &Instr, ins: &[Operand]) -> Result<Option<Place>, BackendError> {
+        let access = |input: u16| ins[usize::from(input)].access;
+        let what = match *instr {
+            Instr::Out { output, plane, value } => {
+                let (from, to) = (self.at(value)?, output_place(output, plane));
+                if from != to {
+                    self.allocated.actions.push(Action { what: What::Copy(from), to });
+                }
+                return Ok(None);
+            }
+            Instr::Imm(value) => {
+                self.allocated.constants.push(value);
+                return Ok(Some(Place::Constant(self.allocated.constants.len() - 1)));
+            }
+            Instr::In { input, plane } => {
+                let (input, plane, access) = (usize::from(input), usize::from(plane), access(input));
+                match access {
+                    Access::Dense => return Ok(Some(Place::Input { input, plane })),
+                    Access::Repeat { inner, len } => What::Repeat { input, plane, inner, len },
+                }
+            }
+            Instr::BitOf { input, plane } => {
+                let (input, plane, access) = (usize::from(input), usize::from(plane), access(input));
+                match access {
+                    Access::Dense => What::Bits { input, plane },
+                    Access::Repeat { inner, len } => What::RepeatBits { input, plane, inner, len },
+                }
+            }
+            Instr::Prf { stream, plane } => What::Prf { stream: usize::from(stream), plane: usize::from(plane) },
+            Instr::Add(a, b) => What::Add(self.at(a)?, self.at(b)?),
+            Instr::Sub(a, b) => What::Sub(self.at(a)?, self.at(b)?),
+            Instr::Mul(a, b) => What::Mul(self.at(a)?, self.at(b)?),
+            Instr::And(a, b) => What::And(self.at(a)?, self.at(b)?),
+            Instr::Xor(a, b) => What::Xor(self.at(a)?, self.at(b)?),
+            Instr::Not(a) => What::Not(self.at(a)?),
+            Instr::Shl(a, n) => What::Shl(self.at(a)?, self.shift(n)?),
+            Instr::Shr(a, n) => What::Shr(self.at(a)?, self.shift(n)?),
+        };
+        let to = match self.uses[index] {
+            Use { count: 0, .. } => return Ok(None),
+            Use { count: 1, output: Some(place), .. } => place,
+            _ => Place::Slot(self.slot()),
+        };
+        self.allocated.actions.push(Action { what, to });
+        Ok(Some(to))
+    }
+
+    /// Where a register is.
+    fn at(&self, reg: Reg) -> Result<Place, BackendError> {
+        match self.places.get(usize::from(reg.0)) {
+            Some(Some(place)) => Ok(*place),
+            _ => misfit(format!("map `{}`: register {} has no value", self.program.name, reg.0)),
+        }
+    }
+
+    /// A shift below 64.
+    fn shift(&self, n: u8) -> Result<u32, BackendError> {
+        if n < 64 { Ok(u32::from(n)) } else { misfit(format!("map `{}`: a shift by {n} bits", self.program.name)) }
+    }
+
+    /// A free slot, or a new one.
+    fn slot(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.allocated.slots += 1;
+            self.allocated.slots - 1
+        })
+    }
+
+    /// Frees the slots of registers that instruction `index` reads last. Its own slot is assigned before, so that a
+    /// result never shares a slot with an operand of the same instruction.
+    fn release(&mut self, index: usize, instr: &Instr) {
+        let [a, b] = reads(instr);
+        for reg in a.into_iter().chain(b.filter(|_| a != b)) {
+            let reg = usize::from(reg.0);
+            if let (Some(Place::Slot(slot)), true) = (self.places[reg], self.uses[reg].last == index) {
+                self.free.push(slot);
+            }
+        }
+    }
+}
+
+/// How a register is used.
+#[derive(Clone, Copy, Default)]
+struct Use {
+    /// The last instruction that reads it.
+    last: usize,
+    /// How many reads there are.
+    count: usize,
+    /// The output that some instruction writes it to.
+    output: Option<Place>,
+}
+
+/// How each register is used.
+fn uses(program: &Program) -> Result<Vec<Use>, BackendError> {
+    let mut uses = vec![Use::default(); program.code.len()];
+    for (index, instr) in program.code.iter().enumerate() {
+        for reg in reads(instr).into_iter().flatten() {
+            let Some(used) = uses[..index].get_mut(usize::from(reg.0)) else {
+                return misfit(format!("map `{}`: register {} is read before its definition", program.name, reg.0));
+            };
+            used.last = index;
+            used.count += 1;
+            if let Instr::Out { output, plane, .. } = *instr {
+                used.output = Some(output_place(output, plane));
+            }
+        }
+    }
+    Ok(uses)
+}
+
+/// The place of an output's plane.
+fn output_place(output: u16, plane: u16) -> Place {
+    Place::Output { output: usize::from(output), plane: usize::from(plane) }
+}
+
+/// The registers an instruction reads.
+fn reads(instr: &Instr) -> [Option<Reg>; 2] {
+    match *instr {
+        Instr::In { .. } | Instr::BitOf { .. } | Instr::Prf { .. } | Instr::Imm(_) => [None, None],
+        Instr::Add(a, b) | Instr::Sub(a, b) | Instr::Mul(a, b) | Instr::And(a, b) | Instr::Xor(a, b) => {
+            [Some(a), Some(b)]
+        }
+        Instr::Not(a) | Instr::Shl(a, _) | Instr::Shr(a, _) | Instr::Out { value: a, .. } => [Some(a), None],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::BufId;
+
+    fn allocated(code: Vec<Instr>) -> Result<Allocated, BackendError> {
+        let dense = Operand { buf: BufId(0), access: Access::Dense };
+        allocate(&Program { name: "test".into(), planes: false, code }, &[dense])
+    }
+
+    const IN: Instr = Instr::In { input: 0, plane: 0 };
+
+    fn out(value: u16) -> Instr {
+        Instr::Out { output: 0, plane: 0, value: Reg(value) }
+    }
+
+    #[test]
+    fn a_single_operation_goes_from_operand_to_result() {
+        let got = allocated(vec![IN, Instr::Not(Reg(0)), out(1)]).unwrap();
+        assert_eq!(got.slots, 0);
+        let input = Place::Input { input: 0, plane: 0 };
+        assert_eq!(got.actions, [Action { what: What::Not(input), to: output_place(0, 0) }]);
+    }
+
+    #[test]
+    fn a_chain_needs_two_slots() {
+        let mut code = vec![IN];
+        code.extend((0..20).map(|r| Instr::Add(Reg(r), Reg(r))));
+        code.push(out(20));
+        assert_eq!(allocated(code).unwrap().slots, 2);
+    }
+
+    #[test]
+    fn reading_nothing_is_refused() {
+        assert!(allocated(vec![Instr::Not(Reg(0))]).is_err());
+        assert!(allocated(vec![IN, out(0), Instr::Not(Reg(1)), out(2)]).is_err());
+        assert!(allocated(vec![IN, Instr::Shl(Reg(0), 64), out(1)]).is_err());
+    }
+}
