@@ -114,15 +114,15 @@ impl Builder {
 
     /// Sends a buffer to a peer in the round in which it is ready; it arrives for the next.
     pub fn send(&mut self, source: BufId, to: Party, name: &str) -> BufId {
-        self.transfer(source, to, name, false)
+        self.transfer(source, to, name, None)
     }
 
-    /// Sends a summand of a value that is opened on purpose.
-    pub fn send_opening(&mut self, source: BufId, to: Party, name: &str) -> BufId {
-        self.transfer(source, to, name, true)
+    /// Sends a summand of a value that is opened on purpose under the random bit `r`.
+    pub fn send_opening(&mut self, source: BufId, to: Party, name: &str, r: StreamId) -> BufId {
+        self.transfer(source, to, name, Some(r.0))
     }
 
-    fn transfer(&mut self, source: BufId, to: Party, name: &str, opening: bool) -> BufId {
+    fn transfer(&mut self, source: BufId, to: Party, name: &str, opening: Option<u32>) -> BufId {
         let (from, round) = (self.bufs[source.index()].party, self.ready(source));
         let target = self.buf(Buf { party: to, ..self.bufs[source.index()].clone() }, round + 1);
         let send = Send { from, to, source, target, name: name.to_string(), opening, span: self.span, free: Vec::new() };

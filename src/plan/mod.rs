@@ -291,8 +291,8 @@ pub struct Send {
     pub target: BufId,
     /// What the protocol calls it: `D`, `open`.
     pub name: String,
-    /// True when the message is a summand of a value opened on purpose (masked by a random bit).
-    pub opening: bool,
+    /// For a summand of a value that is opened on purpose: the stream number of the random bit that masks it.
+    pub opening: Option<u32>,
     /// The expression it serves.
     pub span: Option<Span>,
     /// Buffers of the sender that nothing uses after this transfer.

@@ -48,7 +48,7 @@ pub fn print(plan: &Plan) -> String {
         for send in &round.sends {
             let buf = plan.buf(send.source);
             let planes = if buf.planes > 1 { format!("{} x ", buf.planes) } else { String::new() };
-            let opening = if send.opening { "opening " } else { "" };
+            let opening = send.opening.map_or(String::new(), |r| format!("opening under #{r} "));
             let _ = writeln!(
                 out,
                 "  {} -> {}: {opening}{} {} -> {} ({planes}{} x {} bits, {} bytes)",

@@ -99,8 +99,8 @@ struct Checker<'p> {
     writers: BTreeMap<BufId, &'p Step>,
     /// Masks in use.
     masks: BTreeSet<Mask>,
-    /// Random bits in use by openings: stream number to the round of the opening.
-    openings: BTreeMap<u32, usize>,
+    /// Random bits in use by openings: stream number and sender to what it sends.
+    openings: BTreeMap<(u32, Party), BufId>,
 }
 
 impl<'p> Checker<'p> {
@@ -161,10 +161,12 @@ impl<'p> Checker<'p> {
         };
         let step = *self.writers.get(&send.source).ok_or_else(|| error("the message is no result of an element program"))?;
         let masks = masks(step, send.source, |key| !send.to.holds_key(key)).ok_or_else(|| error("a value is sent unmasked"))?;
-        if send.opening {
-            // An opening discloses a sum that includes a random bit; the bit's stream serves this opening only.
-            let id = opening_stream(step, send.source).ok_or_else(|| error("an opening without a random bit"))?;
-            if *self.openings.entry(id).or_insert(round) != round {
+        if let Some(r) = send.opening {
+            // An opening discloses a sum that includes a random bit; the bit serves this opening only.
+            if !has_summand(step, send.source, r) {
+                return Err(error("an opening without its random bit"));
+            }
+            if *self.openings.entry((r, send.from)).or_insert(send.source) != send.source {
                 return Err(error("its random bit masks another opening"));
             }
             return Ok(());
@@ -180,13 +182,18 @@ impl<'p> Checker<'p> {
 
 /// The mask of each plane of a buffer, or `None` if some plane has none.
 fn masks(step: &Step, buf: BufId, lacks: impl Fn(u8) -> bool + Copy) -> Option<Vec<Mask>> {
+    masks_by(step, buf, |key, _| lacks(key))
+}
+
+/// The same for streams chosen by key and number.
+fn masks_by(step: &Step, buf: BufId, serves: impl Fn(u8, u32) -> bool + Copy) -> Option<Vec<Mask>> {
     let Kernel::Map(program) = &step.kernel else { return None };
     let output = step.outs.iter().position(|o| *o == buf)?;
     let values = program.code.iter().filter_map(|i| match i {
         Instr::Out { output: o, value, .. } if *o as usize == output => Some(*value),
         _ => None,
     });
-    values.map(|value| value_mask(step, &program.code, value, lacks)).collect()
+    values.map(|value| value_mask(step, &program.code, value, serves)).collect()
 }
 
 /// The mask of a buffer of one plane.
@@ -196,7 +203,7 @@ fn mask(step: &Step, buf: BufId, lacks: impl Fn(u8) -> bool + Copy) -> Option<Ma
 
 /// A stream word that is a summand of the value with coefficient 1 or -1, that the receiver lacks, and on which nothing
 /// else in the value depends.
-fn value_mask(step: &Step, code: &[Instr], value: Reg, lacks: impl Fn(u8) -> bool) -> Option<Mask> {
+fn value_mask(step: &Step, code: &[Instr], value: Reg, serves: impl Fn(u8, u32) -> bool) -> Option<Mask> {
     let mut summands = Vec::new();
     let mut others = Vec::new();
     linear_terms(code, value, None, &mut summands, &mut others);
@@ -217,7 +224,7 @@ fn value_mask(step: &Step, code: &[Instr], value: Reg, lacks: impl Fn(u8) -> boo
         let Instr::Prf { stream, plane } = code[reg.0 as usize] else { return None };
         let stream = step.streams.get(stream as usize)?;
         let once = summands.iter().enumerate().all(|(other, r)| other == at || r != reg) && others.iter().all(|o| !depends(*o, *reg));
-        (lacks(stream.key) && once).then_some((stream.key, stream.id, plane))
+        (serves(stream.key, stream.id) && once).then_some((stream.key, stream.id, plane))
     })
 }
 
@@ -238,23 +245,7 @@ fn linear_terms(code: &[Instr], value: Reg, xor: Option<bool>, summands: &mut Ve
     }
 }
 
-/// The stream whose own-key share is a summand of every plane of an opening: the random bit.
-fn opening_stream(step: &Step, buf: BufId) -> Option<u32> {
-    let Kernel::Map(program) = &step.kernel else { return None };
-    let output = step.outs.iter().position(|o| *o == buf)?;
-    let value = program.code.iter().find_map(|i| match i {
-        Instr::Out { output: o, value, .. } if *o as usize == output => Some(*value),
-        _ => None,
-    })?;
-    let mut summands = Vec::new();
-    linear_terms(&program.code, value, None, &mut summands, &mut Vec::new());
-    // Zero sharing draws one number under both keys; the random bit is the number drawn last, under one key.
-    let streams: Vec<_> = summands
-        .iter()
-        .filter_map(|r| match program.code[r.0 as usize] {
-            Instr::Prf { stream, .. } => step.streams.get(stream as usize),
-            _ => None,
-        })
-        .collect();
-    streams.iter().map(|s| s.id).filter(|id| streams.iter().filter(|s| s.id == *id).count() == 1).max()
+/// Whether every plane of an opening has a share of the random bit `r` as a summand, once.
+fn has_summand(step: &Step, buf: BufId, r: u32) -> bool {
+    masks_by(step, buf, |_, id| id == r).is_some()
 }

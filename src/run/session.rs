@@ -39,8 +39,8 @@ impl<'p, B: Backend> Session<'p, B> {
     /// # Errors
     /// If a launch fails; `place` of the error is the step's.
     pub fn compute(&mut self, round: usize) -> Result<Messages, (BackendError, Option<crate::span::Span>)> {
-        let round = &self.plan.rounds[round];
-        for step in round.steps.iter().filter(|s| s.party == self.party) {
+        let (round, party) = (&self.plan.rounds[round], self.party);
+        for step in round.steps.iter().filter(|s| s.party == party) {
             self.step(step).map_err(|e| (e, step.span))?;
         }
         let mut messages = Messages::default();

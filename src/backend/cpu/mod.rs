@@ -21,7 +21,7 @@ use crate::plan::{Buf, BufId, Kernel, Operand, Party, Stream};
 use check::{Input, Output, misfit};
 use gemm::Workspace;
 use isa::Isa;
-use stream::Keystream;
+pub use stream::Keystream;
 
 /// Allocations kept for reuse.
 const SPARE: usize = 32;

@@ -18,20 +18,20 @@ const BATCH: usize = 64;
 const BATCH_WORDS: usize = 2 * BATCH;
 
 /// All streams of one key. The expanded key is zeroised on drop.
-pub(super) struct Keystream {
+pub struct Keystream {
     cipher: Aes128,
 }
 
 impl Keystream {
     /// Expands a key.
-    pub(super) fn new(key: &StreamKey) -> Keystream {
+    pub fn new(key: &StreamKey) -> Keystream {
         Keystream { cipher: Aes128::new(&key.0.into()) }
     }
 
     /// Elements `start..` of a stream (for `bits == 1`: words, 64 elements each, planes one after the other).
     ///
     /// `stream.key` is the caller's business: this is the stream under the key at hand.
-    pub(super) fn fill(&self, stream: &Stream, start: u64, out: &mut [u64]) {
+    pub fn fill(&self, stream: &Stream, start: u64, out: &mut [u64]) {
         let mask = if stream.bits == 1 { u64::MAX } else { low_mask(stream.bits) };
         match stream.class() {
             1 | 64 => {

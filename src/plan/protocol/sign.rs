@@ -107,7 +107,7 @@ pub fn open_sign(b: &mut Builder, x: &TwoSummand, window: Window, depth: Option<
             for party in Party::ALL {
                 for steps in [1, 2u8] {
                     let to = party.plus(steps);
-                    others[to.index()][usize::from(steps) - 1] = b.send_opening(z[party.index()], to, "open");
+                    others[to.index()][usize::from(steps) - 1] = b.send_opening(z[party.index()], to, "open", r);
                 }
             }
             Opened { c: xor_received(b, &z, &others, x.len), r }
@@ -127,7 +127,7 @@ fn open_masked(b: &mut Builder, summands: &[BitShares], r: StreamId, len: usize)
     let mut others = [[BufId(0); 1]; 3];
     for party in Party::ALL {
         let sender = party.plus(1);
-        others[party.index()] = [b.send_opening(masked[1][sender.index()], party, "open")];
+        others[party.index()] = [b.send_opening(masked[1][sender.index()], party, "open", r)];
     }
     let c = Party::ALL.map(|party| {
         let i = party.index();

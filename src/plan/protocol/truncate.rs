@@ -11,6 +11,11 @@ use super::{Assembly, Shares, TwoSummand};
 use crate::plan::build::{Builder, Map};
 use crate::plan::Reg;
 
+/// Bits of the messages modulo `2^f`: at least 2, because buffers of 1-bit elements are planes.
+fn wide(f: u32) -> u32 {
+    f.max(2)
+}
+
 /// `top bit of u` and `(u >> f) - top * 2^(K-f)` for a value reduced modulo 2^K.
 fn split(m: &mut Map<'_>, u: Reg, f: u32) -> (Reg, Reg) {
     let ring = m.ring();
@@ -34,10 +39,10 @@ pub fn truncate(b: &mut Builder, z: &TwoSummand, f: u32) -> Shares {
     let (u, offset) = (m.read(z.u), m.imm((1 << (ring - 2)) + (1 << f) - 1));
     let u = m.add(u, offset);
     let (top, high) = split(&mut m, u, f);
-    let (t, s) = (m.prf(s1, t_id, ring), m.prf(s1, s_id, f));
+    let (t, s) = (m.prf(s1, t_id, ring), m.prf(s1, s_id, wide(f)));
     let d = m.sub(high, t);
     let e = m.sub(top, s);
-    let (d_buf, e) = (m.write(d, ring), m.write(e, f));
+    let (d_buf, e) = (m.write(d, ring), m.write(e, wide(f)));
     let c0 = share0(&mut m, d, s0, tau_id, f);
     let c1 = share1(&mut m, t, s1, tau_id, f);
     shares.set(s0, p0, m.write(c0, ring));
@@ -49,10 +54,10 @@ pub fn truncate(b: &mut Builder, z: &TwoSummand, f: u32) -> Shares {
     let mut m = b.ring_map(p1, "truncate.p1", len);
     let v = m.read(z.v[0]);
     let (top, high) = split(&mut m, v, f);
-    let (s, tau1) = (m.prf(s1, s_id, f), m.prf(s1, tau_id, f));
+    let (s, tau1) = (m.prf(s1, s_id, wide(f)), m.prf(s1, tau_id, wide(f)));
     let q1 = m.mul(s, top);
     let q1 = m.sub(q1, tau1);
-    let (q1, high1) = (m.write(q1, f), m.write(high, ring));
+    let (q1, high1) = (m.write(q1, wide(f)), m.write(high, ring));
     m.finish();
     let mut m = b.ring_map(p1, "truncate.p1.share1", len);
     let t = m.prf(s1, t_id, ring);
@@ -63,10 +68,10 @@ pub fn truncate(b: &mut Builder, z: &TwoSummand, f: u32) -> Shares {
     let mut m = b.ring_map(p2, "truncate.p2", len);
     let (v, e) = (m.read(z.v[1]), m.read(e));
     let (top, high) = split(&mut m, v, f);
-    let tau0 = m.prf(s0, tau_id, f);
+    let tau0 = m.prf(s0, tau_id, wide(f));
     let q2 = m.mul(e, top);
     let q2 = m.sub(q2, tau0);
-    let (q2, high2) = (m.write(q2, f), m.write(high, ring));
+    let (q2, high2) = (m.write(q2, wide(f)), m.write(high, ring));
     let d = m.read(d);
     let c0 = share0(&mut m, d, s0, tau_id, f);
     shares.set(s0, p2, m.write(c0, ring));
@@ -88,7 +93,7 @@ pub fn truncate(b: &mut Builder, z: &TwoSummand, f: u32) -> Shares {
 /// `c_0 = D + 2^(K-f) tau_0 - 2^(K-2-f)`.
 fn share0(m: &mut Map<'_>, d: Reg, k0: u8, tau: crate::plan::build::StreamId, f: u32) -> Reg {
     let ring = m.ring();
-    let tau0 = m.prf(k0, tau, f);
+    let tau0 = m.prf(k0, tau, wide(f));
     let tau0 = m.shl(tau0, ring - f);
     let offset = m.imm(1 << (ring - 2 - f));
     let c0 = m.add(d, tau0);
@@ -98,7 +103,7 @@ fn share0(m: &mut Map<'_>, d: Reg, k0: u8, tau: crate::plan::build::StreamId, f:
 /// `c_1 = t + 2^(K-f) tau_1`.
 fn share1(m: &mut Map<'_>, t: Reg, k1: u8, tau: crate::plan::build::StreamId, f: u32) -> Reg {
     let ring = m.ring();
-    let tau1 = m.prf(k1, tau, f);
+    let tau1 = m.prf(k1, tau, wide(f));
     let tau1 = m.shl(tau1, ring - f);
     m.add(t, tau1)
 }

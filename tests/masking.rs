@@ -1,0 +1,101 @@
+//! What a party sees: the plan's mask check, and a check that it fails when a mask is removed or used twice.
+
+use smlc::graph;
+use smlc::plan::{Instr, Kernel, Party, Plan, lower, verify};
+use smlc::span::Sources;
+
+fn plan() -> Plan {
+    let text = "graph test\nformat ring=64 int=16 frac=16\nowners a b\n\
+        %0 = input \"x\" : clear(a) [70]\n%1 = input \"y\" : clear(b) [70]\n\
+        %2 = share scale=16 %0 : ring(16) [70]\n%3 = share scale=16 %1 : ring(16) [70]\n\
+        %4 = mul %2 %3 : ring(32) [70]\n%5 = trunc bits=16 %4 : ring(16) [70]\n%6 = relu %5 : ring(16) [70]\n\
+        %7 = reshape %6 : ring(16) [7, 10]\n%8 = argmax axis=1 %7 : ring(0) [7]\n\
+        %9 = is_negative %5 : bit [70]\n%10 = is_negative %2 : bit [70]\n%11 = and %9 %10 : bit [70]\n\
+        %12 = select %11 %2 %3 : ring(16) [70]\n\
+        %13 = reveal \"i\" to=a %8 : ring(0) [7]\n%14 = reveal \"b\" to=all %11 : bit [70]\n%15 = reveal \"s\" to=b %12 : ring(16) [70]\n";
+    let graph = graph::text::parse(text).unwrap();
+    lower::lower(&graph, &Sources::default(), lower::Options { depth: None })
+}
+
+#[test]
+fn every_message_is_masked() {
+    verify::verify(&plan()).unwrap();
+}
+
+/// Removes the streams one at a time, or makes one repeat another: each time some message loses its mask.
+#[test]
+fn removed_and_reused_masks_are_found() {
+    let plan = plan();
+    let mut tried = 0;
+    for (r, round) in plan.rounds.iter().enumerate() {
+        for send in &round.sends {
+            let writer = round.steps.iter().position(|s| s.outs.contains(&send.source));
+            let Some(s) = writer else { continue };
+            let step = &round.steps[s];
+            let Kernel::Map(program) = &step.kernel else { panic!("messages are results of element programs") };
+            for (i, stream) in step.streams.iter().enumerate() {
+                if send.to.holds_key(stream.key) {
+                    continue;
+                }
+                // The stream is drawn as zero wherever this step draws it.
+                let mut broken = plan.clone();
+                let Kernel::Map(code) = &mut broken.rounds[r].steps[s].kernel else { unreachable!() };
+                for instr in &mut code.code {
+                    if matches!(instr, Instr::Prf { stream, .. } if *stream as usize == i) {
+                        *instr = Instr::Imm(0);
+                    }
+                }
+                let needed = drawn_for(program, step.outs.iter().position(|o| *o == send.source).unwrap(), i);
+                if needed && send.opening.is_none() {
+                    assert!(verify::verify(&broken).is_err(), "{} -> {} {}: stream {i} removed", send.from, send.to, send.name);
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 50, "{tried} masks tried");
+
+    // The same stream numbers twice: every mask serves a second message.
+    let mut broken = plan.clone();
+    for step in broken.rounds.iter_mut().flat_map(|r| &mut r.steps) {
+        step.streams.iter_mut().for_each(|s| s.id %= 7);
+    }
+    assert!(verify::verify(&broken).is_err());
+}
+
+/// Whether the mask search of an output could use stream `i`: it is a summand of it.
+fn drawn_for(program: &smlc::plan::Program, output: usize, i: usize) -> bool {
+    let mut stack: Vec<_> = program
+        .code
+        .iter()
+        .filter_map(|instr| match instr {
+            Instr::Out { output: o, value, .. } if *o as usize == output => Some(*value),
+            _ => None,
+        })
+        .collect();
+    while let Some(reg) = stack.pop() {
+        match program.code[reg.0 as usize] {
+            Instr::Prf { stream, .. } if stream as usize == i => return true,
+            Instr::Add(a, b) | Instr::Sub(a, b) | Instr::Xor(a, b) => stack.extend([a, b]),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[test]
+fn a_plan_with_a_missing_key_or_a_foreign_buffer_is_refused() {
+    let good = plan();
+    let mut broken = good.clone();
+    let step = broken.rounds.iter_mut().flat_map(|r| &mut r.steps).find(|s| !s.streams.is_empty()).unwrap();
+    step.streams[0].key = (step.party.0 + 2) % 3;
+    assert!(verify::verify(&broken).is_err());
+    let mut broken = good.clone();
+    let send = &mut broken.rounds[0].sends[0];
+    send.to = Party(3 - send.from.0 - send.to.0);
+    assert!(verify::verify(&broken).is_err());
+    let mut broken = good;
+    let again = broken.rounds[0].sends[0].clone();
+    broken.rounds[1].sends.push(again);
+    assert!(verify::verify(&broken).is_err());
+}

@@ -1,0 +1,272 @@
+//! The protocols against what they promise: results, errors, bits and rounds. Graphs are written in their text form.
+
+use std::collections::BTreeMap;
+
+use smlc::fixed::Format;
+use smlc::graph::{self, eval};
+use smlc::plan::{cost, lower, verify};
+use smlc::run::lockstep;
+use smlc::span::Sources;
+
+type Data = BTreeMap<String, Vec<f64>>;
+
+fn data(items: &[(&str, &[f64])]) -> Data {
+    items.iter().map(|(k, v)| ((*k).to_string(), v.to_vec())).collect()
+}
+
+/// Compiles a graph's text as it stands.
+fn plan(text: &str, depth: Option<u32>) -> smlc::plan::Plan {
+    let graph = graph::text::parse(text).unwrap();
+    graph::verify::verify(&graph).unwrap();
+    let plan = lower::lower(&graph, &Sources::default(), lower::Options { depth });
+    verify::verify(&plan).unwrap();
+    plan
+}
+
+/// Runs a plan and checks that what was sent is what the cost report says.
+fn run(plan: &smlc::plan::Plan, data: &Data) -> Data {
+    let outcome = lockstep::run(plan, data, &mut |_, _, _, _| {}).unwrap();
+    let cost = cost::cost(plan);
+    assert_eq!(outcome.bytes_per_link, cost.bytes_per_link);
+    assert_eq!(outcome.rounds, cost.rounds);
+    outcome.outputs
+}
+
+/// A small generator for test data: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn uniform(&mut self, limit: f64) -> f64 {
+        ((self.next() >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0) * limit
+    }
+
+    fn fixed(&mut self, n: usize, limit: f64, frac: i32) -> Vec<f64> {
+        let unit = 2f64.powi(frac);
+        (0..n).map(|_| (self.uniform(limit) * unit).round() / unit).collect()
+    }
+}
+
+fn product_relu(n: usize, format: Format) -> String {
+    let Format { ring, int, frac: f } = format;
+    let w = 2 * f;
+    format!(
+        "graph test\nformat ring={ring} int={int} frac={f}\nowners a b\n\
+         %0 = input \"x\" : clear(a) [{n}]\n%1 = input \"y\" : clear(b) [{n}]\n\
+         %2 = share scale={f} %0 : ring({f}) [{n}]\n%3 = share scale={f} %1 : ring({f}) [{n}]\n\
+         %4 = mul %2 %3 : ring({w}) [{n}]\n%5 = trunc bits={f} %4 : ring({f}) [{n}]\n%6 = relu %5 : ring({f}) [{n}]\n\
+         %7 = reveal \"h\" to=a %5 : ring({f}) [{n}]\n%8 = reveal \"y\" to=a %6 : ring({f}) [{n}]\n"
+    )
+}
+
+#[test]
+fn multiply_truncate_relu_costs_what_the_protocol_says() {
+    let n = 6400u64;
+    let narrow = Format { ring: 48, int: 15, frac: 16 };
+    for (format, depth, bits, rounds) in [
+        (Format::default(), None, 658, 6),
+        (Format::default(), Some(3), 675, 5),
+        (narrow, None, 538, 6),
+        (narrow, Some(3), 555, 5),
+    ] {
+        let plan = plan(&product_relu(n as usize, format), depth);
+        let cost = cost::cost(&plan);
+        assert_eq!((cost.bytes_total * 8, cost.rounds), (n * bits, rounds), "{format:?} {depth:?}");
+    }
+}
+
+#[test]
+fn fused_relu_is_the_positive_part_of_the_truncated_product() {
+    let mut random = Random(5);
+    for (format, limit) in [
+        (Format::default(), 181.0),
+        (Format { ring: 48, int: 15, frac: 16 }, 127.0),
+        (Format { ring: 64, int: 10, frac: 12 }, 22.0),
+        (Format { ring: 64, int: 12, frac: 20 }, 45.0),
+        (Format { ring: 40, int: 3, frac: 5 }, 1.9),
+        (Format { ring: 8, int: 2, frac: 1 }, 1.0),
+    ] {
+        for depth in [None, Some(3)] {
+            let n = 5003;
+            let frac = format.frac as i32;
+            let x = random.fixed(n, limit, frac);
+            let mut y = random.fixed(n, limit, frac);
+            // Many products near zero.
+            y[..n / 4].iter_mut().for_each(|y| *y = (*y * 1e-3 * 2f64.powi(frac)).round() / 2f64.powi(frac));
+            let out = run(&plan(&product_relu(n, format), depth), &data(&[("x", &x), ("y", &y)]));
+            let unit = 2f64.powi(-frac);
+            for i in 0..n {
+                let floor = (x[i] * y[i] / unit).floor() * unit;
+                let error = out["h"][i] - floor;
+                assert!(error == 0.0 || error == unit, "{format:?}: {} * {} gave {}", x[i], y[i], out["h"][i]);
+                assert_eq!(out["y"][i], out["h"][i].max(0.0), "{format:?}");
+            }
+        }
+    }
+}
+
+fn truncation(n: usize, ring: u32, int: u32, scale: u32, f: u32) -> String {
+    let low = scale - f;
+    format!(
+        "graph test\nformat ring={ring} int={int} frac=1\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
+         %1 = share scale={scale} %0 : ring({scale}) [{n}]\n%2 = trunc bits={f} %1 : ring({low}) [{n}]\n\
+         %3 = reveal \"h\" to=a %2 : ring({low}) [{n}]\n"
+    )
+}
+
+#[test]
+fn ten_million_truncations_at_the_edge_of_the_range() {
+    // |z| close to 2^(K-2): int = K - 1 - scale bits, so the largest value is 2^(K-2) - 2^f after rounding.
+    let (ring, scale, f) = (64u32, 32u32, 16u32);
+    let int = ring - 2 - scale + 1;
+    let n = 1_000_000;
+    let plan = plan(&truncation(n, ring, int, scale, f), None);
+    let mut random = Random(9);
+    let (mut up, mut fractions, mut count) = (0.0f64, 0.0f64, 0.0f64);
+    let unit = 2f64.powi(-((scale - f) as i32));
+    for block in 0..10 {
+        // The edge: the topmost 2^21 units of the format on either side, and multiples of 2^f among them.
+        let edge = 2f64.powi(int as i32 - 1);
+        let x: Vec<f64> = (0..n)
+            .map(|i| {
+                let below = (random.next() % (1 << 37)) as f64 * 2f64.powi(-32) + unit;
+                let below = if i % 8 == 0 { (below / unit).ceil() * unit } else { below };
+                let x = edge - below;
+                if random.next() & 1 == 0 { x } else { -x }
+            })
+            .collect();
+        let out = run(&plan, &data(&[("x", &x)]));
+        for (i, (x, h)) in x.iter().zip(&out["h"]).enumerate() {
+            let floor = (x / unit).floor() * unit;
+            let error = (h - floor) / unit;
+            assert!(error == 0.0 || error == 1.0, "block {block}: {x} became {h}");
+            if i % 8 == 0 {
+                assert_eq!(error, 0.0, "a multiple of 2^f moved: {x} became {h}");
+            }
+            up += error;
+            fractions += (x - floor) / unit;
+            count += 1.0;
+        }
+    }
+    // Mean of up - fraction has a standard deviation of at most 0.5 / sqrt(n).
+    let bias = (up - fractions) / count;
+    assert!(bias.abs() < 5.0 * 0.5 / count.sqrt(), "biased by {bias} ulp");
+}
+
+#[test]
+fn signs_of_all_windows() {
+    let mut random = Random(3);
+    for (ring, int, frac) in [(64, 16, 16), (64, 40, 4), (48, 15, 16), (16, 3, 2), (8, 2, 1), (9, 1, 1), (64, 30, 16)] {
+        for depth in [None, Some(3), Some(6)] {
+            let n = 777;
+            let text = format!(
+                "graph test\nformat ring={ring} int={int} frac={frac}\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
+                 %1 = share scale={frac} %0 : ring({frac}) [{n}]\n%2 = is_negative %1 : bit [{n}]\n\
+                 %3 = relu %1 : ring({frac}) [{n}]\n%4 = reveal \"b\" to=a %2 : bit [{n}]\n%5 = reveal \"r\" to=all %3 : ring({frac}) [{n}]\n"
+            );
+            let limit = 2f64.powi(int - 1);
+            let unit = 2f64.powi(-frac);
+            let mut x = random.fixed(n, limit - unit, frac);
+            x[..6].copy_from_slice(&[0.0, unit, -unit, limit - unit, unit - limit, 0.0]);
+            let out = run(&plan(&text, depth), &data(&[("x", &x)]));
+            for i in 0..n {
+                assert_eq!(out["b"][i], f64::from(u8::from(x[i] < 0.0)), "ring {ring} int {int} frac {frac}: {}", x[i]);
+                assert_eq!(out["r"][i], x[i].max(0.0));
+            }
+        }
+    }
+}
+
+/// Compares a run with the fixed-point evaluator, allowing some units in the last place.
+fn compare(text: &str, data: &Data, ulps: f64) {
+    let graph = graph::text::parse(text).unwrap();
+    let wanted = eval::results(&graph, data, eval::Mode::Fixed).unwrap();
+    let unit = 2f64.powi(-(graph.format.frac as i32));
+    for depth in [None, Some(3)] {
+        let out = run(&plan(text, depth), data);
+        assert_eq!(out.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+        for (name, values) in &wanted {
+            for (i, (a, b)) in out[name].iter().zip(values).enumerate() {
+                assert!((a - b).abs() <= ulps * unit, "{name}[{i}]: {a} instead of {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pools_maxima_and_argmax() {
+    let mut random = Random(11);
+    let n = 2 * 3 * 7 * 9;
+    let x = random.fixed(n, 32767.0, 16);
+    let text = "graph test\nformat ring=64 int=16 frac=16\nowners a\n%0 = input \"x\" : clear(a) [2, 3, 7, 9]\n\
+        %1 = share scale=16 %0 : ring(16) [2, 3, 7, 9]\n\
+        %2 = max_pool size=2x2 stride=2x2 pad=0x0 %1 : ring(16) [2, 3, 3, 4]\n\
+        %3 = max_pool size=3x3 stride=2x2 pad=1x1 %1 : ring(16) [2, 3, 4, 5]\n\
+        %4 = sum_pool size=3x2 stride=1x2 pad=1x0 %1 : ring(16) [2, 3, 7, 4]\n\
+        %5 = reshape %1 : ring(16) [18, 21]\n%6 = argmax axis=1 %5 : ring(0) [18]\n%7 = max axis=0 %5 : ring(16) [1, 21]\n\
+        %8 = reveal \"a\" to=a %2 : ring(16) [2, 3, 3, 4]\n%9 = reveal \"b\" to=a %3 : ring(16) [2, 3, 4, 5]\n\
+        %10 = reveal \"c\" to=a %4 : ring(16) [2, 3, 7, 4]\n%11 = reveal \"d\" to=a %6 : ring(0) [18]\n\
+        %12 = reveal \"e\" to=a %7 : ring(16) [1, 21]\n";
+    // Sums of six values of that size leave the format: keep them small for the sum's sake, large for the maxima's.
+    let graph = graph::text::parse(text).unwrap();
+    let wanted = eval::results(&graph, &data(&[("x", &x)]), eval::Mode::Fixed).unwrap();
+    let mut ties = x.clone();
+    ties.chunks_mut(21).for_each(|row| row[20] = row[3]);
+    compare(text, &data(&[("x", &x)]), 0.0);
+    compare(text, &data(&[("x", &ties)]), 0.0);
+    assert!(wanted["d"].iter().any(|v| *v > 0.0));
+}
+
+#[test]
+fn linear_layers_in_every_mix_of_shared_and_public() {
+    let mut random = Random(21);
+    let text = "graph test\nformat ring=64 int=16 frac=16\nowners a b\n\
+        %0 = input \"x\" : clear(a) [2, 4, 5, 6]\n%1 = input \"w\" : clear(b) [6, 2, 3, 3]\n%2 = input \"p\" : clear [6, 2, 3, 3]\n\
+        %3 = share scale=16 %0 : ring(16) [2, 4, 5, 6]\n%4 = share scale=16 %1 : ring(16) [6, 2, 3, 3]\n\
+        %5 = encode scale=16 %2 : public(16) [6, 2, 3, 3]\n\
+        %6 = conv2d size=3x3 stride=2x1 pad=1x1 groups=2 %3 %4 : ring(32) [2, 6, 3, 6]\n\
+        %7 = trunc bits=16 %6 : ring(16) [2, 6, 3, 6]\n\
+        %8 = conv2d size=3x3 stride=2x1 pad=1x1 groups=2 %3 %5 : ring(32) [2, 6, 3, 6]\n\
+        %9 = trunc bits=16 %8 : ring(16) [2, 6, 3, 6]\n\
+        %10 = sub %7 %9 : ring(16) [2, 6, 3, 6]\n%11 = reveal \"conv\" to=b %10 : ring(16) [2, 6, 3, 6]\n\
+        %12 = reshape %3 : ring(16) [2, 4, 30]\n%13 = transpose perm=0,2,1 %12 : ring(16) [2, 30, 4]\n\
+        %14 = matmul %12 %13 : ring(32) [2, 4, 4]\n%15 = trunc bits=16 %14 : ring(16) [2, 4, 4]\n\
+        %16 = reveal \"gram\" to=a %15 : ring(16) [2, 4, 4]\n\
+        %17 = input \"c\" : clear [1, 4, 1]\n%18 = encode scale=16 %17 : public(16) [1, 4, 1]\n\
+        %19 = broadcast %18 : public(16) [2, 4, 30]\n%20 = add %12 %19 : ring(16) [2, 4, 30]\n\
+        %21 = mul %20 %19 : ring(32) [2, 4, 30]\n%22 = trunc bits=16 %21 : ring(16) [2, 4, 30]\n\
+        %23 = slice axis=2 start=1 step=7 %22 : ring(16) [2, 4, 5]\n%24 = concat axis=1 %23 %23 : ring(16) [2, 8, 5]\n\
+        %25 = sum axis=1 %24 : ring(16) [2, 1, 5]\n%26 = neg %25 : ring(16) [2, 1, 5]\n\
+        %27 = reveal \"rest\" to=all %26 : ring(16) [2, 1, 5]\n";
+    let inputs = data(&[
+        ("x", &random.fixed(240, 10.0, 16)),
+        ("w", &random.fixed(108, 2.0, 16)),
+        ("p", &random.fixed(108, 2.0, 16)),
+        ("c", &random.fixed(4, 3.0, 16)),
+    ]);
+    compare(text, &inputs, 16.0);
+}
+
+#[test]
+fn bits_combine_and_choose() {
+    let mut random = Random(8);
+    let n = 131;
+    let text = format!(
+        "graph test\nformat ring=64 int=16 frac=16\nowners a b\n%0 = input \"x\" : clear(a) [{n}]\n%1 = input \"y\" : clear(b) [{n}]\n\
+         %2 = share scale=16 %0 : ring(16) [{n}]\n%3 = share scale=16 %1 : ring(16) [{n}]\n\
+         %4 = sub %2 %3 : ring(16) [{n}]\n%5 = is_negative %4 : bit [{n}]\n%6 = is_negative %2 : bit [{n}]\n\
+         %7 = const 1.0 : clear [{n}]\n%8 = encode scale=0 %7 : public(0) [{n}]\n%9 = xor %5 %8 : bit [{n}]\n\
+         %10 = and %9 %6 : bit [{n}]\n%11 = xor %10 %5 : bit [{n}]\n%12 = select %11 %2 %3 : ring(16) [{n}]\n\
+         %13 = select %5 %3 %2 : ring(16) [{n}]\n\
+         %14 = reveal \"b\" to=a %11 : bit [{n}]\n%15 = reveal \"s\" to=a %12 : ring(16) [{n}]\n%16 = reveal \"t\" to=a %13 : ring(16) [{n}]\n"
+    );
+    let inputs = data(&[("x", &random.fixed(n, 30000.0, 16)), ("y", &random.fixed(n, 30000.0, 16))]);
+    compare(&text, &inputs, 0.0);
+}
