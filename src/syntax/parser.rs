@@ -13,8 +13,9 @@ mod generated {
     lalrpop_util::lalrpop_mod!(pub(super) grammar, "/smlc.rs");
 }
 
-/// Parses a file. Errors go to `diags`; the parts of the file without errors are returned in any case.
+/// Parses a file. Errors go to `diags` in the order of their places; the parts of the file without errors are returned in any case.
 pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File {
+    let before = diags.len();
     let mut tokens = token::lex(file, text, diags);
     tokens.retain(|(_, token, _)| !matches!(token, Token::Comment(_)));
 
@@ -27,6 +28,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File
     });
     diags.extend(actions.mistakes.iter().map(|mistake| mistakes::explain(mistake, file, text, &tokens)));
     diags.append(&mut actions.diags);
+    diags[before..].sort_by_key(|diag| diag.labels.first().map(|label| label.span.start));
     tree
 }
 
