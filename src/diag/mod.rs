@@ -1,11 +1,14 @@
 //! Diagnostics: one record for every message about a program or its data.
 //!
-//! Every stage appends to a `Vec<Diagnostic>` and goes on; only [`render`] knows how a terminal looks.
+//! Every stage appends to a `Vec<Diagnostic>` and goes on; only [`render`](mod@render) knows how a terminal looks.
 
 pub mod codes;
+pub mod json;
 pub mod render;
 
 pub use codes::Code;
+pub use json::json;
+pub use render::render;
 
 use crate::span::Span;
 

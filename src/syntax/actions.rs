@@ -1,0 +1,200 @@
+//! What the grammar's actions do beyond filling a record: places, order of the file, pipes, values of blocks.
+
+use std::convert::Infallible;
+
+use lalrpop_util::{ErrorRecovery, ParseError};
+
+use crate::diag::{Code, Diagnostic};
+use crate::span::{FileId, Span};
+use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind};
+use crate::syntax::token::Token;
+
+/// A parse error as the generated parser reports it.
+pub(super) type SyntaxError<'a> = ParseError<usize, Token<'a>, Infallible>;
+
+/// A parse error kept until parsing ends: the place, and what could have stood there.
+pub(super) struct Mistake {
+    /// First byte of the token that does not fit; the end of the last token when the file ends too early.
+    pub at: usize,
+    /// The terminals that fit, as the grammar spells them.
+    pub expected: Vec<String>,
+}
+
+/// One thing at the top level of a file.
+pub(super) enum Top {
+    Header(ast::Header),
+    Use(ast::Use),
+    Item(ast::Item),
+    Error,
+}
+
+/// What the actions know and collect while a file is parsed.
+pub(super) struct Actions {
+    /// The file being parsed.
+    pub file: FileId,
+    /// Errors the parser recovered from.
+    pub mistakes: Vec<Mistake>,
+    /// Errors in what the grammar accepts.
+    pub diags: Vec<Diagnostic>,
+}
+
+impl Actions {
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.file, start, end)
+    }
+
+    pub(super) fn ident(&self, name: &str, start: usize, end: usize) -> ast::Ident {
+        ast::Ident { name: name.to_owned(), span: self.span(start, end) }
+    }
+
+    /// Notes an error and returns what the parser skipped.
+    pub(super) fn recover(&mut self, recovery: ErrorRecovery<usize, Token<'_>, Infallible>) -> Span {
+        let mistake = Mistake::new(recovery.error);
+        let start = recovery.dropped_tokens.first().map_or(mistake.at, |token| token.0);
+        let end = recovery.dropped_tokens.last().map_or(start, |token| token.2);
+        self.mistakes.push(mistake);
+        self.span(start, end)
+    }
+
+    /// Sorts the parts of a file and reports those out of place.
+    pub(super) fn file(&mut self, tops: Vec<Top>) -> ast::File {
+        let mut file = ast::File::default();
+        for top in tops {
+            match top {
+                Top::Header(header) => {
+                    let span = match &header {
+                        ast::Header::Owners { span, .. } | ast::Header::Fixed { span, .. } => *span,
+                    };
+                    if !file.uses.is_empty() || !file.items.is_empty() {
+                        let message = "the header stands before everything else in a file";
+                        self.diags.push(Diagnostic::error(Code::Header, span, message));
+                    }
+                    file.headers.push(header);
+                }
+                Top::Use(import) => {
+                    if !file.items.is_empty() {
+                        let message = "`use` lines stand before the first item of a file";
+                        self.diags.push(Diagnostic::error(Code::Syntax, import.span, message));
+                    }
+                    file.uses.push(import);
+                }
+                Top::Item(item) => file.items.push(item),
+                Top::Error => {}
+            }
+        }
+        file
+    }
+
+    /// `T to owner`.
+    pub(super) fn entry_result(&self, ty: ast::Type, to: Option<ast::Ident>) -> ast::EntryResult {
+        let span = to.as_ref().map_or(ty.span(), |to| ty.span().to(to.span));
+        ast::EntryResult { ty, to, span }
+    }
+
+    /// `(T to a, U to b)`; in `(T, U) to a` the receiver is that of every part.
+    pub(super) fn entry_results(
+        &mut self,
+        first: ast::EntryResult,
+        rest: Vec<ast::EntryResult>,
+        parens: Span,
+        to: Option<ast::Ident>,
+    ) -> (Vec<ast::EntryResult>, bool) {
+        let mut results = vec![first];
+        results.extend(rest);
+        if let Some(to) = to {
+            for result in &mut results {
+                if let Some(own) = &result.to {
+                    let message = "this result has two receivers";
+                    let diag = Diagnostic::error(Code::Syntax, own.span, message);
+                    self.diags.push(diag.label(parens.to(to.span), format!("all of these go to `{}`", to.name)));
+                }
+                result.to.get_or_insert_with(|| to.clone());
+            }
+        }
+        (results, true)
+    }
+
+    /// `left |> right`: the left side becomes the first argument of the call on the right.
+    pub(super) fn pipe(&mut self, left: Expr, right: Expr) -> Expr {
+        let span = left.span.to(right.span);
+        let place = right.span;
+        match piped(left, right, span) {
+            Some(expr) => expr,
+            None => {
+                let diag = Diagnostic::error(Code::Syntax, place, "`|>` hands a value to a function, and this is none");
+                self.diags.push(diag.help("write `x |> f` or `x |> f(p)`"));
+                Expr { kind: ExprKind::Error, span }
+            }
+        }
+    }
+}
+
+/// `None` when the right side is no function.
+fn piped(left: Expr, right: Expr, span: Span) -> Option<Expr> {
+    let first = ast::Arg { name: None, value: left };
+    let kind = match right.kind {
+        ExprKind::Name(_) | ExprKind::Path(..) => {
+            ExprKind::Call { callee: Box::new(right), args: vec![first], piped: true }
+        }
+        ExprKind::Call { callee, mut args, piped: false } => {
+            args.insert(0, first);
+            ExprKind::Call { callee, args, piped: true }
+        }
+        ExprKind::Approx(call, options) => {
+            let span = first.value.span.to(call.span);
+            ExprKind::Approx(Box::new(piped(first.value, *call, span)?), options)
+        }
+        _ => return None,
+    };
+    Some(Expr { kind, span })
+}
+
+pub(super) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    let span = left.span.to(right.span);
+    Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), span }
+}
+
+pub(super) fn field(base: Expr, name: ast::Ident) -> Expr {
+    let span = base.span.to(name.span);
+    Expr { kind: ExprKind::Field(Box::new(base), name), span }
+}
+
+pub(super) fn float(text: &str) -> ExprKind {
+    // The lexer accepts only spellings of finite numbers.
+    ExprKind::Float { value: text.parse().unwrap_or(f64::NAN), text: text.to_owned() }
+}
+
+/// A block whose last `if` or `{ }` has a value gives that value, as it needs no `;`.
+pub(super) fn block(mut stmts: Vec<ast::Stmt>, result: Option<Expr>, span: Span) -> ast::Block {
+    let result = result.or_else(|| match stmts.pop() {
+        Some(ast::Stmt::Expr(last)) if has_value(&last) => Some(last),
+        other => {
+            stmts.extend(other);
+            None
+        }
+    });
+    ast::Block { stmts, result: result.map(Box::new), span }
+}
+
+/// Whether a braced expression gives a value; everything else stands before a `;` and its value is dropped.
+fn has_value(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Block(block) => block.result.is_some(),
+        ExprKind::If { then, otherwise, .. } => {
+            then.result.is_some() || otherwise.as_ref().is_some_and(|block| block.result.is_some())
+        }
+        _ => false,
+    }
+}
+
+impl Mistake {
+    pub(super) fn new(error: SyntaxError<'_>) -> Mistake {
+        match error {
+            ParseError::InvalidToken { location } => Mistake { at: location, expected: Vec::new() },
+            ParseError::UnrecognizedEof { location, expected } => Mistake { at: location, expected },
+            ParseError::UnrecognizedToken { token, expected } => Mistake { at: token.0, expected },
+            ParseError::ExtraToken { token } => Mistake { at: token.0, expected: Vec::new() },
+            ParseError::User { error } => match error {},
+        }
+    }
+}

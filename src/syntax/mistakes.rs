@@ -1,0 +1,263 @@
+//! Syntax errors in plain words: what was found, what may stand there, and the likely slip.
+
+use crate::diag::{Code, Diagnostic};
+use crate::span::{FileId, Span};
+use crate::syntax::actions::Mistake;
+use crate::syntax::token::{Spanned, Token};
+
+/// How many alternatives a message lists.
+const MAX_ALTERNATIVES: usize = 5;
+
+/// The message for one mistake; `tokens` is the whole file without comments.
+pub(super) fn explain(mistake: &Mistake, file: FileId, text: &str, tokens: &[Spanned<'_>]) -> Diagnostic {
+    let index = tokens.partition_point(|token| token.0 < mistake.at);
+    let site = Site { text, tokens, index, expected: mistake.expected.iter().map(|t| t.trim_matches('"')).collect() };
+    let span = match tokens.get(index) {
+        Some(token) => Span::new(file, token.0, token.2),
+        None => Span::new(file, text.trim_end().len(), text.trim_end().len()),
+    };
+    let mut diag = Diagnostic::error(Code::Syntax, span, message(&site.alternatives(), &site.found()));
+    if site.starts_anew()
+        && let Some(open) = site.unclosed()
+    {
+        let message = format!("this `{}` is not closed", &text[open.0..open.2]);
+        diag = diag.label(Span::new(file, open.0, open.2), message);
+    }
+    match site.slip() {
+        Some(help) => diag.help(help),
+        None => diag,
+    }
+}
+
+fn message(alternatives: &[String], found: &str) -> String {
+    match alternatives.split_last() {
+        None => format!("{found} cannot stand here"),
+        Some((only, [])) => format!("expected {only}, found {found}"),
+        Some((last, others)) => format!("expected {} or {last}, found {found}", others.join(", ")),
+    }
+}
+
+/// The place of a mistake with what stands around it.
+struct Site<'a> {
+    text: &'a str,
+    tokens: &'a [Spanned<'a>],
+    /// The token that does not fit; one past the end when the file ends too early.
+    index: usize,
+    expected: Vec<&'a str>,
+}
+
+impl<'a> Site<'a> {
+    fn token(&self) -> Option<Token<'a>> {
+        self.tokens.get(self.index).map(|token| token.1)
+    }
+
+    /// The `n`th token before the place.
+    fn before(&self, n: usize) -> Option<Token<'a>> {
+        self.index.checked_sub(n).map(|i| self.tokens[i].1)
+    }
+
+    fn expects(&self, terminal: &str) -> bool {
+        self.expected.contains(&terminal)
+    }
+
+    fn found(&self) -> String {
+        match self.tokens.get(self.index) {
+            None => "the end of the file".to_owned(),
+            Some((_, Token::Doc(_), _)) => "a doc comment".to_owned(),
+            Some((start, _, end)) => format!("`{}`", &self.text[*start..*end]),
+        }
+    }
+
+    /// What may stand here, in words.
+    fn alternatives(&self) -> Vec<String> {
+        if self.lacks_semicolon() {
+            return vec!["`;`".to_owned()];
+        }
+        let mut rest = self.expected.clone();
+        let mut words: Vec<String> = Vec::new();
+        for (mark, also, name) in GROUPS {
+            if mark.iter().all(|terminal| rest.contains(terminal)) {
+                rest.retain(|terminal| !mark.contains(terminal) && !also.contains(terminal));
+                words.push((*name).to_owned());
+            }
+        }
+        // Always possible where an item or a field is, and never what the author was about to write.
+        rest.retain(|terminal| !matches!(*terminal, "doc" | "intrinsic"));
+        rest.sort_by_key(|terminal| ![",", ";"].contains(terminal));
+        let operator = words.iter().position(|word| word == OPERATOR).map(|at| words.remove(at));
+        words.extend(rest.iter().map(|terminal| match *terminal {
+            "ident" => "a name".to_owned(),
+            "int" => "an integer".to_owned(),
+            "tuple_field" => "`.0`".to_owned(),
+            "name {" => "`{`".to_owned(),
+            mark => format!("`{mark}`"),
+        }));
+        words.extend(operator);
+        words.truncate(MAX_ALTERNATIVES);
+        words
+    }
+
+    /// Whether the place looks like the start of something new, as after a forgotten bracket.
+    fn starts_anew(&self) -> bool {
+        matches!(self.token(), None | Some(Token::Fn | Token::Entry | Token::Struct | Token::Use | Token::Doc(_)))
+    }
+
+    /// The innermost bracket that is open at the place.
+    fn unclosed(&self) -> Option<Spanned<'a>> {
+        let mut open = Vec::new();
+        for token in &self.tokens[..self.index] {
+            match token.1 {
+                Token::OpenBrace | Token::StructBrace | Token::OpenBracket | Token::OpenParen => open.push(*token),
+                Token::CloseBrace | Token::CloseBracket | Token::CloseParen => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        open.pop()
+    }
+
+    fn on_new_line(&self) -> bool {
+        let end = self.index.checked_sub(1).map_or(0, |i| self.tokens[i].2);
+        let start = self.tokens.get(self.index).map_or(self.text.len(), |token| token.0);
+        self.text[end..start].contains('\n')
+    }
+
+    fn lacks_semicolon(&self) -> bool {
+        self.expects(";")
+            && self
+                .token()
+                .is_some_and(|found| found != Token::Assign && (self.on_new_line() || starts_statement(found)))
+    }
+
+    /// What the author probably meant.
+    fn slip(&self) -> Option<String> {
+        let foreign = [self.before(1), self.token()].into_iter().flatten().find_map(foreign);
+        if foreign.is_some() {
+            return foreign.map(str::to_owned);
+        }
+        let found = self.token()?;
+        let text = match (self.before(1), found) {
+            (_, Token::Doc(_)) => {
+                "`///` documents the item or field that follows; elsewhere a comment starts with `//`"
+            }
+            (Some(Token::Plus | Token::Minus | Token::Star | Token::Slash), Token::Assign) => {
+                "there is no such assignment: write `h = h + x;`"
+            }
+            (Some(Token::TupleField(_) | Token::CloseBracket), Token::Assign) => PARTS,
+            (Some(Token::Ident(_)), Token::Assign) if self.before(2) == Some(Token::Dot) => PARTS,
+            (_, Token::Assign) if self.expects("==") => "`==` compares; a single `=` gives a name its value",
+            (_, Token::Equal) if self.expects("=") => "a single `=` gives a name its value; `==` compares",
+            (Some(Token::Int(_)), Token::Dot) => "a fixed-point number has digits on both sides of its point: `1.0`",
+            (_, Token::TupleField(_)) => "a fixed-point number has digits on both sides of its point: `0.5`",
+            (Some(Token::CloseBrace), Token::Semicolon) => "no `;` follows a `}` here",
+            (_, Token::OpenBrace) if self.expects("->") => "a function states its result: `-> fix[N]`",
+            (_, Token::OpenBrace) if self.expects("name {") => "a struct is written `Name { field: value }`",
+            (_, Token::Less | Token::LessEqual | Token::Greater | Token::GreaterEqual | Token::Equal)
+                if self.expects("&&") =>
+            {
+                "comparisons do not chain: write `a < b && b < c`"
+            }
+            (Some(Token::Ident(_)), _) if self.expected == [":"] => "a type follows the name: `name: fix[N]`",
+            _ if self.lacks_semicolon() => {
+                let before = self.index.checked_sub(1).map(|i| self.tokens[i])?;
+                return Some(format!("a statement ends in `;`: add it after `{}`", &self.text[before.0..before.2]));
+            }
+            _ if self.expects("ident") && is_keyword(found) => {
+                return Some(format!("{} is a word of the language and cannot be a name", self.found()));
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+const PARTS: &str = "only a whole `var` can be given a new value, not a part of it";
+const OPERATOR: &str = "an operator";
+
+/// Terminals that stand for one thing together: those that must all fit, those that go with them, and the name.
+const GROUPS: &[(&[&str], &[&str], &str)] = &[
+    (&["let"], &["var", "for"], "a statement"),
+    (
+        &["int", "float"],
+        &["ident", "true", "false", "(", "[", "-", "!", "approx", "{", "if", "reveal"],
+        "an expression",
+    ),
+    (
+        &["*", "+"],
+        &[
+            "-",
+            "/",
+            "%",
+            "<",
+            "<=",
+            ">",
+            ">=",
+            "==",
+            "!=",
+            "&&",
+            "||",
+            "|>",
+            "..",
+            ".",
+            "tuple_field",
+            "(",
+            "[",
+            "::",
+            "name {",
+        ],
+        OPERATOR,
+    ),
+    (&["*"], &["/", "%", ".", "tuple_field", "(", "[", "::", "name {"], OPERATOR),
+    (&["ident", "(", "["], &["public"], "a type"),
+    (&["ident", "_"], &["("], "a name"),
+    (&["owners", "fixed"], &[], "a header line"),
+];
+
+fn starts_statement(token: Token<'_>) -> bool {
+    matches!(token, Token::Let | Token::Var | Token::For | Token::If | Token::Reveal | Token::CloseBrace)
+}
+
+fn is_keyword(token: Token<'_>) -> bool {
+    matches!(
+        token,
+        Token::Approx
+            | Token::Derivative
+            | Token::Else
+            | Token::Entry
+            | Token::False
+            | Token::Fixed
+            | Token::Fn
+            | Token::For
+            | Token::From
+            | Token::If
+            | Token::In
+            | Token::Intrinsic
+            | Token::Let
+            | Token::Owners
+            | Token::Public
+            | Token::Reveal
+            | Token::Struct
+            | Token::To
+            | Token::True
+            | Token::Use
+            | Token::Var
+    )
+}
+
+/// Words of other languages that authors reach for.
+fn foreign(token: Token<'_>) -> Option<&'static str> {
+    let Token::Ident(name) = token else { return None };
+    match name {
+        "return" => Some("the last expression of a block is its value; there is no `return`"),
+        "mut" => Some("`var` binds a name that may be given a new value"),
+        "while" | "loop" => Some("loops have public bounds: `for i in 0..n { .. }`"),
+        "def" | "func" | "function" => Some("a function starts with `fn`"),
+        "import" => Some("`use nn::{relu};` brings in names"),
+        "and" => Some("write `&&`"),
+        "or" => Some("write `||`"),
+        "not" => Some("write `!`"),
+        "elif" => Some("write `else if`"),
+        _ => None,
+    }
+}

@@ -1,0 +1,107 @@
+//! The parser: text to [`ast::File`]. Knows the generated parser; never panics and never stops at the first error.
+
+use crate::diag::Diagnostic;
+use crate::span::FileId;
+use crate::syntax::actions::{Actions, Mistake};
+use crate::syntax::ast;
+use crate::syntax::mistakes;
+use crate::syntax::token::{self, Token};
+
+mod generated {
+    //! The output of LALRPOP for `grammar/smlc.lalrpop`.
+    #![allow(warnings, clippy::all, clippy::pedantic, clippy::restriction, reason = "generated code")]
+    lalrpop_util::lalrpop_mod!(pub(super) grammar, "/smlc.rs");
+}
+
+/// Parses a file. Errors go to `diags` in the order of their places; the parts of the file without errors are returned in any case.
+pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File {
+    let before = diags.len();
+    let mut tokens = token::lex(file, text, diags);
+    tokens.retain(|(_, token, _)| !matches!(token, Token::Comment(_)));
+
+    let mut actions = Actions { file, mistakes: Vec::new(), diags: Vec::new() };
+    let parsed =
+        generated::grammar::FileParser::new().parse(&mut actions, tokens.iter().map(|token| Ok::<_, _>(*token)));
+    let tree = parsed.unwrap_or_else(|error| {
+        actions.mistakes.push(Mistake::new(error));
+        ast::File::default()
+    });
+    diags.extend(actions.mistakes.iter().map(|mistake| mistakes::explain(mistake, file, text, &tokens)));
+    diags.append(&mut actions.diags);
+    diags[before..].sort_by_key(|diag| diag.labels.first().map(|label| label.span.start));
+    tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::ast::{ExprKind, Stmt};
+
+    fn errors(text: &str) -> Vec<String> {
+        let mut diags = Vec::new();
+        parse(FileId(0), text, &mut diags);
+        diags.iter().map(|d| format!("{} {} | {}", d.code, d.message, d.help.as_deref().unwrap_or(""))).collect()
+    }
+
+    fn body(text: &str) -> ast::Block {
+        let mut diags = Vec::new();
+        let file = parse(FileId(0), &format!("fn f() -> fix {{ {text} }}"), &mut diags);
+        assert_eq!(diags, [], "{text}");
+        match file.items.into_iter().next() {
+            Some(ast::Item::Fn(function)) => function.body.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_example_programs_parse() {
+        for text in [
+            include_str!("../../tests/golden/parse/lenet.sml"),
+            include_str!("../../tests/golden/parse/residual.sml"),
+            include_str!("../../tests/golden/parse/softmax.sml"),
+            include_str!("../../tests/golden/parse/training.sml"),
+        ] {
+            assert_eq!(errors(text), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_a_call() {
+        let ExprKind::Call { callee, args, piped: true } = body("x + 1 |> nn::f(2, k = 3) |> g").result.unwrap().kind
+        else {
+            panic!("no piped call")
+        };
+        assert!(matches!(callee.kind, ExprKind::Name(name) if name == "g"));
+        assert!(matches!(&args[0].value.kind, ExprKind::Call { args, piped: true, .. } if args.len() == 3));
+        assert!(matches!(
+            body("x |> approx(sigmoid, bits = 8)").result.unwrap().kind,
+            ExprKind::Approx(call, options)
+                if matches!(call.kind, ExprKind::Call { piped: true, .. }) && options.len() == 1
+        ));
+    }
+
+    #[test]
+    fn a_last_if_is_a_value_only_with_values() {
+        let value = body("if c { 1 } else if d { 2 } else { 3 }");
+        assert!(value.stmts.is_empty() && value.result.is_some());
+        let statement = body("if c { h = 1; } else { h = 2; }");
+        assert!(statement.result.is_none() && matches!(statement.stmts[..], [Stmt::Expr(_)]));
+        assert_eq!(body("if c { h = 1; } { let y = 2; y } -x").stmts.len(), 2);
+    }
+
+    #[test]
+    fn several_errors_are_found() {
+        let found = errors(
+            "fn f(a b, c: fix) -> fix { let x = g(1 2, 3); let = 4; y\n z }\nfn g() { 1 }\nfn h() -> fix { 1 + }\n",
+        );
+        let expected = [
+            "E0102 expected `:`, found `b` | a type follows the name: `name: fix[N]`",
+            "E0102 expected `,`, `)` or an operator, found `2` | ",
+            "E0102 expected a name, found `=` | ",
+            "E0102 expected `;`, found `z` | a statement ends in `;`: add it after `y`",
+            "E0102 expected `->`, found `{` | a function states its result: `-> fix[N]`",
+            "E0102 expected an expression, found `}` | ",
+        ];
+        assert_eq!(found, expected);
+    }
+}
