@@ -1,1 +1,496 @@
-//! (being written)
+//! Symbolic sizes and shapes: polynomials over named sizes and floor divisions, in a normal form in which equality
+//! is structural. Knows nothing of types or programs.
+//!
+//! Every name stands for a positive integer, so `floor((c*q + r) / c) = q + floor(r / c)` splits off whatever the
+//! divisor divides; what is left is an opaque atom. `(H + 2 - 3)/2 + 1` and `(H - 1)/2 + 1` both become `(H + 1)/2`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// An indivisible factor: a name or a floor division that does not simplify.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Atom {
+    Var(String),
+    Floor(Dim, Dim),
+}
+
+/// A size: an integer polynomial over names and floor divisions, in normal form (no zero coefficients).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dim {
+    /// Sorted factors of each term, with its coefficient; the constant term has no factors.
+    terms: BTreeMap<Vec<Atom>, i64>,
+}
+
+/// Why a size has no value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    /// A name has no value.
+    #[error("nothing determines `{0}`")]
+    Open(String),
+    /// The divisor is zero or negative.
+    #[error("`{0}` divides by a number that is not positive")]
+    Divisor(String),
+}
+
+impl Dim {
+    /// A number.
+    #[must_use]
+    pub fn constant(value: i64) -> Dim {
+        let mut dim = Dim::default();
+        dim.add_term(Vec::new(), value);
+        dim
+    }
+
+    /// A named size.
+    #[must_use]
+    pub fn var(name: impl Into<String>) -> Dim {
+        Dim::atom(Atom::Var(name.into()))
+    }
+
+    fn atom(atom: Atom) -> Dim {
+        Dim { terms: BTreeMap::from([(vec![atom], 1)]) }
+    }
+
+    fn add_term(&mut self, factors: Vec<Atom>, coefficient: i64) {
+        let sum = self.terms.get(&factors).copied().unwrap_or(0).saturating_add(coefficient);
+        if sum == 0 {
+            self.terms.remove(&factors);
+        } else {
+            self.terms.insert(factors, sum);
+        }
+    }
+
+    /// The number, when no name is left.
+    #[must_use]
+    pub fn as_constant(&self) -> Option<i64> {
+        match self.terms.iter().next() {
+            None => Some(0),
+            Some((factors, value)) if factors.is_empty() && self.terms.len() == 1 => Some(*value),
+            Some(_) => None,
+        }
+    }
+
+    /// The name, when the size is just a name.
+    #[must_use]
+    pub fn as_var(&self) -> Option<&str> {
+        match self.terms.iter().next() {
+            Some((factors, 1)) if self.terms.len() == 1 => match factors.as_slice() {
+                [Atom::Var(name)] => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// True for the number 1, the size that broadcasts.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.as_constant() == Some(1)
+    }
+
+    /// `self + other`.
+    #[must_use]
+    pub fn plus(&self, other: &Dim) -> Dim {
+        let mut sum = self.clone();
+        for (factors, coefficient) in &other.terms {
+            sum.add_term(factors.clone(), *coefficient);
+        }
+        sum
+    }
+
+    /// `self - other`.
+    #[must_use]
+    pub fn minus(&self, other: &Dim) -> Dim {
+        self.plus(&other.times(&Dim::constant(-1)))
+    }
+
+    /// `self * other`.
+    #[must_use]
+    pub fn times(&self, other: &Dim) -> Dim {
+        let mut product = Dim::default();
+        for (a, x) in &self.terms {
+            for (b, y) in &other.terms {
+                let mut factors = [a.as_slice(), b.as_slice()].concat();
+                factors.sort();
+                product.add_term(factors, x.saturating_mul(*y));
+            }
+        }
+        product
+    }
+
+    /// `floor(self / divisor)`; `None` when the divisor is a number below 1.
+    #[must_use]
+    pub fn over(&self, divisor: &Dim) -> Option<Dim> {
+        if divisor.as_constant().is_some_and(|c| c < 1) {
+            return None;
+        }
+        let (whole, left) = self.split(divisor);
+        if left.terms.is_empty() {
+            return Some(whole);
+        }
+        if let (Some(c), Some(r)) = (divisor.as_constant(), left.as_constant()) {
+            return Some(whole.plus(&Dim::constant(r.div_euclid(c))));
+        }
+        // floor(floor(a / b) / c) = floor(a / (b c)) for positive b and c.
+        if let [(factors, 1)] = left.terms.iter().collect::<Vec<_>>().as_slice()
+            && let [Atom::Floor(inner, by)] = factors.as_slice()
+        {
+            return Some(whole.plus(&inner.over(&by.times(divisor))?));
+        }
+        Some(whole.plus(&Dim::atom(Atom::Floor(left, divisor.clone()))))
+    }
+
+    /// `self - divisor * floor(self / divisor)`.
+    #[must_use]
+    pub fn rest(&self, divisor: &Dim) -> Option<Dim> {
+        Some(self.minus(&divisor.times(&self.over(divisor)?)))
+    }
+
+    /// Whole part and remainder, term by term; exact whenever the divisor has a single term.
+    fn split(&self, divisor: &Dim) -> (Dim, Dim) {
+        if self == divisor {
+            return (Dim::constant(1), Dim::default());
+        }
+        let (mut whole, mut left) = (Dim::default(), Dim::default());
+        let mut terms = divisor.terms.iter();
+        let (Some((by, c)), None) = (terms.next(), terms.next()) else {
+            return (whole, self.clone());
+        };
+        for (factors, coefficient) in &self.terms {
+            match without(factors, by) {
+                Some(quotient) if *c > 0 => {
+                    whole.add_term(quotient, coefficient.div_euclid(*c));
+                    left.add_term(factors.clone(), coefficient.rem_euclid(*c));
+                }
+                _ => left.add_term(factors.clone(), *coefficient),
+            }
+        }
+        (whole, left)
+    }
+
+    /// Puts sizes in place of names, all at once; names without a binding stay.
+    #[must_use]
+    pub fn substitute(&self, dims: &BTreeMap<String, Dim>) -> Dim {
+        if dims.is_empty() {
+            return self.clone();
+        }
+        let mut sum = Dim::default();
+        for (factors, coefficient) in &self.terms {
+            let mut product = Dim::constant(*coefficient);
+            for factor in factors {
+                product = product.times(&match factor {
+                    Atom::Var(name) => dims.get(name).cloned().unwrap_or_else(|| Dim::var(name)),
+                    Atom::Floor(a, b) => {
+                        let (a, b) = (a.substitute(dims), b.substitute(dims));
+                        a.over(&b).unwrap_or_else(|| Dim::atom(Atom::Floor(a, b)))
+                    }
+                });
+            }
+            sum = sum.plus(&product);
+        }
+        sum
+    }
+
+    /// The number for given sizes.
+    ///
+    /// # Errors
+    /// Names the size without a value, or the divisor below 1.
+    pub fn evaluate(&self, sizes: &BTreeMap<String, usize>) -> Result<i64, SizeError> {
+        let dims = sizes.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect();
+        let value = self.substitute(&dims);
+        value.as_constant().ok_or_else(|| match value.names().into_iter().next() {
+            Some(name) => SizeError::Open(name),
+            None => SizeError::Divisor(self.to_string()),
+        })
+    }
+
+    /// All names in it.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.collect_names(&mut names);
+        names
+    }
+
+    fn collect_names(&self, names: &mut BTreeSet<String>) {
+        for atom in self.terms.keys().flatten() {
+            match atom {
+                Atom::Var(name) => {
+                    names.insert(name.clone());
+                }
+                Atom::Floor(a, b) => {
+                    a.collect_names(names);
+                    b.collect_names(names);
+                }
+            }
+        }
+    }
+
+    /// Binds the name of a pattern `v` or `a*v + b` so that it equals `actual`, unless it is bound already.
+    pub fn bind(&self, actual: &Dim, sizes: &mut Sizes) {
+        let constant = self.terms.get(&Vec::new()).copied().unwrap_or(0);
+        let mut named = self.terms.iter().filter(|(factors, _)| !factors.is_empty());
+        let (Some((factors, scale)), None) = (named.next(), named.next()) else { return };
+        let [Atom::Var(name)] = factors.as_slice() else { return };
+        let (value, left) = actual.minus(&Dim::constant(constant)).split(&Dim::constant(*scale));
+        if left.terms.is_empty() && *scale > 0 {
+            sizes.dims.entry(name.clone()).or_insert(value);
+        }
+    }
+}
+
+/// `factors` without `by`; `None` when `by` is not contained. Both are sorted.
+fn without(factors: &[Atom], by: &[Atom]) -> Option<Vec<Atom>> {
+    let mut left = factors.to_vec();
+    for atom in by {
+        let at = left.iter().position(|f| f == atom)?;
+        left.remove(at);
+    }
+    Some(left)
+}
+
+impl fmt::Display for Atom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operand = |d: &Dim| match d.terms.iter().next() {
+            Some((factors, 1)) if d.terms.len() == 1 && factors.len() == 1 => d.to_string(),
+            _ if d.as_constant().is_some_and(|c| c >= 0) => d.to_string(),
+            _ => format!("({d})"),
+        };
+        match self {
+            Atom::Var(name) => f.write_str(name),
+            Atom::Floor(a, b) => write!(f, "{}/{}", operand(a), operand(b)),
+        }
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut terms: Vec<(&Vec<Atom>, i64)> = self.terms.iter().map(|(t, c)| (t, *c)).collect();
+        if terms.is_empty() {
+            return f.write_str("0");
+        }
+        // Highest degree first, the constant last, and a positive term in front when there is one.
+        terms.sort_by_key(|(factors, c)| (std::cmp::Reverse(factors.len()), *c < 0));
+        if terms[0].1 < 0
+            && let Some(at) = terms.iter().position(|(_, c)| *c > 0)
+        {
+            let first = terms.remove(at);
+            terms.insert(0, first);
+        }
+        for (i, (factors, c)) in terms.iter().enumerate() {
+            match (i, *c < 0) {
+                (0, true) => f.write_str("-")?,
+                (0, false) => {}
+                (_, true) => f.write_str(" - ")?,
+                (_, false) => f.write_str(" + ")?,
+            }
+            let size = c.unsigned_abs();
+            let mut parts: Vec<String> = Vec::new();
+            if size != 1 || factors.is_empty() {
+                parts.push(size.to_string());
+            }
+            let alone = factors.len() == 1 && parts.is_empty();
+            parts.extend(factors.iter().map(|atom| match atom {
+                Atom::Floor(..) if !alone => format!("({atom})"),
+                _ => atom.to_string(),
+            }));
+            f.write_str(&parts.join("*"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What names of sizes and of rests stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Named sizes.
+    pub dims: BTreeMap<String, Dim>,
+    /// `..S`.
+    pub rests: BTreeMap<String, Shape>,
+}
+
+/// A shape: sizes, outermost first, after at most one `..S` of any number of leading axes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shape {
+    /// The name of the leading axes.
+    pub rest: Option<String>,
+    /// The sizes after it.
+    pub dims: Vec<Dim>,
+}
+
+impl Shape {
+    /// The shape of a single number.
+    #[must_use]
+    pub fn scalar() -> Shape {
+        Shape::default()
+    }
+
+    /// A shape of known rank.
+    #[must_use]
+    pub fn of(dims: Vec<Dim>) -> Shape {
+        Shape { rest: None, dims }
+    }
+
+    /// True for a single number.
+    #[must_use]
+    pub fn is_scalar(&self) -> bool {
+        self.rest.is_none() && self.dims.is_empty()
+    }
+
+    /// Puts sizes and shapes in place of names, all at once.
+    #[must_use]
+    pub fn substitute(&self, sizes: &Sizes) -> Shape {
+        let dims = self.dims.iter().map(|d| d.substitute(&sizes.dims));
+        match &self.rest {
+            Some(name) if sizes.rests.contains_key(name) => {
+                let rest = &sizes.rests[name];
+                Shape { rest: rest.rest.clone(), dims: rest.dims.iter().cloned().chain(dims).collect() }
+            }
+            rest => Shape { rest: rest.clone(), dims: dims.collect() },
+        }
+    }
+
+    /// Index into `dims` of an axis; negative ones count from the end. `None` when there is no such axis, or when
+    /// it lies (or may lie) in the `..S`.
+    #[must_use]
+    pub fn axis(&self, axis: i64) -> Option<usize> {
+        let rank = self.dims.len() as i64;
+        let index = match (axis < 0, &self.rest) {
+            (true, _) => axis + rank,
+            (false, None) => axis,
+            (false, Some(_)) => return None,
+        };
+        (0..rank).contains(&index).then_some(index as usize)
+    }
+
+    /// The shape both broadcast to: sizes are equal or 1, and a scalar goes with everything.
+    #[must_use]
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        if self.is_scalar() {
+            return Some(other.clone());
+        }
+        if other.is_scalar() {
+            return Some(self.clone());
+        }
+        if self.rest != other.rest || self.dims.len() != other.dims.len() {
+            return None;
+        }
+        let dims = self.dims.iter().zip(&other.dims).map(|(a, b)| match (a, b) {
+            (a, b) if a == b => Some(a.clone()),
+            (a, b) if a.is_one() => Some(b.clone()),
+            (a, b) if b.is_one() => Some(a.clone()),
+            _ => None,
+        });
+        Some(Shape { rest: self.rest.clone(), dims: dims.collect::<Option<_>>()? })
+    }
+
+    /// Binds the names of a pattern so that it equals `actual` where possible. False when the ranks cannot agree.
+    pub fn bind(&self, actual: &Shape, sizes: &mut Sizes) -> bool {
+        let Some(lead) = actual.dims.len().checked_sub(self.dims.len()) else { return false };
+        match &self.rest {
+            Some(name) => {
+                let rest = Shape { rest: actual.rest.clone(), dims: actual.dims[..lead].to_vec() };
+                sizes.rests.entry(name.clone()).or_insert(rest);
+            }
+            None if lead > 0 || actual.rest.is_some() => return false,
+            None => {}
+        }
+        for (pattern, dim) in self.dims.iter().zip(&actual.dims[lead..]) {
+            pattern.bind(dim, sizes);
+        }
+        true
+    }
+
+    /// All sizes as numbers; `None` while a name is open.
+    #[must_use]
+    pub fn constants(&self) -> Option<Vec<i64>> {
+        if self.rest.is_some() {
+            return None;
+        }
+        self.dims.iter().map(Dim::as_constant).collect()
+    }
+}
+
+impl fmt::Display for Shape {
+    /// `[..S, H, 2*W]`; nothing for a scalar.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_scalar() {
+            return Ok(());
+        }
+        let rest = self.rest.iter().map(|r| format!("..{r}"));
+        write!(f, "[{}]", rest.chain(self.dims.iter().map(Dim::to_string)).collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n(value: i64) -> Dim {
+        Dim::constant(value)
+    }
+
+    fn v(name: &str) -> Dim {
+        Dim::var(name)
+    }
+
+    fn window(h: Dim, pad: i64, k: i64, stride: i64) -> Dim {
+        h.plus(&n(2 * pad)).minus(&n(k)).over(&n(stride)).unwrap().plus(&n(1))
+    }
+
+    #[test]
+    fn normal_forms_are_equal() {
+        assert_eq!(window(v("H"), 1, 3, 1), v("H"));
+        assert_eq!(window(v("H"), 1, 3, 2), v("H").minus(&n(1)).over(&n(2)).unwrap().plus(&n(1)));
+        assert_eq!(window(v("H"), 0, 2, 2), v("H").over(&n(2)).unwrap());
+        assert_eq!(v("H").over(&n(2)).unwrap().over(&n(2)).unwrap(), v("H").over(&n(4)).unwrap());
+        assert_eq!(v("A").times(&v("B")).over(&v("B")).unwrap(), v("A"));
+        assert_eq!(v("A").minus(&v("A")), n(0));
+        assert_eq!(n(7).rest(&n(4)), Some(n(3)));
+        assert_eq!(v("A").over(&n(0)), None);
+    }
+
+    #[test]
+    fn substitution_simplifies() {
+        let open = v("H").plus(&v("p").times(&n(2))).minus(&v("k")).over(&v("s")).unwrap().plus(&n(1));
+        assert_eq!(open.to_string(), "(H + 2*p - k)/s + 1");
+        let dims = |s: i64| BTreeMap::from([("p".into(), n(1)), ("k".into(), n(3)), ("s".into(), n(s))]);
+        assert_eq!(open.substitute(&dims(1)), v("H"));
+        assert_eq!(open.substitute(&dims(2)).to_string(), "(H + 1)/2");
+        // All at once: a binding may mention the very name it replaces.
+        assert_eq!(v("H").substitute(&BTreeMap::from([("H".into(), v("H").plus(&n(1)))])).to_string(), "H + 1");
+    }
+
+    #[test]
+    fn evaluates() {
+        let sizes = BTreeMap::from([("H".to_string(), 28)]);
+        assert_eq!(window(v("H"), 0, 5, 1).evaluate(&sizes), Ok(24));
+        assert_eq!(v("W").evaluate(&sizes), Err(SizeError::Open("W".into())));
+        assert!(matches!(v("H").over(&v("Z")).unwrap().evaluate(&[("Z".into(), 0), ("H".into(), 1)].into()), Err(SizeError::Divisor(_))));
+    }
+
+    #[test]
+    fn displays_as_written() {
+        let d = v("C").times(&v("H").over(&n(2)).unwrap()).plus(&n(3)).minus(&v("W"));
+        assert_eq!(d.to_string(), "C*(H/2) - W + 3");
+        assert_eq!(n(3).minus(&v("H")).to_string(), "3 - H");
+        assert_eq!(Shape { rest: Some("S".into()), dims: vec![v("C"), n(1)] }.to_string(), "[..S, C, 1]");
+        assert_eq!(Shape::scalar().to_string(), "");
+    }
+
+    #[test]
+    fn binds_and_broadcasts() {
+        let pattern = Shape { rest: Some("S".into()), dims: vec![v("C").times(&n(2)).plus(&n(1))] };
+        let actual = Shape::of(vec![v("N"), n(4), n(7)]);
+        let mut sizes = Sizes::default();
+        assert!(pattern.bind(&actual, &mut sizes));
+        assert_eq!(sizes.dims["C"], n(3));
+        assert_eq!(pattern.substitute(&sizes), actual);
+        assert!(!Shape::of(vec![v("N")]).bind(&actual, &mut sizes));
+        assert_eq!(actual.broadcast(&Shape::of(vec![n(1), n(4), n(1)])), Some(actual.clone()));
+        assert_eq!(actual.broadcast(&Shape::of(vec![n(7)])), None);
+        assert_eq!(actual.axis(-1), Some(2));
+        assert_eq!(actual.axis(3), None);
+        assert_eq!(pattern.axis(0), None);
+    }
+}

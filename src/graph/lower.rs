@@ -1,1 +1,427 @@
-//! (being written)
+//! From the typed program to the dataflow graph of one entry with all sizes known.
+//!
+//! Functions are inlined, loops unrolled, conditions decided. A value stays in the clear for as long as one owner (or
+//! everybody) knows all of it, so owner-local work costs the parties nothing; it is shared where it first meets
+//! another owner's data, before any broadcast that would make it larger. The arithmetic is in [`build`].
+
+mod build;
+mod intrinsics;
+
+use std::collections::BTreeMap;
+
+use self::build::Builder;
+use crate::diag::{Code, Diagnostic};
+use crate::graph::{Graph, NodeId, Op, Receiver, Repr, Ty};
+use crate::hir::{
+    self, Body, Destination, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Pattern, Program, Source, Stmt,
+};
+use crate::label::Label;
+use crate::shape::{Dim, Sizes};
+use crate::span::Span;
+use crate::syntax::ast::{BinaryOp, UnaryOp};
+
+/// More turns of one loop than this are refused.
+const MAX_TURNS: i64 = 100_000;
+
+/// Builds the graph of an entry. `dims` gives every open size; what they lead to is checked here, and `None` follows
+/// an error in `diags`.
+pub fn lower(
+    program: &Program,
+    entry: &str,
+    dims: &BTreeMap<String, usize>,
+    diags: &mut Vec<Diagnostic>,
+) -> Option<Graph> {
+    let entry = match program.entry(Some(entry)) {
+        Ok(entry) => entry,
+        Err(problem) => {
+            diags.push(problem);
+            return None;
+        }
+    };
+    let open: Vec<String> = entry.sizes.iter().filter(|s| !dims.contains_key(*s)).map(|s| format!("`{s}`")).collect();
+    if !open.is_empty() {
+        let message = format!("nothing determines the size {}", open.join(", "));
+        let help = format!("give it with `--dim {}=32`, or an input whose shape has it", open[0].trim_matches('`'));
+        diags.push(Diagnostic::error(Code::OpenSize, entry.span, message).help(help));
+        return None;
+    }
+    let sizes = Sizes {
+        dims: dims.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect(),
+        ..Sizes::default()
+    };
+    let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
+    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0 };
+    let done = lowering.entry(entry, sizes);
+    let failed = !lowering.build.diags.is_empty();
+    diags.append(&mut lowering.build.diags);
+    (done.is_some() && !failed).then_some(lowering.build.graph)
+}
+
+/// A value while lowering.
+#[derive(Clone, Debug)]
+enum Value {
+    /// A single public number (or bit) known now.
+    Const(f64),
+    /// A tensor.
+    Node(NodeId),
+    /// A struct, tuple or array.
+    Record(Vec<Value>),
+}
+
+/// A call being inlined.
+struct Frame<'a> {
+    body: &'a Body,
+    /// What the function's sizes are here: numbers all.
+    sizes: Sizes,
+    locals: Vec<Value>,
+}
+
+impl Frame<'_> {
+    fn set(&mut self, local: LocalId, value: Value) {
+        self.locals[local.index()] = value;
+    }
+}
+
+/// Walks the bodies. Every method gives `None` after an error it has reported.
+struct Lowering<'a> {
+    program: &'a Program,
+    build: Builder,
+    reveals: usize,
+}
+
+impl<'a> Lowering<'a> {
+    fn entry(&mut self, entry: &'a Entry, sizes: Sizes) -> Option<()> {
+        let mut locals = Vec::new();
+        for param in &entry.params {
+            self.build.span = param.span;
+            let ty = param.ty.substitute(&sizes);
+            let label = match param.source {
+                Source::Owner(owner) => Label::of(owner),
+                Source::Public => Label::PUBLIC,
+                Source::Shares => return self.unsupported("state kept shared between runs"),
+            };
+            let mut path = param.name.clone();
+            locals.push(self.input(&mut path, &ty, label)?);
+        }
+        locals.resize(entry.body.locals.len(), Value::Const(0.0));
+        let mut frame = Frame { body: &entry.body, sizes, locals };
+        let value = self.block(&mut frame, &entry.body.block)?;
+        for (index, result) in entry.results.iter().enumerate() {
+            self.build.span = entry.body.block.result.map_or(result.span, |id| entry.body.expr(id).span);
+            let ty = result.ty.substitute(&frame.sizes);
+            if entry.tuple {
+                let part = part(&value, index);
+                self.reveal(&format!("out.{index}"), &part, &ty, result.to)?;
+            } else {
+                self.reveal("out", &value, &ty, result.to)?;
+            }
+        }
+        Some(())
+    }
+
+    fn unsupported<T>(&mut self, what: &str) -> Option<T> {
+        let message = format!("{what} is not compiled in this version");
+        self.build.error(Code::Unsupported, message);
+        None
+    }
+
+    /// The input nodes of a parameter, in order of its field paths.
+    fn input(&mut self, path: &mut String, ty: &hir::Ty, label: Label) -> Option<Value> {
+        if let hir::Ty::Tensor(_, _) = ty {
+            let shape = self.shape(ty)?;
+            let op = Op::Input { path: path.clone() };
+            return Some(Value::Node(self.build.node(op, &[], shape, Repr::Clear(label))));
+        }
+        let length = path.len();
+        let mut parts = Vec::new();
+        for (name, ty) in self.parts(ty)? {
+            path.push('.');
+            path.push_str(&name);
+            parts.push(self.input(path, &ty, label)?);
+            path.truncate(length);
+        }
+        Some(Value::Record(parts))
+    }
+
+    /// Names and types of the parts of a record, for known sizes.
+    fn parts(&mut self, ty: &hir::Ty) -> Option<Vec<(String, hir::Ty)>> {
+        match ty {
+            hir::Ty::Struct { .. } => Some(self.program.fields(ty)),
+            hir::Ty::Tuple(items) => Some(items.iter().enumerate().map(|(i, t)| (i.to_string(), t.clone())).collect()),
+            hir::Ty::Array(item, n) => {
+                let n = self.number(n)?;
+                Some((0..n).map(|i| (i.to_string(), (**item).clone())).collect())
+            }
+            hir::Ty::Error | hir::Ty::Nat | hir::Ty::Tensor(..) | hir::Ty::Range(..) => Some(Vec::new()),
+        }
+    }
+
+    fn number(&mut self, dim: &Dim) -> Option<i64> {
+        if dim.as_constant().is_none() {
+            self.build.error(Code::OpenSize, format!("nothing determines the size `{dim}`"));
+        }
+        dim.as_constant()
+    }
+
+    /// The shape of a tensor type whose sizes are put in.
+    fn shape(&mut self, ty: &hir::Ty) -> Option<Vec<usize>> {
+        let hir::Ty::Tensor(_, shape) = ty else { return Some(Vec::new()) };
+        let dims: Option<Vec<i64>> = shape.dims.iter().map(|d| self.number(d)).collect();
+        let dims = dims?;
+        if dims.iter().any(|d| *d < 1) {
+            let help = "the window is larger than the padded input, or a `--dim` is too small";
+            self.build.error(Code::BadSize, format!("a shape comes out as `{shape}` for these sizes")).help = Some(help.into());
+            return None;
+        }
+        Some(dims.into_iter().map(|d| d as usize).collect())
+    }
+
+    fn block(&mut self, frame: &mut Frame<'a>, block: &'a hir::Block) -> Option<Value> {
+        for stmt in &block.stmts {
+            match stmt {
+                Stmt::Let(pattern, value) => {
+                    let value = self.expr(frame, *value)?;
+                    bind(pattern, value, frame);
+                }
+                Stmt::Assign(local, value) => {
+                    let value = self.expr(frame, *value)?;
+                    frame.set(*local, value);
+                }
+                Stmt::ForEach(pattern, over, body) => {
+                    let Value::Record(items) = self.expr(frame, *over)? else { continue };
+                    for item in items {
+                        bind(pattern, item, frame);
+                        self.block(frame, body)?;
+                    }
+                }
+                Stmt::ForRange { name, from, to, body } => {
+                    let from = self.number(&from.substitute(&frame.sizes.dims))?;
+                    let to = self.number(&to.substitute(&frame.sizes.dims))?;
+                    if to.saturating_sub(from) > MAX_TURNS {
+                        return self.unsupported(&format!("a loop of more than {MAX_TURNS} turns"));
+                    }
+                    for turn in from..to {
+                        frame.sizes.dims.insert(name.clone(), Dim::constant(turn));
+                        self.block(frame, body)?;
+                    }
+                }
+                Stmt::Expr(value) => {
+                    self.expr(frame, *value)?;
+                }
+            }
+        }
+        match block.result {
+            Some(id) => self.expr(frame, id),
+            None => Some(Value::Record(Vec::new())),
+        }
+    }
+
+    /// Lowers an expression; its nodes carry the innermost place in the user's own files.
+    fn expr(&mut self, frame: &mut Frame<'a>, id: ExprId) -> Option<Value> {
+        let outer = self.build.span;
+        let span = frame.body.expr(id).span;
+        if !self.program.is_library(span) {
+            self.build.span = span;
+        }
+        let value = self.kind(frame, id, span);
+        self.build.span = outer;
+        value
+    }
+
+    fn kind(&mut self, frame: &mut Frame<'a>, id: ExprId, span: Span) -> Option<Value> {
+        let body = frame.body;
+        let expr = body.expr(id);
+        match &expr.kind {
+            ExprKind::Error | ExprKind::NotStatic(..) => {
+                self.build.error(Code::Unsupported, "this expression has an error");
+                None
+            }
+            ExprKind::Size(dim) => Some(Value::Const(self.number(&dim.substitute(&frame.sizes.dims))? as f64)),
+            ExprKind::Constant(value) => Some(Value::Const(*value)),
+            ExprKind::Local(local) => Some(frame.locals[local.index()].clone()),
+            ExprKind::Unary(op, a) => {
+                let a = self.expr(frame, *a)?;
+                self.unary(*op, &a)
+            }
+            ExprKind::Binary(op, a, b) => {
+                let elem = operand_elem(&body.expr(*a).ty);
+                let (a, b) = (self.expr(frame, *a)?, self.expr(frame, *b)?);
+                let ty = expr.ty.substitute(&frame.sizes);
+                self.binary(*op, &a, &b, elem, &ty)
+            }
+            ExprKind::Call { callee, args, sizes } => {
+                let args: Option<Vec<Value>> = args.iter().map(|a| self.expr(frame, *a)).collect();
+                let function = &self.program.fns[callee.index()];
+                let FnCode::Body(body) = &function.code else { return self.unsupported("this call") };
+                let dims = sizes.dims.iter().map(|(n, d)| (n.clone(), d.substitute(&frame.sizes.dims)));
+                let rests = sizes.rests.iter().map(|(n, s)| (n.clone(), s.substitute(&frame.sizes)));
+                let mut locals = args?;
+                locals.resize(body.locals.len(), Value::Const(0.0));
+                let sizes = Sizes { dims: dims.collect(), rests: rests.collect() };
+                self.block(&mut Frame { body, sizes, locals }, &body.block)
+            }
+            ExprKind::Intrinsic { op, args, sizes } => {
+                let (mut values, mut types) = (Vec::new(), Vec::new());
+                for arg in args {
+                    values.push(self.expr(frame, *arg)?);
+                    types.push(body.expr(*arg).ty.substitute(&frame.sizes));
+                }
+                let mut numbers: Vec<Vec<i64>> = Vec::new();
+                for list in sizes {
+                    let list: Option<_> = list.iter().map(|d| self.number(&d.substitute(&frame.sizes.dims))).collect();
+                    numbers.push(list?);
+                }
+                let ty = expr.ty.substitute(&frame.sizes);
+                self.intrinsic(*op, &values, &types, &numbers, &ty)
+            }
+            ExprKind::Field(base, index) => Some(part(&self.expr(frame, *base)?, *index)),
+            ExprKind::Element(base, at) => {
+                let base = self.expr(frame, *base)?;
+                let at = self.number(&at.substitute(&frame.sizes.dims))?;
+                match &base {
+                    Value::Record(items) if usize::try_from(at).is_ok_and(|at| at < items.len()) => {
+                        Some(part(&base, at as usize))
+                    }
+                    _ => {
+                        self.build.error(Code::BadSize, format!("there is no element {at} in this array"));
+                        None
+                    }
+                }
+            }
+            ExprKind::Index(base, starts) => {
+                let ty = body.expr(*base).ty.substitute(&frame.sizes);
+                let base = self.expr(frame, *base)?;
+                let result = expr.ty.substitute(&frame.sizes);
+                self.index(&base, &ty, starts, &result, &frame.sizes)
+            }
+            ExprKind::Record(items) => {
+                let items: Option<Vec<Value>> = items.iter().map(|i| self.expr(frame, *i)).collect();
+                Some(Value::Record(items?))
+            }
+            ExprKind::If { cond, then, otherwise, .. } => match self.expr(frame, *cond)? {
+                Value::Const(0.0) => self.block(frame, otherwise),
+                Value::Const(_) => self.block(frame, then),
+                Value::Node(_) | Value::Record(_) => self.unsupported("a branch on a run-time value"),
+            },
+            ExprKind::Block(block) => self.block(frame, block),
+            ExprKind::Reveal(value, to) => {
+                let ty = body.expr(*value).ty.substitute(&frame.sizes);
+                let value = self.expr(frame, *value)?;
+                let name = format!("reveal.{}", self.reveals);
+                self.reveals += 1;
+                self.build.span = span;
+                self.reveal(&name, &value, &ty, *to)?;
+                Some(Value::Record(Vec::new()))
+            }
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, a: &Value) -> Option<Value> {
+        Some(match (a, op) {
+            (Value::Const(a), UnaryOp::Neg) => Value::Const(-a),
+            (Value::Const(a), UnaryOp::Not) => Value::Const(1.0 - a),
+            (Value::Node(a), UnaryOp::Neg) => Value::Node(self.build.like(Op::Neg, *a)),
+            (Value::Node(a), UnaryOp::Not) => Value::Node(self.build.not(*a)),
+            (Value::Record(parts), _) => {
+                let parts: Option<Vec<Value>> = parts.iter().map(|p| self.unary(op, p)).collect();
+                Value::Record(parts?)
+            }
+        })
+    }
+
+    /// A binary operation; on records part by part, where a single number goes with every part.
+    fn binary(&mut self, op: BinaryOp, a: &Value, b: &Value, elem: Elem, ty: &hir::Ty) -> Option<Value> {
+        if let (Value::Const(a), Value::Const(b)) = (a, b) {
+            return Some(Value::Const(fold(op, *a, *b)));
+        }
+        if let hir::Ty::Tensor(..) = ty {
+            let shape = self.shape(ty)?;
+            let (a, b) = (self.node(a)?, self.node(b)?);
+            return self.build.binary(op, a, b, elem, &shape).map(Value::Node);
+        }
+        let mut parts = Vec::new();
+        for (index, (_, ty)) in self.parts(ty)?.iter().enumerate() {
+            parts.push(self.binary(op, &part(a, index), &part(b, index), operand_elem(ty), ty)?);
+        }
+        Some(Value::Record(parts))
+    }
+
+    /// The value as a node.
+    fn node(&mut self, value: &Value) -> Option<NodeId> {
+        match value {
+            Value::Const(value) => Some(self.build.constant(*value, &[])),
+            Value::Node(node) => Some(*node),
+            Value::Record(_) => self.unsupported("a record in this place"),
+        }
+    }
+
+    /// Opens every tensor in a value.
+    fn reveal(&mut self, name: &str, value: &Value, ty: &hir::Ty, to: Destination) -> Option<()> {
+        let to_node = match to {
+            Destination::Owner(owner) => Receiver::Owner(owner),
+            Destination::All => Receiver::All,
+            Destination::Shares => return self.unsupported("state kept shared between runs"),
+        };
+        let hir::Ty::Tensor(elem, _) = ty else {
+            for (index, (field, ty)) in self.parts(ty)?.iter().enumerate() {
+                self.reveal(&format!("{name}.{field}"), &part(value, index), ty, to)?;
+            }
+            return Some(());
+        };
+        let shape = self.shape(ty)?;
+        let node = self.node(value)?;
+        let node = self.build.broadcast(node, &shape);
+        let scale = self.build.scale(*elem);
+        let node = self.build.bring(node, scale);
+        let Ty { shape, repr } = self.build.graph.node(node).ty.clone();
+        self.build.node(Op::Reveal { name: name.to_string(), to: to_node }, &[node], shape, repr);
+        Some(())
+    }
+}
+
+fn bind(pattern: &Pattern, value: Value, frame: &mut Frame) {
+    match pattern {
+        Pattern::Local(local) => frame.set(*local, value),
+        Pattern::Ignore => {}
+        Pattern::Tuple(parts) => {
+            for (index, pattern) in parts.iter().enumerate() {
+                bind(pattern, part(&value, index), frame);
+            }
+        }
+    }
+}
+
+/// A part of a record; a tensor or a number goes with every part.
+fn part(value: &Value, index: usize) -> Value {
+    match value {
+        Value::Record(parts) => parts.get(index).cloned().unwrap_or(Value::Const(0.0)),
+        Value::Const(_) | Value::Node(_) => value.clone(),
+    }
+}
+
+/// The element type of an operand; compile-time numbers are integers.
+fn operand_elem(ty: &hir::Ty) -> Elem {
+    match ty {
+        hir::Ty::Tensor(elem, _) => *elem,
+        hir::Ty::Nat => Elem::Int,
+        _ => Elem::Fix,
+    }
+}
+
+fn fold(op: BinaryOp, a: f64, b: f64) -> f64 {
+    match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        BinaryOp::Rem => a % b,
+        BinaryOp::Less => f64::from(a < b),
+        BinaryOp::LessEqual => f64::from(a <= b),
+        BinaryOp::Greater => f64::from(a > b),
+        BinaryOp::GreaterEqual => f64::from(a >= b),
+        BinaryOp::Equal => f64::from(a == b),
+        BinaryOp::NotEqual => f64::from(a != b),
+        BinaryOp::And => a * b,
+        BinaryOp::Or => a.max(b),
+    }
+}

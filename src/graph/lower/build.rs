@@ -1,0 +1,334 @@
+//! Arithmetic on nodes: chooses between the clear and the ring, keeps track of scales, broadcasts.
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Code, Diagnostic};
+use crate::graph::{Constant, Graph, NodeId, Op, Repr, Ty};
+use crate::hir::Elem;
+use crate::label::Label;
+use crate::span::Span;
+use crate::syntax::ast::BinaryOp;
+
+/// A graph under construction.
+pub(super) struct Builder {
+    pub graph: Graph,
+    pub diags: Vec<Diagnostic>,
+    /// The place that new nodes come from.
+    pub span: Span,
+    /// What has been shared or encoded at which scale, so that no owner sends a tensor twice.
+    brought: BTreeMap<(NodeId, u32), NodeId>,
+}
+
+impl Builder {
+    pub fn new(graph: Graph, span: Span) -> Builder {
+        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new() }
+    }
+
+    /// Reports an error at the current place, once per place and code.
+    pub fn error(&mut self, code: Code, message: impl Into<String>) -> &mut Diagnostic {
+        let span = self.span;
+        let known = self.diags.iter().position(|d| d.code == code && d.labels.first().is_some_and(|l| l.span == span));
+        let index = known.unwrap_or_else(|| {
+            self.diags.push(Diagnostic::error(code, span, message));
+            self.diags.len() - 1
+        });
+        &mut self.diags[index]
+    }
+
+    pub fn node(&mut self, op: Op, operands: &[NodeId], shape: Vec<usize>, repr: Repr) -> NodeId {
+        self.graph.add(op, operands, Ty { shape, repr }, Some(self.span))
+    }
+
+    /// An operation on one node that keeps its shape and representation.
+    pub fn like(&mut self, op: Op, a: NodeId) -> NodeId {
+        let Ty { shape, repr } = self.graph.node(a).ty.clone();
+        self.node(op, &[a], shape, repr)
+    }
+
+    /// An operation on one node that keeps its representation.
+    pub fn reshaping(&mut self, op: Op, a: NodeId, shape: Vec<usize>) -> NodeId {
+        let repr = self.repr(a);
+        self.node(op, &[a], shape, repr)
+    }
+
+    pub fn constant(&mut self, value: f64, shape: &[usize]) -> NodeId {
+        self.node(Op::Const(Constant::Splat(value)), &[], shape.to_vec(), Repr::Clear(Label::PUBLIC))
+    }
+
+    pub fn shape(&self, a: NodeId) -> &[usize] {
+        &self.graph.node(a).ty.shape
+    }
+
+    pub fn repr(&self, a: NodeId) -> Repr {
+        self.graph.node(a).ty.repr
+    }
+
+    /// Fraction bits of the elements of a type in the ring.
+    pub fn scale(&self, elem: Elem) -> u32 {
+        match elem {
+            Elem::Fix => self.graph.format.frac,
+            Elem::Int | Elem::Bool => 0,
+        }
+    }
+
+    /// The joint label when everybody, or one and the same owner, knows all nodes.
+    pub fn known(&self, nodes: &[NodeId]) -> Option<Label> {
+        let mut joint = Label::PUBLIC;
+        for node in nodes {
+            let Repr::Clear(label) = self.repr(*node) else { return None };
+            joint = joint.join(label);
+        }
+        (joint.is_public() || joint.single().is_some()).then_some(joint)
+    }
+
+    /// The value of a constant that is the same everywhere.
+    pub fn splat(&self, a: NodeId) -> Option<f64> {
+        match self.graph.node(a).op {
+            Op::Const(Constant::Splat(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Repeats along axes of size 1; a single number fits every shape.
+    pub fn broadcast(&mut self, a: NodeId, shape: &[usize]) -> NodeId {
+        if self.shape(a) == shape {
+            return a;
+        }
+        if let Some(value) = self.splat(a) {
+            return self.constant(value, shape);
+        }
+        let aligned = if self.shape(a).len() == shape.len() {
+            a
+        } else {
+            self.reshaping(Op::Reshape, a, vec![1; shape.len()])
+        };
+        if self.shape(aligned) == shape {
+            return aligned;
+        }
+        self.reshaping(Op::Broadcast, aligned, shape.to_vec())
+    }
+
+    /// The node in the ring at a scale: shared by its owner, encoded when public. A broadcast comes after, so that
+    /// the smaller tensor is shared.
+    pub fn bring(&mut self, a: NodeId, scale: u32) -> NodeId {
+        let Repr::Clear(label) = self.repr(a) else { return self.rescale(a, scale) };
+        if let Some(done) = self.brought.get(&(a, scale)) {
+            return *done;
+        }
+        let shape = self.shape(a).to_vec();
+        let brought = if matches!(self.graph.node(a).op, Op::Broadcast) {
+            let source = self.graph.operands(a)[0];
+            let source = self.bring(source, scale);
+            self.reshaping(Op::Broadcast, source, shape)
+        } else if label.is_public() {
+            self.check_constant(a, scale);
+            self.node(Op::Encode { scale }, &[a], shape, Repr::Public { scale })
+        } else {
+            self.node(Op::Share { scale }, &[a], shape, Repr::Ring { scale })
+        };
+        self.brought.insert((a, scale), brought);
+        brought
+    }
+
+    fn rescale(&mut self, a: NodeId, scale: u32) -> NodeId {
+        let have = match self.repr(a) {
+            Repr::Ring { scale } | Repr::Public { scale } => scale,
+            Repr::Clear(_) | Repr::Bit => return a,
+        };
+        let shape = self.shape(a).to_vec();
+        match have.cmp(&scale) {
+            std::cmp::Ordering::Equal => a,
+            std::cmp::Ordering::Less => self.node(Op::Up { bits: scale - have }, &[a], shape, Repr::Ring { scale }),
+            std::cmp::Ordering::Greater => self.trunc(a, have - scale),
+        }
+    }
+
+    /// Says when a constant does not survive its encoding.
+    fn check_constant(&mut self, a: NodeId, scale: u32) {
+        let Some(value) = self.splat(a) else { return };
+        let format = self.graph.format;
+        match format.encode(value, scale) {
+            None => {
+                let message = format!("the constant {value} lies outside of the number format");
+                self.error(Code::TooLarge, message).help = Some("raise `int`, or scale the computation".into());
+            }
+            Some(0) if value != 0.0 => {
+                let message = format!("the constant {value:e} rounds to zero");
+                self.error(Code::Vanishes, message).help = Some("raise `frac`, or scale the computation".into());
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub fn trunc(&mut self, a: NodeId, bits: u32) -> NodeId {
+        let Repr::Ring { scale } = self.repr(a) else { return a };
+        let shape = self.shape(a).to_vec();
+        self.node(Op::Trunc { bits }, &[a], shape, Repr::Ring { scale: scale.saturating_sub(bits) })
+    }
+
+    /// A binary operator on tensors that broadcast to `shape`.
+    pub fn binary(&mut self, op: BinaryOp, a: NodeId, b: NodeId, elem: Elem, shape: &[usize]) -> Option<NodeId> {
+        let (op, b) = match op {
+            BinaryOp::Div if self.known(&[a, b]).is_none() => (BinaryOp::Mul, self.reciprocal(b)?),
+            op => (op, b),
+        };
+        let (a, b) = (self.broadcast(a, shape), self.broadcast(b, shape));
+        Some(match op {
+            BinaryOp::Add => self.sum(Op::Add, a, b, elem),
+            BinaryOp::Sub => self.sum(Op::Sub, a, b, elem),
+            BinaryOp::Mul => self.product(Op::Mul, a, b, elem, shape.to_vec()),
+            BinaryOp::Div => {
+                let label = self.known(&[a, b])?;
+                self.node(Op::Div, &[a, b], shape.to_vec(), Repr::Clear(label))
+            }
+            BinaryOp::Less => self.less(a, b, elem),
+            BinaryOp::Greater => self.less(b, a, elem),
+            BinaryOp::LessEqual => {
+                let greater = self.less(b, a, elem);
+                self.not(greater)
+            }
+            BinaryOp::GreaterEqual => {
+                let less = self.less(a, b, elem);
+                self.not(less)
+            }
+            // At most one of the two holds, so exclusive or is or.
+            BinaryOp::NotEqual => {
+                let (less, greater) = (self.less(a, b, elem), self.less(b, a, elem));
+                self.xor(less, greater)
+            }
+            BinaryOp::Equal => {
+                let (less, greater) = (self.less(a, b, elem), self.less(b, a, elem));
+                let differ = self.xor(less, greater);
+                self.not(differ)
+            }
+            BinaryOp::And => self.and(a, b),
+            BinaryOp::Or => {
+                let (either, both) = (self.xor(a, b), self.and(a, b));
+                self.xor(either, both)
+            }
+            BinaryOp::Rem => {
+                self.error(Code::Unsupported, "`%` is for compile-time sizes");
+                return None;
+            }
+        })
+    }
+
+    /// a + b or a - b of equal shapes.
+    pub fn sum(&mut self, op: Op, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        if let Some(label) = self.known(&[a, b]) {
+            return self.node(op, &[a, b], shape, Repr::Clear(label));
+        }
+        let scale = self.scale(elem);
+        let (a, b) = (self.bring(a, scale), self.bring(b, scale));
+        self.node(op, &[a, b], shape, Repr::Ring { scale })
+    }
+
+    /// A bilinear operation: scales add, and a fixed-point result is truncated, unless one side is a constant
+    /// integer, which needs no fraction bits.
+    pub fn product(&mut self, op: Op, a: NodeId, b: NodeId, elem: Elem, shape: Vec<usize>) -> NodeId {
+        if let Some(label) = self.known(&[a, b]) {
+            return self.node(op, &[a, b], shape, Repr::Clear(label));
+        }
+        let frac = self.scale(elem);
+        let side = |build: &Builder, node| match build.splat(node) {
+            Some(value) if value.fract() == 0.0 => 0,
+            _ => frac,
+        };
+        let (left, right) = (side(self, a), side(self, b));
+        let (a, b) = (self.bring(a, left), self.bring(b, right));
+        let product = self.node(op, &[a, b], shape, Repr::Ring { scale: left + right });
+        if left + right > frac { self.trunc(product, frac) } else { product }
+    }
+
+    /// 1 / b, computed by whoever knows b.
+    fn reciprocal(&mut self, b: NodeId) -> Option<NodeId> {
+        if let Some(value) = self.splat(b) {
+            let shape = self.shape(b).to_vec();
+            return Some(self.constant(1.0 / value, &shape));
+        }
+        let Some(label) = self.known(&[b]) else {
+            self.error(Code::Unsupported, "division by a value that no single owner knows").help =
+                Some("multiply by a reciprocal that one owner computes".into());
+            return None;
+        };
+        let shape = self.shape(b).to_vec();
+        let one = self.constant(1.0, &shape);
+        Some(self.node(Op::Div, &[one, b], shape, Repr::Clear(label)))
+    }
+
+    /// The bit a < b.
+    fn less(&mut self, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let difference = self.sum(Op::Sub, a, b, elem);
+        self.is_negative(difference)
+    }
+
+    fn is_negative(&mut self, a: NodeId) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        let repr = match self.repr(a) {
+            Repr::Clear(label) => Repr::Clear(label),
+            Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => Repr::Bit,
+        };
+        self.node(Op::IsNegative, &[a], shape, repr)
+    }
+
+    pub fn not(&mut self, a: NodeId) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        let one = self.constant(1.0, &shape);
+        self.xor(a, one)
+    }
+
+    fn xor(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        if let Some(label) = self.known(&[a, b]) {
+            return self.node(Op::Xor, &[a, b], shape, Repr::Clear(label));
+        }
+        let (a, b) = if matches!(self.repr(a), Repr::Clear(_)) { (b, a) } else { (a, b) };
+        let b = if self.repr(b) == Repr::Clear(Label::PUBLIC) { self.bring(b, 0) } else { self.bit(b, a) };
+        let a = self.bit(a, a);
+        self.node(Op::Xor, &[a, b], shape, Repr::Bit)
+    }
+
+    fn and(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        if let Some(label) = self.known(&[a, b]) {
+            return self.node(Op::And, &[a, b], shape, Repr::Clear(label));
+        }
+        let (left, right) = (self.bit(a, b), self.bit(b, a));
+        self.node(Op::And, &[left, right], shape, Repr::Bit)
+    }
+
+    /// A clear bit as a shared one. `other` is a secret bit of the same shape: its exclusive or with itself is the
+    /// shared zero that a public bit is added to.
+    fn bit(&mut self, a: NodeId, other: NodeId) -> NodeId {
+        let Repr::Clear(label) = self.repr(a) else { return a };
+        let shape = self.shape(a).to_vec();
+        if label.is_public() {
+            let other = self.bit(other, other);
+            let zero = self.node(Op::Xor, &[other, other], shape.clone(), Repr::Bit);
+            let public = self.bring(a, 0);
+            return self.node(Op::Xor, &[zero, public], shape, Repr::Bit);
+        }
+        let shared = self.bring(a, 0);
+        let negative = self.like(Op::Neg, shared);
+        self.is_negative(negative)
+    }
+
+    /// a where the bit c is 1, b elsewhere; all of one shape.
+    pub fn select(&mut self, c: NodeId, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let shape = self.shape(c).to_vec();
+        if let Some(label) = self.known(&[c, a, b]) {
+            return self.node(Op::Select, &[c, a, b], shape, Repr::Clear(label));
+        }
+        let scale = self.scale(elem);
+        if matches!(self.repr(c), Repr::Clear(_)) {
+            // Somebody knows the bit: b + c (a - b) needs no comparison, and no truncation as c has no fraction.
+            let difference = self.sum(Op::Sub, a, b, elem);
+            let (c, difference) = (self.bring(c, 0), self.bring(difference, scale));
+            let part = self.node(Op::Mul, &[c, difference], shape, Repr::Ring { scale });
+            return self.sum(Op::Add, part, b, elem);
+        }
+        let (a, b) = (self.bring(a, scale), self.bring(b, scale));
+        self.node(Op::Select, &[c, a, b], shape, Repr::Ring { scale })
+    }
+}

@@ -1,0 +1,146 @@
+//! The compiler's own operations, for known sizes.
+
+use super::{Lowering, Value};
+use crate::graph::{NodeId, Op, Repr, Window};
+use crate::hir::{AxisIndex, Elem, Intrinsic, Ty};
+use crate::shape::{Shape, Sizes};
+use crate::syntax::ast::BinaryOp;
+
+impl Lowering<'_> {
+    /// `numbers` are the compile-time arguments in order of declaration, `ty` is the result's type.
+    pub(super) fn intrinsic(
+        &mut self,
+        op: Intrinsic,
+        values: &[Value],
+        types: &[Ty],
+        numbers: &[Vec<i64>],
+        ty: &Ty,
+    ) -> Option<Value> {
+        let shape = self.shape(ty)?;
+        let elem = element(types.last().unwrap_or(ty));
+        if let (Intrinsic::Select, [Value::Const(c), a, b]) = (op, values) {
+            let chosen = self.node(if *c == 0.0 { b } else { a })?;
+            return Some(Value::Node(self.build.broadcast(chosen, &shape)));
+        }
+        let nodes: Option<Vec<NodeId>> = values.iter().map(|v| self.node(v)).collect();
+        let nodes = nodes?;
+        let number = |i: usize| numbers.get(i).and_then(|list| list.first()).copied().unwrap_or(0);
+        let axis = |i: usize| match types.first() {
+            Some(Ty::Tensor(_, shape)) => shape.axis(number(i)),
+            _ => None,
+        };
+        let window = |size: [usize; 2], from: usize| {
+            let at = |i: usize| usize::try_from(number(i)).ok();
+            let (stride, pad) = (at(from).filter(|s| *s > 0)?, at(from + 1)?);
+            Some(Window { size, stride: [stride; 2], pad: [pad; 2] })
+        };
+        let build = &mut self.build;
+        let node = match (op, nodes.as_slice()) {
+            (Intrinsic::Select, [c, a, b]) => {
+                let (c, a, b) = (build.broadcast(*c, &shape), build.broadcast(*a, &shape), build.broadcast(*b, &shape));
+                build.select(c, a, b, elem)
+            }
+            (Intrinsic::Sum, [x]) => build.reshaping(Op::Sum { axis: axis(0)? }, *x, shape),
+            (Intrinsic::Mean, [x]) => {
+                let axis = axis(0)?;
+                let count = build.shape(*x)[axis] as f64;
+                let sum = build.reshaping(Op::Sum { axis }, *x, shape.clone());
+                let count = build.constant(count, &shape);
+                build.binary(BinaryOp::Div, sum, count, elem, &shape)?
+            }
+            (Intrinsic::MaxOver, [x]) => build.reshaping(Op::Max { axis: axis(0)? }, *x, shape),
+            (Intrinsic::Argmax, [x]) => {
+                let repr = match build.repr(*x) {
+                    Repr::Clear(label) => Repr::Clear(label),
+                    Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => Repr::Ring { scale: 0 },
+                };
+                build.node(Op::Argmax { axis: axis(0)? }, &[*x], shape, repr)
+            }
+            (Intrinsic::Reshape, [x]) if build.shape(*x) == shape => *x,
+            (Intrinsic::Reshape, [x]) => build.reshaping(Op::Reshape, *x, shape),
+            (Intrinsic::Transpose, [x]) => {
+                let from = Shape::scalar();
+                let from = if let Some(Ty::Tensor(_, shape)) = types.first() { shape } else { &from };
+                let perm: Option<Vec<usize>> = numbers.first()?.iter().map(|i| from.axis(*i)).collect();
+                build.reshaping(Op::Transpose { perm: perm? }, *x, shape)
+            }
+            (Intrinsic::Concat, [a, b]) => {
+                let op = Op::Concat { axis: axis(0)? };
+                match build.known(&[*a, *b]) {
+                    Some(label) => build.node(op, &[*a, *b], shape, Repr::Clear(label)),
+                    None => {
+                        let scale = build.scale(elem);
+                        let (a, b) = (build.bring(*a, scale), build.bring(*b, scale));
+                        build.node(op, &[a, b], shape, Repr::Ring { scale })
+                    }
+                }
+            }
+            (Intrinsic::MatMul, [a, b]) => build.product(Op::MatMul, *a, *b, elem, shape),
+            (Intrinsic::Relu, [x]) => build.like(Op::Relu, *x),
+            (Intrinsic::Convolve, [x, weight]) => {
+                let (kernel, groups) = (build.shape(*weight).to_vec(), usize::try_from(number(2)).ok()?);
+                let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
+                let Some(window) = window([kernel[2], kernel[3]], 0) else { return self.bad_window() };
+                if groups == 0 || channels.1 * groups != channels.0 || channels.2 % groups != 0 {
+                    let message = format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
+                    self.build.error(crate::diag::Code::ShapeMismatch, message);
+                    return None;
+                }
+                build.product(Op::Conv2d { window, groups }, *x, *weight, elem, shape)
+            }
+            (Intrinsic::MaxPool | Intrinsic::SumPool, [x]) => {
+                let size = usize::try_from(number(0)).ok().filter(|k| *k > 0);
+                let Some(window) = size.and_then(|k| window([k; 2], 1)) else { return self.bad_window() };
+                let op = if op == Intrinsic::MaxPool { Op::MaxPool { window } } else { Op::SumPool { window } };
+                build.reshaping(op, *x, shape)
+            }
+            _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
+        };
+        Some(Value::Node(node))
+    }
+
+    fn bad_window<T>(&mut self) -> Option<T> {
+        let message = "a window needs a positive size and stride, and no negative padding";
+        self.build.error(crate::diag::Code::BadSize, message);
+        None
+    }
+
+    /// `x[i, a..b]`.
+    pub(super) fn index(
+        &mut self,
+        base: &Value,
+        ty: &Ty,
+        starts: &[AxisIndex],
+        result: &Ty,
+        sizes: &Sizes,
+    ) -> Option<Value> {
+        let mut node = self.node(base)?;
+        let (mut shape, want) = (self.shape(ty)?, self.shape(result)?);
+        let mut kept = want.iter();
+        for (axis, index) in starts.iter().enumerate() {
+            let start = self.number(&index.start.substitute(&sizes.dims))?;
+            let length = if index.dropped { 1 } else { kept.next().copied().unwrap_or(1) };
+            let fits = usize::try_from(start).ok().filter(|s| s + length <= shape[axis]);
+            let Some(start) = fits else {
+                let message = format!("{length} elements from {start} do not lie in an axis of {}", shape[axis]);
+                self.build.error(crate::diag::Code::BadSize, message);
+                return None;
+            };
+            if length != shape[axis] {
+                shape[axis] = length;
+                node = self.build.reshaping(Op::Slice { axis, start, step: 1 }, node, shape.clone());
+            }
+        }
+        if shape != want {
+            node = self.build.reshaping(Op::Reshape, node, want);
+        }
+        Some(Value::Node(node))
+    }
+}
+
+fn element(ty: &Ty) -> Elem {
+    match ty {
+        Ty::Tensor(elem, _) => *elem,
+        _ => Elem::Fix,
+    }
+}

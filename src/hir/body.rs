@@ -1,0 +1,355 @@
+//! One body: scopes, statements, patterns. Expressions are in [`super::infer`].
+
+use std::collections::BTreeMap;
+
+use super::names::{Items, StructsOf};
+use super::size::{Resolver, SizeNames};
+use super::types::{Elem, Ty};
+use super::{Block, Body, Expr, ExprId, ExprKind, Local, LocalId, Opening, Pattern, Stmt};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::shape::{Dim, Sizes};
+use crate::span::Span;
+use crate::syntax::ast;
+
+/// What a name in a body means.
+#[derive(Clone, Debug)]
+pub(super) enum Binding {
+    /// A run-time value.
+    Local(LocalId),
+    /// A compile-time integer.
+    Size(Dim),
+}
+
+/// Checks one body.
+pub(super) struct Checker<'a> {
+    pub items: &'a Items<'a>,
+    /// The module whose names the body sees.
+    pub module: usize,
+    pub diags: &'a mut Vec<Diagnostic>,
+    /// True in an entry, where values may be opened.
+    pub entry: bool,
+    pub body: Body,
+    scopes: Vec<BTreeMap<String, Binding>>,
+    names: SizeNames,
+    pub reveals: Vec<Opening>,
+}
+
+impl<'a> Checker<'a> {
+    pub fn new(items: &'a Items<'a>, module: usize, names: SizeNames, diags: &'a mut Vec<Diagnostic>) -> Checker<'a> {
+        let sizes = names.dims.iter().map(|(name, dim)| (name.clone(), Binding::Size(dim.clone()))).collect();
+        Checker {
+            items,
+            module,
+            diags,
+            entry: false,
+            body: Body::default(),
+            scopes: vec![sizes],
+            names,
+            reveals: Vec::new(),
+        }
+    }
+
+    /// Checks the whole body against the type it must have.
+    pub fn run(&mut self, block: &ast::Block, want: &Ty) {
+        let (mut checked, ty, span) = self.block(block);
+        checked.result = match checked.result {
+            Some(result) => Some(self.coerce(result, want, "the result")),
+            None => {
+                if !want.is_error() && ty != *want {
+                    let error = Diagnostic::error(Code::TypeMismatch, span, format!("the body gives nothing back, and `{want}` is declared"));
+                    self.diags.push(error.help("end the body in an expression without `;`"));
+                }
+                None
+            }
+        };
+        self.body.block = checked;
+    }
+
+    /// The checked body and what it opens.
+    pub fn finish(self) -> (Body, Vec<Opening>) {
+        (self.body, self.reveals)
+    }
+
+    pub fn bind_param(&mut self, name: &ast::Ident, ty: Ty) {
+        self.bind_local(name, ty, false);
+    }
+
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.diags.push(Diagnostic::error(code, span, message));
+        let last = self.diags.len() - 1;
+        &mut self.diags[last]
+    }
+
+    pub fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        self.body.exprs.push(Expr { kind, ty, span });
+        ExprId(self.body.exprs.len() as u32 - 1)
+    }
+
+    pub fn poison(&mut self, span: Span) -> ExprId {
+        self.push(ExprKind::Error, Ty::Error, span)
+    }
+
+    pub fn ty(&self, id: ExprId) -> &Ty {
+        &self.body.expr(id).ty
+    }
+
+    pub fn span(&self, id: ExprId) -> Span {
+        self.body.expr(id).span
+    }
+
+    pub fn lookup(&self, name: &str) -> Option<&Binding> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(name))
+    }
+
+    pub fn is_rest(&self, name: &str) -> bool {
+        self.names.rests.contains(name)
+    }
+
+    /// The variable in scope whose name is nearest.
+    pub fn nearest_value(&self, name: &str) -> Option<String> {
+        nearest(name, self.scopes.iter().flat_map(|s| s.keys()).map(String::as_str)).map(str::to_string)
+    }
+
+    fn bind(&mut self, name: &str, binding: Binding) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.to_string(), binding);
+        }
+    }
+
+    fn bind_local(&mut self, name: &ast::Ident, ty: Ty, mutable: bool) -> LocalId {
+        let id = LocalId(self.body.locals.len() as u32);
+        self.body.locals.push(Local { name: name.name.clone(), ty, mutable, span: name.span });
+        self.bind(&name.name, Binding::Local(id));
+        id
+    }
+
+    /// A type written in the body.
+    fn resolve(&mut self, ty: &ast::Type) -> Ty {
+        let mut names = SizeNames { rests: self.names.rests.clone(), ..SizeNames::default() };
+        for (name, binding) in self.scopes.iter().flatten() {
+            match binding {
+                Binding::Size(dim) => {
+                    names.values.remove(name);
+                    names.dims.insert(name.clone(), dim.clone());
+                }
+                Binding::Local(_) => {
+                    names.dims.remove(name);
+                    names.values.insert(name.clone());
+                }
+            }
+        }
+        Resolver { structs: &StructsOf(self.items, self.module), names: &names, diags: self.diags }.ty(ty)
+    }
+
+    /// A block with its type and the place to blame for it.
+    pub fn block(&mut self, block: &ast::Block) -> (Block, Ty, Span) {
+        self.scopes.push(BTreeMap::new());
+        let mut stmts = Vec::new();
+        for stmt in &block.stmts {
+            self.stmt(stmt, &mut stmts);
+        }
+        let result = block.result.as_deref().map(|e| self.infer(e));
+        self.scopes.pop();
+        match result {
+            Some(id) => (Block { stmts, result: Some(id) }, self.ty(id).clone(), self.span(id)),
+            None => (Block { stmts, result: None }, Ty::unit(), block.span),
+        }
+    }
+
+    fn stmt(&mut self, stmt: &ast::Stmt, out: &mut Vec<Stmt>) {
+        match stmt {
+            ast::Stmt::Let { pattern, mutable, ty, value, .. } => {
+                let mut id = self.infer(value);
+                if let Some(ty) = ty {
+                    let want = self.resolve(ty);
+                    if want != Ty::Nat {
+                        id = self.coerce(id, &want, "the value");
+                    }
+                }
+                // A compile-time number stays one under its new name, unless it is to vary at run time.
+                match (pattern, &self.body.expr(id).kind, self.ty(id)) {
+                    (ast::Pattern::Name(name), ExprKind::Size(dim), Ty::Nat) if !mutable => {
+                        let dim = dim.clone();
+                        self.bind(&name.name, Binding::Size(dim));
+                        return;
+                    }
+                    (_, _, Ty::Nat) => id = self.coerce(id, &Ty::scalar(Elem::Int), "the value"),
+                    _ => {}
+                }
+                let ty = self.ty(id).clone();
+                let pattern = self.pattern(pattern, &ty, *mutable);
+                out.push(Stmt::Let(pattern, id));
+            }
+            ast::Stmt::Assign { name, value, span } => self.assign(name, value, *span, out),
+            ast::Stmt::For { pattern, range, body, .. } => self.for_loop(pattern, range, body, out),
+            ast::Stmt::Expr(e) => {
+                let id = self.infer(e);
+                let ty = self.ty(id).clone();
+                if !ty.is_error() && ty != Ty::unit() {
+                    self.diags.push(
+                        Diagnostic::error(Code::NotAllowedHere, e.span, "the value of this statement is lost")
+                            .here(format!("gives `{ty}`"))
+                            .help("bind it with `let`, or drop the `;` to make it the block's value"),
+                    );
+                }
+                out.push(Stmt::Expr(id));
+            }
+            ast::Stmt::Error(_) => {}
+        }
+    }
+
+    fn assign(&mut self, name: &ast::Ident, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
+        let id = self.infer(value);
+        let error = match self.lookup(&name.name) {
+            Some(Binding::Local(local)) => {
+                let (local, variable) = (*local, self.body.local(*local).clone());
+                if variable.mutable {
+                    let id = self.coerce(id, &variable.ty, "the new value");
+                    out.push(Stmt::Assign(local, id));
+                    return;
+                }
+                Diagnostic::error(Code::NotAllowedHere, span, format!("`{}` may not be reassigned", name.name))
+                    .label(variable.span, "bound here")
+                    .help(format!("declare it with `var {}`", name.name))
+            }
+            Some(Binding::Size(_)) => {
+                Diagnostic::error(Code::NotAllowedHere, span, format!("`{}` is a compile-time number", name.name))
+                    .help("only a `var` may be reassigned")
+            }
+            None => {
+                let error = Diagnostic::error(Code::UnknownName, name.span, format!("there is no variable `{}`", name.name));
+                match self.nearest_value(&name.name) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("declare it first: `var {} = ...;`", name.name)),
+                }
+            }
+        };
+        self.diags.push(error);
+    }
+
+    fn for_loop(&mut self, pattern: &ast::Pattern, range: &ast::Expr, body: &ast::Block, out: &mut Vec<Stmt>) {
+        let over = self.infer(range);
+        self.scopes.push(BTreeMap::new());
+        let item = match self.ty(over).clone() {
+            Ty::Range(from, to) => {
+                let name = self.loop_name(pattern);
+                if let ast::Pattern::Name(ident) = pattern {
+                    self.bind(&ident.name, Binding::Size(Dim::var(&name)));
+                }
+                if let ast::Pattern::Tuple(_, span) = pattern {
+                    self.error(Code::TypeMismatch, *span, "a range gives single numbers");
+                }
+                let body = self.loop_body(body);
+                out.push(Stmt::ForRange { name, from, to, body });
+                self.scopes.pop();
+                return;
+            }
+            Ty::Array(item, _) => *item,
+            Ty::Tuple(items) if items.windows(2).all(|w| w[0] == w[1]) && !items.is_empty() => items[0].clone(),
+            Ty::Error => Ty::Error,
+            other => {
+                let error = Diagnostic::error(Code::NotAllowedHere, range.span, format!("a loop cannot run over `{other}`"));
+                self.diags.push(error.help("loop over an array, a tuple of alike things, or a range `0..8`"));
+                Ty::Error
+            }
+        };
+        let pattern = self.pattern(pattern, &item, false);
+        let body = self.loop_body(body);
+        out.push(Stmt::ForEach(pattern, over, body));
+        self.scopes.pop();
+    }
+
+    fn loop_body(&mut self, body: &ast::Block) -> Block {
+        let (block, ty, span) = self.block(body);
+        if !ty.is_error() && ty != Ty::unit() {
+            self.error(Code::TypeMismatch, span, "the body of a loop gives no value").help =
+                Some("assign it to a `var` declared before the loop".into());
+        }
+        block
+    }
+
+    /// A name for the loop's size variable that no other size of this body has.
+    fn loop_name(&self, pattern: &ast::Pattern) -> String {
+        let base = match pattern {
+            ast::Pattern::Name(ident) => ident.name.clone(),
+            ast::Pattern::Ignore(_) | ast::Pattern::Tuple(..) => "_".to_string(),
+        };
+        let taken = |name: &str| {
+            self.scopes.iter().flat_map(|s| s.values()).any(|b| match b {
+                Binding::Size(dim) => dim.names().contains(name),
+                Binding::Local(_) => false,
+            }) || self.names.dims.contains_key(name)
+        };
+        let fresh = (2..).map(|n| format!("{base}_{n}")).find(|name| !taken(name));
+        if taken(&base) { fresh.unwrap_or(base) } else { base }
+    }
+
+    fn pattern(&mut self, pattern: &ast::Pattern, ty: &Ty, mutable: bool) -> Pattern {
+        match pattern {
+            ast::Pattern::Name(ident) => Pattern::Local(self.bind_local(ident, ty.clone(), mutable)),
+            ast::Pattern::Ignore(_) => Pattern::Ignore,
+            ast::Pattern::Tuple(parts, span) => {
+                let items: Vec<Ty> = match ty {
+                    Ty::Tuple(items) if items.len() == parts.len() => items.clone(),
+                    Ty::Array(item, n) if n.as_constant() == Some(parts.len() as i64) => vec![(**item).clone(); parts.len()],
+                    other => {
+                        if !other.is_error() {
+                            let message = format!("{} names are bound, and the value is `{other}`", parts.len());
+                            self.error(Code::TypeMismatch, *span, message);
+                        }
+                        vec![Ty::Error; parts.len()]
+                    }
+                };
+                Pattern::Tuple(parts.iter().zip(items).map(|(p, t)| self.pattern(p, &t, mutable)).collect())
+            }
+        }
+    }
+
+    /// The expression as a value of type `want`; `what` names its role in the message.
+    pub fn coerce(&mut self, id: ExprId, want: &Ty, what: &str) -> ExprId {
+        let Expr { kind, ty, span } = self.body.expr(id).clone();
+        if ty == *want || ty.is_error() || want.is_error() {
+            return id;
+        }
+        if let (ExprKind::Size(dim), Ty::Tensor(elem, shape)) = (&kind, want)
+            && ty == Ty::Nat
+            && shape.is_scalar()
+        {
+            match elem {
+                Elem::Int => return self.push(kind, want.clone(), span),
+                Elem::Fix if !dim.names().is_empty() => return self.push(kind, want.clone(), span),
+                Elem::Fix | Elem::Bool => {}
+            }
+        }
+        let shown = if ty == Ty::Nat { "int".to_string() } else { ty.to_string() };
+        let mut error = if ty.same_kind(want) {
+            Diagnostic::error(Code::ShapeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
+        } else {
+            Diagnostic::error(Code::TypeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
+        };
+        error.help = self.literal_help(&kind, want);
+        self.diags.push(error);
+        self.poison(span)
+    }
+
+    /// `write 1.0` where an integer stands for a fixed-point number.
+    pub fn literal_help(&self, kind: &ExprKind, want: &Ty) -> Option<String> {
+        match (kind, want) {
+            (ExprKind::Size(dim), Ty::Tensor(Elem::Fix, _)) if dim.as_constant().is_some() => {
+                Some(format!("write `{dim}.0` for a fixed-point constant"))
+            }
+            (ExprKind::Constant(value), Ty::Tensor(Elem::Int, _) | Ty::Nat) if value.fract() == 0.0 => {
+                Some(format!("write `{value}` for an integer"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The type of a field of a struct, for its sizes.
+    pub fn field_ty(&self, ty: &Ty, index: usize) -> Option<Ty> {
+        let Ty::Struct { id, sizes, .. } = ty else { return None };
+        let record = &self.items.structs[id.index()];
+        let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
+        Some(record.fields.get(index)?.1.substitute(&Sizes { dims, ..Sizes::default() }))
+    }
+}

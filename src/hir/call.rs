@@ -1,0 +1,307 @@
+//! Calls: which function, which argument goes where, what the sizes stand for.
+
+use std::collections::BTreeSet;
+
+use super::body::{Binding, Checker};
+use super::names::{Def, list};
+use super::types::{Elem, Ty};
+use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::shape::{Dim, Sizes};
+use crate::span::Span;
+use crate::syntax::ast;
+
+/// An argument that has found its parameter.
+enum Given {
+    Value(ExprId),
+    Sizes(Vec<Dim>),
+    /// Reported already.
+    Bad,
+}
+
+impl Checker<'_> {
+    pub(super) fn call(&mut self, callee: &ast::Expr, args: &[ast::Arg], piped: bool, whole: Span) -> ExprId {
+        // A pipeline starts with its data, possibly lines above: the call itself is what follows the pipe.
+        let span = if piped { Span { start: callee.span.start, ..whole } } else { whole };
+        let Some(id) = self.callee(callee) else {
+            for arg in args {
+                self.infer(&arg.value);
+            }
+            return self.poison(span);
+        };
+        let function: &Fn = &self.items.fns[id.index()];
+        let given = self.arguments(function, args, span);
+        let mut sizes = Sizes::default();
+        for (param, given) in function.params.iter().zip(&given) {
+            if let (ParamKind::Nat, Some(Given::Sizes(dims))) = (&param.kind, given) {
+                sizes.dims.extend(dims.first().map(|d| (param.name.clone(), d.clone())));
+            }
+        }
+        for (param, given) in function.params.iter().zip(&given) {
+            match (&param.kind, given, &param.default) {
+                (ParamKind::Nat, None, Some(Default::Size(dim))) => {
+                    let dim = dim.substitute(&sizes.dims);
+                    sizes.dims.insert(param.name.clone(), dim);
+                }
+                (ParamKind::Value(ty), Some(Given::Value(value)), _) => ty.bind(self.ty(*value), &mut sizes),
+                _ => {}
+            }
+        }
+        let missing = function.params.iter().zip(&given).filter(|(p, g)| g.is_none() && p.default.is_none());
+        let missing: Vec<&str> = missing.map(|(p, _)| p.name.as_str()).collect();
+        if !missing.is_empty() {
+            let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+            return self.poison(span);
+        }
+        self.apply(id, function, given, sizes, span)
+    }
+
+    /// Checks the arguments against the parameters with all sizes bound, and builds the call.
+    fn apply(&mut self, id: FnId, function: &Fn, given: Vec<Option<Given>>, sizes: Sizes, span: Span) -> ExprId {
+        let bound: BTreeSet<String> = sizes.dims.keys().chain(sizes.rests.keys()).cloned().collect();
+        let by_rule = function.result.is_none();
+        let (mut values, mut lists, mut poisoned) = (Vec::new(), Vec::new(), false);
+        for (param, given) in function.params.iter().zip(given) {
+            match (given, &param.kind) {
+                (Some(Given::Bad), _) => poisoned = true,
+                (Some(Given::Value(value)), ParamKind::Value(ty)) => {
+                    let value = self.argument(param, value, ty, &sizes, &bound, by_rule);
+                    poisoned |= self.ty(value).is_error();
+                    values.push(value);
+                }
+                (Some(Given::Sizes(dims)), _) => lists.push(dims),
+                (None, ParamKind::Nat) => lists.push(sizes.dims.get(&param.name).cloned().into_iter().collect()),
+                (None, ParamKind::Value(ty)) => {
+                    let Some(Default::Constant(value)) = param.default else { continue };
+                    values.push(self.push(ExprKind::Constant(value), ty.clone(), span));
+                }
+                (Some(Given::Value(_)), ParamKind::Nat | ParamKind::NatList) | (None, ParamKind::NatList) => {}
+            }
+        }
+        let result = match (&function.result, &function.code) {
+            (Some(result), _) => self.result(function, result, &sizes, &bound, poisoned, span),
+            (None, FnCode::Intrinsic(op)) if !poisoned => self.ruled(*op, &mut values, &lists, span),
+            (None, _) => Ty::Error,
+        };
+        if poisoned {
+            return self.push(ExprKind::Error, result, span);
+        }
+        if let Some(bad) = result.bad_size() {
+            let message = format!("`{}` gives `{result}` here, and a size cannot be {bad}", function.name);
+            self.error(Code::BadSize, span, message).help =
+                Some("the window is larger than the padded input; check kernel, stride and padding".into());
+            return self.poison(span);
+        }
+        let kind = match function.code {
+            FnCode::Intrinsic(op) => ExprKind::Intrinsic { op, args: values, sizes: lists },
+            FnCode::Body(_) => ExprKind::Call { callee: id, args: values, sizes },
+        };
+        self.push(kind, result, span)
+    }
+
+    /// One value argument against its parameter's type.
+    fn argument(
+        &mut self,
+        param: &Param,
+        value: ExprId,
+        ty: &Ty,
+        sizes: &Sizes,
+        bound: &BTreeSet<String>,
+        by_rule: bool,
+    ) -> ExprId {
+        if by_rule || self.ty(value).is_error() {
+            return value;
+        }
+        let actual = self.ty(value).clone();
+        let mut open = BTreeSet::new();
+        ty.collect_names(&mut open);
+        // With sizes still open, the ranks or kinds cannot agree: show the pattern itself.
+        let complete = open.is_subset(bound);
+        let want = ty.substitute(sizes);
+        if complete || actual == Ty::Nat {
+            return self.coerce(value, &want, &format!("`{}`", param.name));
+        }
+        let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
+        let span = self.span(value);
+        self.error(code, span, format!("`{}` is `{actual}`, and `{ty}` is needed", param.name));
+        self.poison(span)
+    }
+
+    fn result(
+        &mut self,
+        function: &Fn,
+        result: &Ty,
+        sizes: &Sizes,
+        bound: &BTreeSet<String>,
+        poisoned: bool,
+        span: Span,
+    ) -> Ty {
+        let open = function.sizes.iter().find(|s| !bound.contains(*s));
+        match open {
+            None => result.substitute(sizes),
+            Some(open) => {
+                if !poisoned {
+                    let message = format!("size `{open}` of `{}` does not follow from the arguments", function.name);
+                    self.error(Code::OpenSize, span, message).help =
+                        Some(format!("make it a parameter: `{open}: nat`"));
+                }
+                Ty::Error
+            }
+        }
+    }
+
+    /// The type of an intrinsic that has a rule of its own.
+    fn ruled(&mut self, op: Intrinsic, values: &mut [ExprId], lists: &[Vec<Dim>], span: Span) -> Ty {
+        let elem = values.iter().find_map(|v| match self.ty(*v) {
+            Ty::Tensor(elem @ (Elem::Fix | Elem::Int), _) => Some(*elem),
+            _ => None,
+        });
+        for value in values.iter_mut() {
+            if *self.ty(*value) == Ty::Nat {
+                *value = self.coerce(*value, &Ty::scalar(elem.unwrap_or(Elem::Int)), "the value");
+            }
+        }
+        let types: Vec<Ty> = values.iter().map(|v| self.ty(*v).clone()).collect();
+        if types.iter().any(Ty::is_error) {
+            return Ty::Error;
+        }
+        op.rule(&types, lists).unwrap_or_else(|problem| {
+            self.error(problem.code, span, problem.message).help = problem.help;
+            Ty::Error
+        })
+    }
+
+    /// The function that a callee names.
+    fn callee(&mut self, callee: &ast::Expr) -> Option<FnId> {
+        let (name, def) = match &callee.kind {
+            ast::ExprKind::Name(name) => {
+                if matches!(self.lookup(name), Some(Binding::Local(_) | Binding::Size(_))) {
+                    self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"));
+                    return None;
+                }
+                (name, self.items.modules[self.module].scope.get(name).copied())
+            }
+            ast::ExprKind::Path(module, name) => {
+                let Some(found) = self.items.modules.iter().find(|m| m.library && m.name == module.name) else {
+                    self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
+                    return None;
+                };
+                (&name.name, found.own.get(&name.name).map(|(def, _)| *def))
+            }
+            ast::ExprKind::Error => return None,
+            _ => {
+                self.error(Code::NotAllowedHere, callee.span, "only a named function can be called");
+                return None;
+            }
+        };
+        let error = match def {
+            Some(Def::Fn(id)) => return Some(id),
+            Some(Def::Struct(_)) => {
+                Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
+                    .help(format!("build one: `{name} {{ field: value }}`"))
+            }
+            Some(Def::Entry) => {
+                Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is an entry, which nothing calls"))
+                    .help("move the shared part into a `fn`")
+            }
+            None if name == "grad" => {
+                Diagnostic::error(Code::Unsupported, callee.span, "`grad` is not compiled in this version")
+                    .help("write the derivative out, or train in the clear and import the weights")
+            }
+            None => self.unknown_function(name, callee.span),
+        };
+        self.diags.push(error);
+        None
+    }
+
+    fn unknown_function(&self, name: &str, span: Span) -> Diagnostic {
+        let error = Diagnostic::error(Code::UnknownName, span, format!("there is no function `{name}` in scope"));
+        let mut library = self.items.modules.iter().filter(|m| m.library);
+        if let Some(module) = library.find(|m| matches!(m.own.get(name), Some((Def::Fn(_), _)))) {
+            return error.help(format!("bring it in: `use {}::{name};`", module.name));
+        }
+        let scope = &self.items.modules[self.module].scope;
+        let functions = scope.iter().filter(|(_, def)| matches!(def, Def::Fn(_))).map(|(n, _)| n.as_str());
+        match nearest(name, functions) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    }
+
+    /// Gives each argument to its parameter.
+    fn arguments(&mut self, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
+        let mut given: Vec<Option<Given>> = function.params.iter().map(|_| None).collect();
+        let mut named = false;
+        for (position, arg) in args.iter().enumerate() {
+            let index = match &arg.name {
+                Some(name) => {
+                    named = true;
+                    function.params.iter().position(|p| p.name == name.name)
+                }
+                None => Some(position).filter(|p| *p < function.params.len() && !named),
+            };
+            let place = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
+            let error = match (index, &arg.name) {
+                (Some(index), _) if given[index].is_none() => {
+                    given[index] = Some(self.given(&function.params[index], &arg.value));
+                    continue;
+                }
+                (Some(index), _) => {
+                    Diagnostic::error(Code::Arguments, place, format!("`{}` is given twice", function.params[index].name))
+                }
+                (None, Some(name)) => {
+                    let message = format!("`{}` has no parameter `{}`", function.name, name.name);
+                    let error = Diagnostic::error(Code::Arguments, place, message);
+                    match nearest(&name.name, function.params.iter().map(|p| p.name.as_str())) {
+                        Some(near) => error.help(format!("did you mean `{near}`?")),
+                        None => error.help(usage(function)),
+                    }
+                }
+                (None, None) if named => {
+                    Diagnostic::error(Code::Arguments, place, "a positional argument after a named one")
+                        .help("name it too")
+                }
+                (None, None) => {
+                    let message = format!("`{}` takes {} arguments, and {} are given", function.name, function.params.len(), args.len());
+                    Diagnostic::error(Code::Arguments, span, message).help(usage(function))
+                }
+            };
+            self.infer(&arg.value);
+            let extra = arg.name.is_none() && !named;
+            self.diags.push(error);
+            if extra {
+                break;
+            }
+        }
+        given
+    }
+
+    fn given(&mut self, param: &Param, value: &ast::Expr) -> Given {
+        match (&param.kind, &value.kind) {
+            (ParamKind::Value(_), _) => Given::Value(self.infer(value)),
+            (ParamKind::Nat, _) => match self.static_size(value, "this argument") {
+                Ok(dim) => Given::Sizes(vec![dim]),
+                Err(_) => Given::Bad,
+            },
+            (ParamKind::NatList, ast::ExprKind::Array(items)) => {
+                let dims: Vec<_> = items.iter().map(|item| self.static_size(item, "a size").ok()).collect();
+                dims.into_iter().collect::<Option<_>>().map_or(Given::Bad, Given::Sizes)
+            }
+            (ParamKind::NatList, _) => {
+                self.error(Code::TypeMismatch, value.span, "a list of sizes is needed").help =
+                    Some("write it out: `[N, C * H * W]`".into());
+                Given::Bad
+            }
+        }
+    }
+}
+
+/// `conv2d(x, p, stride = .., pad = ..)`.
+fn usage(function: &Fn) -> String {
+    let params = function.params.iter().map(|p| match p.default {
+        Some(_) => format!("{} = ..", p.name),
+        None => p.name.clone(),
+    });
+    format!("write `{}({})`", function.name, params.collect::<Vec<_>>().join(", "))
+}

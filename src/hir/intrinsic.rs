@@ -1,0 +1,190 @@
+//! Operations of the compiler that the standard library declares with `intrinsic fn`, and the types of those whose
+//! result shape no declaration can express.
+
+use super::types::{Elem, Ty};
+use crate::diag::Code;
+use crate::shape::{Dim, Shape};
+
+macro_rules! intrinsics {
+    ($($(#[$doc:meta])* $variant:ident $name:literal)*) => {
+        /// An operation of the compiler.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Intrinsic { $($(#[$doc])* $variant,)* }
+
+        impl Intrinsic {
+            /// Finds an intrinsic by its name in `.sml`.
+            #[must_use]
+            pub fn find(name: &str) -> Option<Intrinsic> {
+                match name { $($name => Some(Intrinsic::$variant),)* _ => None }
+            }
+
+            /// Its name in `.sml`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Intrinsic::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+intrinsics! {
+    /// `select(c, a, b)`.
+    Select "select"
+    /// `sum(x, axis)`.
+    Sum "sum"
+    /// `mean(x, axis)`.
+    Mean "mean"
+    /// `max_over(x, axis)`.
+    MaxOver "max_over"
+    /// `argmax(x, axis)`.
+    Argmax "argmax"
+    /// `reshape(x, [sizes])`.
+    Reshape "reshape"
+    /// `transpose(x, [perm])`.
+    Transpose "transpose"
+    /// `concat(a, b, axis)`.
+    Concat "concat"
+    /// `matmul(a, b)`.
+    MatMul "matmul"
+    /// `relu(x)`.
+    Relu "relu"
+    /// `convolve(x, weight, stride, pad, groups)`.
+    Convolve "convolve"
+    /// `max_pool(x, k, stride, pad)`.
+    MaxPool "max_pool"
+    /// `sum_pool(x, k, stride, pad)`.
+    SumPool "sum_pool"
+}
+
+/// Why arguments do not fit.
+pub(super) struct Problem {
+    pub code: Code,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+fn problem<T>(code: Code, message: impl Into<String>) -> Result<T, Problem> {
+    Err(Problem { code, message: message.into(), help: None })
+}
+
+impl Intrinsic {
+    /// The result type for given arguments, of intrinsics declared without one. No argument is [`Ty::Error`].
+    pub(super) fn rule(self, args: &[Ty], sizes: &[Vec<Dim>]) -> Result<Ty, Problem> {
+        let one = |i: usize| sizes.get(i).and_then(|s| s.first()).cloned().unwrap_or_default();
+        let many = |i: usize| sizes.get(i).cloned().unwrap_or_default();
+        match (self, args) {
+            (Intrinsic::Select, [c, a, b]) => select(c, a, b),
+            (Intrinsic::Sum | Intrinsic::Mean | Intrinsic::MaxOver, [x]) => {
+                let (elem, mut shape) = self.tensor(x)?;
+                let axis = self.axis(&shape, &one(0))?;
+                if self == Intrinsic::Mean && elem != Elem::Fix {
+                    return problem(Code::TypeMismatch, format!("`mean` takes `fix` numbers, and this is `{x}`"));
+                }
+                shape.dims[axis] = Dim::constant(1);
+                Ok(Ty::Tensor(elem, shape))
+            }
+            (Intrinsic::Argmax, [x]) => {
+                let (_, mut shape) = self.tensor(x)?;
+                let axis = self.axis(&shape, &one(0))?;
+                shape.dims.remove(axis);
+                Ok(Ty::Tensor(Elem::Int, shape))
+            }
+            (Intrinsic::Reshape, [Ty::Tensor(elem, shape)]) => reshape(*elem, shape, many(0)),
+            (Intrinsic::Transpose, [Ty::Tensor(elem, shape)]) => transpose(*elem, shape, &many(0)),
+            (Intrinsic::Concat, [a, b]) => self.concat(a, b, &one(0)),
+            _ => problem(Code::TypeMismatch, format!("`{}` takes tensors", self.name())),
+        }
+    }
+
+    /// Element type and shape of a tensor of numbers.
+    fn tensor(self, ty: &Ty) -> Result<(Elem, Shape), Problem> {
+        match ty {
+            Ty::Tensor(elem @ (Elem::Fix | Elem::Int), shape) => Ok((*elem, shape.clone())),
+            other => problem(
+                Code::TypeMismatch,
+                format!("`{}` takes a tensor of numbers, and this is `{other}`", self.name()),
+            ),
+        }
+    }
+
+    fn axis(self, shape: &Shape, axis: &Dim) -> Result<usize, Problem> {
+        let Some(number) = axis.as_constant() else {
+            return problem(Code::Axis, format!("the axis `{axis}` of `{}` is no number here", self.name()));
+        };
+        shape.axis(number).ok_or_else(|| Problem {
+            code: Code::Axis,
+            message: format!("axis {number} does not exist in shape `{shape}`"),
+            help: Some(match (&shape.rest, shape.dims.len()) {
+                (Some(rest), 0) => format!("`..{rest}` may have any number of axes; name the last one: `[..{rest}, C]`"),
+                (Some(_), n) => format!("axes of this shape count from the end: -{n} to -1"),
+                (None, 0) => "a single number has no axes".to_string(),
+                (None, n) => format!("axes go from 0 to {}, or from -{n} to -1", n - 1),
+            }),
+        })
+    }
+
+    fn concat(self, a: &Ty, b: &Ty, axis: &Dim) -> Result<Ty, Problem> {
+        let ((elem, mut left), (other, mut right)) = (self.tensor(a)?, self.tensor(b)?);
+        if elem != other {
+            return problem(Code::TypeMismatch, format!("`concat` joins `{a}` with `{b}`"));
+        }
+        let axis = self.axis(&left, axis)?;
+        let Some(length) = right.dims.get(axis).map(|d| d.plus(&left.dims[axis])) else {
+            return problem(Code::ShapeMismatch, format!("`concat` joins `{a}` with `{b}`"));
+        };
+        (left.dims[axis], right.dims[axis]) = (length.clone(), length);
+        if left != right {
+            return problem(Code::ShapeMismatch, format!("`concat` joins `{a}` with `{b}`, which differ off the axis"));
+        }
+        Ok(Ty::Tensor(elem, left))
+    }
+}
+
+fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {
+    let Ty::Tensor(Elem::Bool, condition) = c else {
+        return problem(Code::TypeMismatch, format!("`select` chooses by a `bool`, and this is `{c}`"));
+    };
+    match (a, b) {
+        (Ty::Tensor(x, left), Ty::Tensor(y, right)) if x == y && *x != Elem::Bool => {
+            match left.broadcast(right).and_then(|s| s.broadcast(condition)) {
+                Some(shape) => Ok(Ty::Tensor(*x, shape)),
+                None => problem(
+                    Code::ShapeMismatch,
+                    format!("`select` cannot bring `{c}`, `{a}` and `{b}` to one shape"),
+                ),
+            }
+        }
+        _ => problem(Code::TypeMismatch, format!("`select` chooses between numbers of one type, not `{a}` and `{b}`")),
+    }
+}
+
+fn reshape(elem: Elem, shape: &Shape, dims: Vec<Dim>) -> Result<Ty, Problem> {
+    let count = |dims: &[Dim]| dims.iter().fold(Dim::constant(1), |n, d| n.times(d));
+    if let Some(rest) = &shape.rest {
+        return problem(Code::OpenSize, format!("the number of elements of `..{rest}` is open, so it cannot be reshaped"));
+    }
+    let (have, want) = (count(&shape.dims), count(&dims));
+    if have != want {
+        let target = Shape::of(dims);
+        return problem(
+            Code::ShapeMismatch,
+            format!("`{shape}` has {have} elements and `{target}` has {want}"),
+        );
+    }
+    Ok(Ty::Tensor(elem, Shape::of(dims)))
+}
+
+fn transpose(elem: Elem, shape: &Shape, perm: &[Dim]) -> Result<Ty, Problem> {
+    let order: Option<Vec<usize>> = perm.iter().map(|d| d.as_constant().and_then(|i| shape.axis(i))).collect();
+    let mut sorted = order.clone().unwrap_or_default();
+    sorted.sort_unstable();
+    match order {
+        Some(order) if shape.rest.is_none() && sorted.iter().copied().eq(0..shape.dims.len()) => {
+            Ok(Ty::Tensor(elem, Shape::of(order.into_iter().map(|i| shape.dims[i].clone()).collect())))
+        }
+        _ => problem(
+            Code::Axis,
+            format!("`{}` is no order of the axes of shape `{shape}`", Shape::of(perm.to_vec())),
+        ),
+    }
+}

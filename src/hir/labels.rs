@@ -1,0 +1,305 @@
+//! Where secrets flow: each entry is followed through the calls it makes, with a label for every value.
+//!
+//! Types are checked once for all callers, labels per call, because parameters are as secret as what they are given.
+//! Loops run until the labels stand still; labels only grow, so they do.
+
+mod flow;
+
+use std::collections::BTreeSet;
+
+use self::flow::{Flow, Known, Value};
+use super::{Block, Body, Destination, ExprId, ExprKind, FnCode, FnId, Pattern, Program, Source, Stmt};
+use crate::diag::{Code, Diagnostic};
+use crate::fixed::pow2;
+use crate::label::{Label, OwnerId};
+use crate::span::Span;
+use crate::syntax::ast::BinaryOp;
+
+/// Follows every entry, reports secrets in public places, and fills the labels of results and expressions.
+pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
+    let mut found = Vec::new();
+    for index in 0..program.entries.len() {
+        let entry = &program.entries[index];
+        let mut walk = Walk {
+            program,
+            entry: index,
+            diags,
+            reported: BTreeSet::new(),
+            calls: Vec::new(),
+            labels: vec![Label::PUBLIC; entry.body.exprs.len()],
+        };
+        let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
+        locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
+        let result = walk.block(&entry.body, &mut locals, &entry.body.block);
+        found.push((walk.labels, result));
+    }
+    for (entry, (labels, result)) in program.entries.iter_mut().zip(found) {
+        for (index, out) in entry.results.iter_mut().enumerate() {
+            out.label = if entry.tuple { result.part(index).flow().label } else { result.flow().label };
+        }
+        for opening in &mut entry.reveals {
+            opening.label = labels.get(opening.value.index()).copied().unwrap_or_default();
+        }
+        entry.labels = labels;
+    }
+}
+
+struct Walk<'a> {
+    program: &'a Program,
+    entry: usize,
+    diags: &'a mut Vec<Diagnostic>,
+    /// What has been said about which place: loops and repeated calls come by more than once.
+    reported: BTreeSet<(Code, Span)>,
+    /// Places of the calls that lead from the entry to here.
+    calls: Vec<Span>,
+    /// Labels of the entry's own expressions.
+    labels: Vec<Label>,
+}
+
+impl Walk<'_> {
+    /// The flow of an entry's parameter.
+    fn enters(&self, index: usize) -> Flow {
+        let all = || (0..self.program.owners.len() as u32).map(OwnerId).map(Label::of).fold(Label::PUBLIC, Label::join);
+        let (label, shared) = match self.program.entries[self.entry].params[index].source {
+            Source::Owner(owner) => (Label::of(owner), false),
+            Source::Public => (Label::PUBLIC, false),
+            // Nobody remembers whose data a state was computed from: anybody's.
+            Source::Shares => (all(), true),
+        };
+        let params = if label.is_public() && !shared { BTreeSet::new() } else { BTreeSet::from([index]) };
+        Flow { label, shared, params, known: Known::No }
+    }
+
+    fn report(&mut self, diag: Diagnostic, flow: &Flow) {
+        let Some(place) = diag.labels.first().map(|l| l.span) else { return };
+        if !self.reported.insert((diag.code, place)) {
+            return;
+        }
+        let program = self.program;
+        let mut diag = diag;
+        for index in &flow.params {
+            let param = &program.entries[self.entry].params[*index];
+            diag = match param.source {
+                Source::Owner(owner) => {
+                    diag.label(param.span, format!("{}'s part enters here", program.owners[owner.index()]))
+                }
+                Source::Shares => diag.label(param.span, "the shared state enters here"),
+                Source::Public => diag,
+            };
+        }
+        for call in self.calls.iter().rev() {
+            diag = diag.label(*call, "called here");
+        }
+        self.diags.push(diag);
+    }
+
+    fn depends(&self, flow: &Flow) -> String {
+        format!("depends on {}", flow.label.describe(&self.program.owners))
+    }
+
+    fn block(&mut self, body: &Body, locals: &mut Vec<Value>, block: &Block) -> Value {
+        for stmt in &block.stmts {
+            match stmt {
+                Stmt::Let(pattern, value) => {
+                    let value = self.expr(body, locals, *value);
+                    bind(pattern, value, locals);
+                }
+                Stmt::Assign(local, value) => locals[local.index()] = self.expr(body, locals, *value),
+                Stmt::ForEach(pattern, over, inner) => {
+                    let item = Value::Leaf(self.expr(body, locals, *over).flow());
+                    self.repeat(body, locals, inner, |locals| bind(pattern, item.clone(), locals));
+                }
+                Stmt::ForRange { body: inner, .. } => self.repeat(body, locals, inner, |_| ()),
+                Stmt::Expr(value) => {
+                    self.expr(body, locals, *value);
+                }
+            }
+        }
+        block.result.map_or(Value::Record(Vec::new()), |id| self.expr(body, locals, id))
+    }
+
+    /// Runs a loop's body until nothing changes.
+    fn repeat(&mut self, body: &Body, locals: &mut Vec<Value>, inner: &Block, start: impl Fn(&mut Vec<Value>)) {
+        loop {
+            let before = locals.clone();
+            start(locals);
+            self.block(body, locals, inner);
+            locals.iter_mut().zip(&before).for_each(|(now, then)| *now = now.join(then));
+            if *locals == before {
+                return;
+            }
+        }
+    }
+
+    fn expr(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
+        let value = self.kind(body, locals, id);
+        if self.calls.is_empty() {
+            let label = &mut self.labels[id.index()];
+            *label = label.join(value.flow().label);
+        }
+        value
+    }
+
+    fn kind(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
+        let expr = body.expr(id);
+        match &expr.kind {
+            ExprKind::Error => Value::Leaf(Flow::default()),
+            ExprKind::Size(dim) => Value::Leaf(Flow::known(dim.as_constant().map(|c| c as f64))),
+            ExprKind::Constant(value) => Value::Leaf(Flow::known(Some(*value))),
+            ExprKind::Local(local) => locals[local.index()].clone(),
+            ExprKind::Unary(op, operand) => self.expr(body, locals, *operand).map(&|flow| flow.unary(*op)),
+            ExprKind::Binary(op, a, b) => {
+                let left = self.expr(body, locals, *a);
+                let right = self.expr(body, locals, *b);
+                self.operands(*op, (&left.flow(), body.expr(*a).span), (&right.flow(), body.expr(*b).span));
+                left.zip(&right, &|a, b| a.binary(b, *op))
+            }
+            ExprKind::Call { callee, args, .. } => {
+                let args: Vec<(Value, Span)> =
+                    args.iter().map(|a| (self.expr(body, locals, *a), body.expr(*a).span)).collect();
+                self.call(*callee, args, expr.span)
+            }
+            ExprKind::Intrinsic { args, .. } => {
+                let mut joined = Flow::known(None);
+                for arg in args {
+                    joined = joined.join(&self.expr(body, locals, *arg).flow());
+                }
+                // Operations on whole tensors are not folded, so a condition on their result is a run-time one.
+                Value::Leaf(Flow { known: Known::No, ..joined })
+            }
+            ExprKind::Field(base, index) => self.expr(body, locals, *base).part(*index),
+            ExprKind::Element(base, at) => {
+                let base = self.expr(body, locals, *base);
+                match at.as_constant().and_then(|c| usize::try_from(c).ok()) {
+                    Some(index) => base.part(index),
+                    None => Value::Leaf(base.flow()),
+                }
+            }
+            ExprKind::Index(base, _) => self.expr(body, locals, *base),
+            ExprKind::Record(items) => Value::Record(items.iter().map(|i| self.expr(body, locals, *i)).collect()),
+            ExprKind::If { cond, then, otherwise, select } => {
+                let condition = self.expr(body, locals, *cond).flow();
+                self.condition(&condition, body.expr(*cond).span, select);
+                let mut other = locals.clone();
+                let value = self.block(body, locals, then);
+                let alternative = self.block(body, &mut other, otherwise);
+                locals.iter_mut().zip(&other).for_each(|(a, b)| *a = a.join(b));
+                value.join(&alternative)
+            }
+            ExprKind::Block(block) => self.block(body, locals, block),
+            ExprKind::Reveal(value, to) => {
+                let flow = self.expr(body, locals, *value).flow();
+                self.opened(*to, &flow, expr.span);
+                Value::Record(Vec::new())
+            }
+            ExprKind::NotStatic(inner, role) => {
+                let flow = self.expr(body, locals, *inner).flow();
+                self.not_static(&flow, body.expr(*inner).span, role);
+                Value::Leaf(Flow::default())
+            }
+        }
+    }
+
+    fn opened(&mut self, to: Destination, flow: &Flow, span: Span) {
+        if to == Destination::Shares {
+            let error = Diagnostic::error(Code::NotAllowedHere, span, "`reveal` opens a value, and `shares` keep it closed");
+            self.report(error.help("give it back as a result: `-> T to shares`"), flow);
+        }
+    }
+
+    fn not_static(&mut self, flow: &Flow, span: Span, role: &str) {
+        let error = if flow.secret() {
+            Diagnostic::error(Code::SecretPosition, span, format!("{role} is a secret, and it must be public"))
+                .here(self.depends(flow))
+                .help("use a size from the shapes, or a fixed number of steps that covers every case")
+        } else {
+            Diagnostic::error(Code::Unsupported, span, format!("{role} must be known at compile time in this version"))
+                .help("use a number, a size from the shapes, or a `nat` parameter")
+        };
+        self.report(error, flow);
+    }
+
+    fn condition(&mut self, flow: &Flow, span: Span, select: &str) {
+        let error = if flow.secret() {
+            Diagnostic::error(Code::SecretBranch, span, "a secret decides a branch")
+                .here(self.depends(flow))
+                .help(format!("compute both and choose: `{select}`"))
+        } else if flow.known == Known::No {
+            Diagnostic::error(Code::Unsupported, span, "a branch on a public run-time value is not compiled in this version")
+                .help(format!("compute both and choose: `{select}`"))
+        } else {
+            return;
+        };
+        self.report(error, flow);
+    }
+
+    /// Checks what a binary operation asks of its operands: a divisor that somebody knows, constants that the
+    /// number format holds.
+    fn operands(&mut self, op: BinaryOp, left: (&Flow, Span), right: (&Flow, Span)) {
+        if op == BinaryOp::Div && right.0.joint() {
+            let error = Diagnostic::error(Code::Unsupported, right.1, "division by a value that no single owner knows")
+                .here(self.depends(right.0))
+                .help("multiply by a reciprocal that one owner computes, or divide after revealing the result");
+            self.report(error, right.0);
+        }
+        for ((constant, place), other) in [(left, right.0), (right, left.0)] {
+            let (Known::Value(value), true) = (constant.known, other.joint()) else { continue };
+            let divides = op == BinaryOp::Div && place == right.1;
+            if divides && value == 0.0 {
+                self.report(Diagnostic::error(Code::TooLarge, place, "division by zero"), constant);
+                continue;
+            }
+            let encoded = if divides { 1.0 / value } else { value };
+            self.fits(encoded, value, place);
+        }
+    }
+
+    fn fits(&mut self, encoded: f64, written: f64, place: Span) {
+        let format = self.program.format;
+        let error = if encoded.abs() >= format.limit() {
+            Diagnostic::error(Code::TooLarge, place, format!("`{written}` lies outside of the number format"))
+                .note(format!("`int = {}` holds magnitudes below {}", format.int, format.limit()))
+                .help("raise `int`, or scale the computation")
+        } else if encoded != 0.0 && encoded.abs() * pow2(format.frac as i32) < 0.5 {
+            let what = if encoded == written { format!("`{written}`") } else { format!("1/{written}") };
+            Diagnostic::error(Code::Vanishes, place, format!("{what} rounds to zero"))
+                .note(format!("the smallest step with `frac = {}` is {:.1e}", format.frac, pow2(-(format.frac as i32))))
+                .help("raise `frac`, or scale the computation")
+        } else {
+            return;
+        };
+        self.report(error, &Flow::default());
+    }
+
+    fn call(&mut self, callee: FnId, args: Vec<(Value, Span)>, span: Span) -> Value {
+        let function = &self.program.fns[callee.index()];
+        let FnCode::Body(body) = &function.code else { return Value::Leaf(Flow::default()) };
+        let values = function.params.iter().filter(|p| matches!(p.kind, super::ParamKind::Value(_)));
+        for (param, (value, place)) in values.zip(&args) {
+            let flow = value.flow();
+            if param.public && flow.secret() {
+                let message = format!("`{}` of `{}` must be public", param.name, function.name);
+                let error = Diagnostic::error(Code::SecretPosition, *place, message).here(self.depends(&flow));
+                self.report(error, &flow);
+            }
+        }
+        let mut locals: Vec<Value> = args.into_iter().map(|(value, _)| value).collect();
+        locals.resize(body.locals.len(), Value::Leaf(Flow::default()));
+        self.calls.push(span);
+        let result = self.block(body, &mut locals, &body.block);
+        self.calls.pop();
+        result
+    }
+}
+
+fn bind(pattern: &Pattern, value: Value, locals: &mut [Value]) {
+    match pattern {
+        Pattern::Local(local) => locals[local.index()] = value,
+        Pattern::Ignore => {}
+        Pattern::Tuple(parts) => {
+            for (index, part) in parts.iter().enumerate() {
+                bind(part, value.part(index), locals);
+            }
+        }
+    }
+}

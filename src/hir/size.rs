@@ -1,0 +1,187 @@
+//! Size arithmetic and types as written, resolved to [`Dim`] and [`Ty`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::StructId;
+use super::types::{Elem, Ty};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::shape::{Dim, Shape};
+use crate::span::Span;
+use crate::syntax::ast;
+
+/// The names that size arithmetic may use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SizeNames {
+    /// Sizes, `nat` parameters and compile-time variables.
+    pub dims: BTreeMap<String, Dim>,
+    /// `..S`.
+    pub rests: BTreeSet<String>,
+    /// Run-time values, to say that they are none.
+    pub values: BTreeSet<String>,
+}
+
+/// What a type's name may stand for besides the built-in ones.
+pub(super) trait Structs {
+    /// A struct in scope with the number of its sizes.
+    fn find(&self, name: &str) -> Option<(StructId, usize)>;
+    /// All of them, for suggestions.
+    fn names(&self) -> Vec<&str>;
+}
+
+/// Resolves sizes and types in one scope.
+pub(super) struct Resolver<'a> {
+    pub structs: &'a dyn Structs,
+    pub names: &'a SizeNames,
+    pub diags: &'a mut Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    /// Size arithmetic; `None` after an error.
+    pub fn dim(&mut self, expr: &ast::Expr) -> Option<Dim> {
+        match &expr.kind {
+            ast::ExprKind::Int(value) => Some(Dim::constant(i64::try_from(*value).unwrap_or(i64::MAX))),
+            ast::ExprKind::Name(name) => self.named(name, expr.span),
+            ast::ExprKind::Unary(ast::UnaryOp::Neg, e) => Some(Dim::default().minus(&self.dim(e)?)),
+            ast::ExprKind::Binary(op, a, b) => {
+                let (a, b) = (self.dim(a), self.dim(b));
+                self.arithmetic(*op, &a?, &b?, expr.span)
+            }
+            ast::ExprKind::Error => None,
+            _ => {
+                let message = "a size is made of numbers, names of sizes and `+ - * / %`";
+                self.diags.push(Diagnostic::error(Code::NotAllowedHere, expr.span, message));
+                None
+            }
+        }
+    }
+
+    fn named(&mut self, name: &str, span: Span) -> Option<Dim> {
+        if let Some(dim) = self.names.dims.get(name) {
+            return Some(dim.clone());
+        }
+        let error = if self.names.rests.contains(name) {
+            Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` stands for any number of sizes"))
+                .help(format!("write `..{name}` in front of a shape"))
+        } else if self.names.values.contains(name) {
+            Diagnostic::error(Code::SecretPosition, span, format!("`{name}` is a run-time value, and sizes are public"))
+                .here("must be known at compile time")
+                .help(format!("make it a compile-time number: `{name}: nat`"))
+        } else {
+            let error = Diagnostic::error(Code::UnknownName, span, format!("there is no size `{name}` in scope"));
+            match nearest(name, self.names.dims.keys().map(String::as_str)) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help(format!("bind it in brackets after the name: `fn f[{name}](...)`")),
+            }
+        };
+        self.diags.push(error);
+        None
+    }
+
+    /// One step of size arithmetic.
+    pub fn arithmetic(&mut self, op: ast::BinaryOp, a: &Dim, b: &Dim, span: Span) -> Option<Dim> {
+        use ast::BinaryOp as B;
+        let result = match op {
+            B::Add => Some(a.plus(b)),
+            B::Sub => Some(a.minus(b)),
+            B::Mul => Some(a.times(b)),
+            B::Div => a.over(b),
+            B::Rem => a.rest(b),
+            B::Less | B::LessEqual | B::Greater | B::GreaterEqual | B::Equal | B::NotEqual | B::And | B::Or => {
+                let message = format!("`{}` makes no size", op.symbol());
+                self.diags.push(Diagnostic::error(Code::NotAllowedHere, span, message));
+                return None;
+            }
+        };
+        if result.is_none() {
+            let message = format!("a size divided by `{b}`, which is not positive");
+            self.diags.push(Diagnostic::error(Code::BadSize, span, message));
+        }
+        result
+    }
+
+    /// A type as written; `nat` only where the caller allows it.
+    pub fn ty(&mut self, ty: &ast::Type) -> Ty {
+        match ty {
+            ast::Type::Named { name, sizes, span } => self.named_type(name, sizes, *span),
+            ast::Type::Tuple(items, _) => Ty::Tuple(items.iter().map(|t| self.ty(t)).collect()),
+            ast::Type::Array(item, length, _) => {
+                let item = self.ty(item);
+                match self.dim(length) {
+                    Some(length) => Ty::Array(Box::new(item), length),
+                    None => Ty::Error,
+                }
+            }
+        }
+    }
+
+    fn named_type(&mut self, name: &ast::Ident, sizes: &[ast::Size], span: Span) -> Ty {
+        let elem = match name.name.as_str() {
+            "fix" => Elem::Fix,
+            "int" => Elem::Int,
+            "bool" => Elem::Bool,
+            "nat" if sizes.is_empty() => return Ty::Nat,
+            _ => return self.struct_type(name, sizes, span),
+        };
+        let mut shape = Shape::scalar();
+        let mut complete = true;
+        for size in sizes {
+            match size {
+                ast::Size::Expr(expr) => match self.dim(expr) {
+                    Some(dim) => shape.dims.push(dim),
+                    None => complete = false,
+                },
+                ast::Size::Rest(rest) => complete &= self.rest(rest, &mut shape),
+            }
+        }
+        if let Some(bad) = shape.dims.iter().filter_map(Dim::as_constant).find(|c| *c < 1) {
+            self.diags.push(Diagnostic::error(Code::BadSize, span, format!("a size of {bad} in `{elem}{shape}`")));
+            complete = false;
+        }
+        if complete { Ty::Tensor(elem, shape) } else { Ty::Error }
+    }
+
+    fn rest(&mut self, rest: &ast::Ident, shape: &mut Shape) -> bool {
+        let error = if !self.names.rests.contains(&rest.name) {
+            Diagnostic::error(Code::UnknownName, rest.span, format!("no `..{}` is bound here", rest.name))
+                .help(format!("bind it in brackets after the name: `fn f[..{}](...)`", rest.name))
+        } else if shape.rest.is_some() || !shape.dims.is_empty() {
+            Diagnostic::error(Code::Unsupported, rest.span, format!("`..{}` stands for leading axes", rest.name))
+                .help("write it once, in front of the other sizes")
+        } else {
+            shape.rest = Some(rest.name.clone());
+            return true;
+        };
+        self.diags.push(error);
+        false
+    }
+
+    fn struct_type(&mut self, name: &ast::Ident, sizes: &[ast::Size], span: Span) -> Ty {
+        let Some((id, count)) = self.structs.find(&name.name) else {
+            let known: Vec<&str> = self.structs.names().into_iter().chain(["fix", "int", "bool", "nat"]).collect();
+            let error = Diagnostic::error(Code::UnknownType, name.span, format!("there is no type `{}`", name.name));
+            self.diags.push(match nearest(&name.name, known) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("types are `fix`, `int`, `bool`, `nat` and the structs in scope"),
+            });
+            return Ty::Error;
+        };
+        let mut dims = Vec::new();
+        for size in sizes {
+            match size {
+                ast::Size::Expr(expr) => dims.extend(self.dim(expr)),
+                ast::Size::Rest(rest) => {
+                    let message = format!("`{}` takes single sizes, not `..{}`", name.name, rest.name);
+                    self.diags.push(Diagnostic::error(Code::NotAllowedHere, rest.span, message));
+                }
+            }
+        }
+        if sizes.len() != count {
+            let message = format!("`{}` takes {count} sizes, and {} are given", name.name, sizes.len());
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message));
+        }
+        if dims.len() != count {
+            return Ty::Error;
+        }
+        Ty::Struct { id, name: name.name.clone(), sizes: dims }
+    }
+}
