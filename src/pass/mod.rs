@@ -4,7 +4,6 @@
 mod cse;
 mod dce;
 mod fuse_linear;
-mod owner_local;
 mod relu_past_pool;
 
 use crate::graph::Graph;
@@ -24,7 +23,6 @@ pub struct Pass {
 /// All passes in the order in which they run.
 pub const PASSES: &[Pass] = &[
     Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
-    Pass { name: "owner-local", about: "let an owner compute in the clear what depends on its data alone", run: owner_local::run },
     Pass { name: "fuse-linear", about: "add biases and residuals before the truncation, not after", run: fuse_linear::run },
     Pass { name: "relu-past-pool", about: "take the ReLU after the max pool, where there are fewer elements", run: relu_past_pool::run },
     Pass { name: "dce", about: "drop what no result needs", run: dce::run },
