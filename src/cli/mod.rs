@@ -1,1 +1,163 @@
-//! (being written)
+//! The command line: subcommands, exit codes, colour, progress. stdout is data, stderr is talk.
+//!
+//! Exit codes: 0 fine; 1 the program has errors; 2 usage, files, devices, peers.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the part that talks to the user")]
+
+mod build;
+mod check;
+mod compile;
+mod cost;
+mod explain;
+mod fmt;
+mod inputs;
+mod party;
+mod run;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+use crate::diag::{self, Diagnostic};
+use crate::span::Sources;
+
+/// The compiler for private neural networks.
+///
+/// A model file (.sml) says the network, who owns what goes in, who learns what comes out, and how precise the numbers are.
+/// smlc turns it into a three-party protocol and runs it.
+#[derive(Debug, Parser)]
+#[command(name = "smlc", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    talk: Talk,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How smlc talks.
+#[derive(Clone, Copy, Debug, Args)]
+struct Talk {
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    /// How diagnostics are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    message_format: MessageFormat,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MessageFormat {
+    /// With the source lines
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a program; say who learns what
+    Check(check::Check),
+    /// Compile to a plan, or show a stage on the way
+    Build(build::Build),
+    /// Count rounds, bytes and multiply-adds, by line
+    Cost(cost::CostCommand),
+    /// Run the three parties on this machine
+    Run(run::Run),
+    /// Run one party of a plan, to be joined by the others (TCP, this machine only)
+    Party(party::PartyCommand),
+    /// Format a program
+    Fmt(fmt::Fmt),
+    /// Explain a diagnostic code
+    Explain(explain::Explain),
+    /// List the compiler's passes
+    Passes,
+}
+
+/// Why a command ends without success.
+enum Failure {
+    /// The program has errors.
+    Program(Vec<Diagnostic>, Sources),
+    /// Files and inputs, told as diagnostics.
+    Data(Vec<Diagnostic>, Sources),
+    /// Everything else that is not the program's fault.
+    Other(anyhow::Error),
+    /// The command said itself what is wrong.
+    Said(u8),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Other(error.into())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+impl Talk {
+    /// Whether stderr gets colour.
+    fn colored(self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+
+    fn diagnostics(self, diags: &[Diagnostic], sources: &Sources) {
+        if diags.is_empty() {
+            return;
+        }
+        match self.message_format {
+            MessageFormat::Human => eprintln!("{}", diag::render::render(diags, sources, self.colored()).trim_end()),
+            MessageFormat::Json => eprint!("{}", diag::json::json(diags, sources)),
+        }
+    }
+
+    fn error(self, error: &anyhow::Error) {
+        let text = format!("{error:#}");
+        match (self.message_format, self.colored()) {
+            (MessageFormat::Json, _) => eprintln!("{}", serde_json::json!({ "severity": "error", "message": text })),
+            (MessageFormat::Human, true) => eprintln!("\u{1b}[31merror:\u{1b}[0m {text}"),
+            (MessageFormat::Human, false) => eprintln!("error: {text}"),
+        }
+    }
+}
+
+/// Runs the command line and returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let talk = cli.talk;
+    let outcome = match cli.command {
+        Command::Check(command) => command.run(talk),
+        Command::Build(command) => command.run(talk),
+        Command::Cost(command) => command.run(talk),
+        Command::Run(command) => command.run(talk),
+        Command::Party(command) => command.run(talk),
+        Command::Fmt(command) => command.run(talk),
+        Command::Explain(command) => command.run(),
+        Command::Passes => {
+            for pass in crate::pass::PASSES {
+                println!("{:16} {}", pass.name, pass.about);
+            }
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Program(diags, sources)) => {
+            talk.diagnostics(&diags, &sources);
+            ExitCode::from(1)
+        }
+        Err(Failure::Data(diags, sources)) => {
+            talk.diagnostics(&diags, &sources);
+            ExitCode::from(2)
+        }
+        Err(Failure::Other(error)) => {
+            talk.error(&error);
+            ExitCode::from(2)
+        }
+        Err(Failure::Said(code)) => ExitCode::from(code),
+    }
+}

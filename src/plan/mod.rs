@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod cost;
+pub mod file;
 pub mod lower;
 pub mod program;
 pub mod protocol;

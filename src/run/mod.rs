@@ -1,12 +1,17 @@
-//! A party's session over a plan, the owners around it, and the two ways to run all of them on one machine.
+//! A party's session over a plan, the owners around it, and the ways to run all of them on one machine.
 
+pub mod client;
+pub mod local;
 pub mod lockstep;
 pub mod owner;
+pub mod party;
 pub mod session;
 pub mod wire;
 
 use crate::backend::BackendError;
-use crate::plan::Plan;
+use crate::net::NetError;
+use crate::net::owner::LinkError;
+use crate::plan::{Party, Plan};
 use crate::span::Span;
 
 /// Why a run stops.
@@ -15,6 +20,9 @@ pub enum RunError {
     /// An owner's data or results.
     #[error(transparent)]
     Owner(#[from] owner::OwnerError),
+    /// The link between owners and parties.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A device.
     #[error("{source}{place}")]
     Device {
@@ -23,6 +31,25 @@ pub enum RunError {
         /// ` (at model.sml:3:5)`, or nothing.
         place: String,
     },
+    /// The network between parties.
+    #[error("{source}{place}")]
+    Net {
+        /// What failed, with the party at fault.
+        source: NetError,
+        /// ` (in round 3 of 40, at model.sml:3:5)`, or nothing.
+        place: String,
+    },
+    /// A party told the owners' client why it stopped.
+    #[error("{party} stopped: {text}")]
+    Party {
+        /// Who tells.
+        party: Party,
+        /// Its words.
+        text: String,
+    },
+    /// A party's thread ended without a result.
+    #[error("a party ended without a result: this is a mistake in smlc")]
+    Panic,
 }
 
 impl RunError {
@@ -31,5 +58,15 @@ impl RunError {
     pub fn device(plan: &Plan, source: BackendError, span: Option<Span>) -> RunError {
         let place = plan.place(span).map(|p| format!(" (at {p})")).unwrap_or_default();
         RunError::Device { source, place }
+    }
+
+    /// A network failure, in a round and at the line that the round serves where there is one.
+    #[must_use]
+    pub fn net(plan: &Plan, source: NetError, at: Option<(usize, Option<Span>)>) -> RunError {
+        let place = at.map(|(round, span)| {
+            let line = plan.place(span).map(|p| format!(", at {p}")).unwrap_or_default();
+            format!(" (in round {} of {}{line})", round + 1, plan.rounds.len())
+        });
+        RunError::Net { source, place: place.unwrap_or_default() }
     }
 }

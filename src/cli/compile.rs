@@ -1,0 +1,138 @@
+//! The way from a file to a plan, with the options that the compiling commands share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use super::{Failure, Talk};
+use crate::graph::Graph;
+use crate::hir::{self, Program};
+use crate::plan::{self, Plan, lower};
+use crate::span::{FileId, Sources};
+use crate::{graph, pass};
+
+/// What the compiling commands take.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The entry to compile, when the file has several
+    #[arg(long, value_name = "NAME")]
+    pub entry: Option<String>,
+    /// Give an open size: `--dim N=32`
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = parse_dim)]
+    pub dims: Vec<(String, usize)>,
+    /// Leave out a pass (`smlc passes` lists them)
+    #[arg(long = "no-pass", value_name = "PASS", value_parser = parse_pass)]
+    pub without: Vec<String>,
+    /// What comparisons should spare: a tree one level less deep for 17 bits more an element, or the fewest bytes
+    #[arg(long, value_name = "WHAT", default_value = "rounds")]
+    pub spare: Spare,
+}
+
+/// What comparisons should spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Spare {
+    /// Fewer rounds
+    Rounds,
+    /// Fewer bytes
+    Bytes,
+}
+
+fn parse_dim(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text.split_once('=').ok_or("write it as `N=32`")?;
+    let size: usize = size.parse().map_err(|_| format!("`{size}` is no size"))?;
+    if size == 0 {
+        return Err("a size is at least 1".to_string());
+    }
+    Ok((name.to_string(), size))
+}
+
+fn parse_pass(text: &str) -> Result<String, String> {
+    match pass::find(text) {
+        Some(pass) => Ok(pass.name.to_string()),
+        None => {
+            let names: Vec<&str> = pass::PASSES.iter().map(|p| p.name).collect();
+            Err(format!("no such pass; there are {}", names.join(", ")))
+        }
+    }
+}
+
+impl Options {
+    /// The sizes given by `--dim`.
+    pub fn dims(&self) -> BTreeMap<String, usize> {
+        self.dims.iter().cloned().collect()
+    }
+}
+
+/// A checked file.
+pub(super) struct Checked {
+    pub path: PathBuf,
+    pub sources: Sources,
+    pub program: Program,
+}
+
+/// Reads a program's text.
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display())).map_err(Failure::Other)
+}
+
+/// Reads and checks a file; warnings are told.
+pub(super) fn check(path: &Path, talk: Talk) -> Result<Checked, Failure> {
+    let mut sources = Sources::default();
+    let file: FileId = sources.add(path.display().to_string(), read(path)?);
+    let mut diags = Vec::new();
+    match hir::check(&mut sources, file, &mut diags) {
+        Some(program) => {
+            talk.diagnostics(&diags, &sources);
+            Ok(Checked { path: path.to_path_buf(), sources, program })
+        }
+        None => Err(Failure::Program(diags, sources)),
+    }
+}
+
+impl Checked {
+    /// The chosen entry.
+    pub fn entry(&self, options: &Options) -> Result<&hir::Entry, Failure> {
+        let found = self.program.entry(options.entry.as_deref());
+        found.map_err(|d| Failure::Program(vec![d], self.sources.clone()))
+    }
+
+    /// The entry's graph, before any pass.
+    pub fn graph(&self, entry: &str, dims: &BTreeMap<String, usize>) -> Result<Graph, Failure> {
+        let known = &self.program.entry(Some(entry)).map_err(|d| Failure::Program(vec![d], self.sources.clone()))?.sizes;
+        if let Some(name) = dims.keys().find(|d| !known.contains(d)) {
+            let open = if known.is_empty() { "no open size".to_string() } else { format!("the open sizes {}", known.join(", ")) };
+            return Err(Failure::Other(anyhow::anyhow!("`{entry}` has no size `{name}`: it has {open}")));
+        }
+        let mut diags = Vec::new();
+        let graph = graph::lower::lower(&self.program, entry, dims, &mut diags);
+        graph.ok_or_else(|| Failure::Program(diags, self.sources.clone()))
+    }
+
+    /// The entry's graph after the passes (those up to `after`).
+    pub fn optimised(
+        &self,
+        entry: &str,
+        dims: &BTreeMap<String, usize>,
+        options: &Options,
+        after: Option<&str>,
+    ) -> Result<Graph, Failure> {
+        let mut graph = self.graph(entry, dims)?;
+        pass::run(&mut graph, after, &options.without)
+            .map_err(|(pass, e)| anyhow::anyhow!("mistake in smlc: after `{pass}`: {e}"))?;
+        Ok(graph)
+    }
+
+    /// The entry's plan.
+    pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
+        let graph = self.optimised(entry, dims, options, None)?;
+        let depth = match options.spare {
+            Spare::Rounds => lower::Options::default().depth,
+            Spare::Bytes => None,
+        };
+        let plan = lower::lower(&graph, &self.sources, lower::Options { depth });
+        plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
+        Ok(plan)
+    }
+}

@@ -1,0 +1,240 @@
+//! The inputs of a run: files named on the command line or in the `.toml` beside the model, paired with the entry's
+//! parameters; open sizes follow from their shapes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use serde::Deserialize;
+
+use super::Failure;
+use super::compile::Checked;
+use crate::data::names::{self, Size, Wanted};
+use crate::data::{self, Loaded, Tensor};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::hir::{Entry, Leaf, Source};
+use crate::shape::Dim;
+
+/// The `.toml` beside a model: `digits.sml` has `digits.toml`. Paths are relative to it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Beside {
+    /// Parameter -> file.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// Result -> file of labels.
+    pub labels: BTreeMap<String, PathBuf>,
+    /// Defaults of `smlc run`.
+    pub run: Defaults,
+}
+
+/// Defaults of `smlc run`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Defaults {
+    /// Rows to take of the inputs that are batched.
+    pub take: Option<usize>,
+    /// Rows of one run.
+    pub batch: Option<usize>,
+}
+
+impl Beside {
+    /// Reads the file beside `model`; an empty one when there is none.
+    pub fn read(model: &Path) -> anyhow::Result<Beside> {
+        let path = model.with_extension("toml");
+        if !path.exists() {
+            return Ok(Beside::default());
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let mut beside: Beside = toml::from_str(&text).with_context(|| format!("`{}`", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in beside.inputs.values_mut().chain(beside.labels.values_mut()) {
+            *file = folder.join(&file);
+        }
+        Ok(beside)
+    }
+}
+
+/// One parameter's tensor.
+struct Given {
+    leaf: Leaf,
+    tensor: Tensor,
+    /// Whether its first axis is the batched size.
+    batched: bool,
+}
+
+/// All inputs of an entry.
+pub(super) struct Inputs {
+    given: Vec<Given>,
+    /// Open sizes, as the shapes say.
+    pub dims: BTreeMap<String, usize>,
+    /// The size over which runs are batched: the first axis of some input.
+    pub batched: Option<String>,
+}
+
+impl Inputs {
+    /// Loads the files of all parameters. `dims` are sizes given by flags.
+    pub fn load(
+        checked: &Checked,
+        entry: &Entry,
+        files: &BTreeMap<String, PathBuf>,
+        dims: BTreeMap<String, usize>,
+    ) -> Result<Inputs, Failure> {
+        let mut diags = Vec::new();
+        for name in files.keys().filter(|n| entry.params.iter().all(|p| p.name != **n)) {
+            let known = entry.params.iter().map(|p| p.name.as_str());
+            let message = format!("`{}` has no parameter `{name}`", entry.name);
+            let mut diag = Diagnostic::global(Code::InputName, message);
+            if let Some(near) = nearest(name, known) {
+                diag = diag.help(format!("did you mean `{near}`?"));
+            }
+            diags.push(diag);
+        }
+        let leaves = checked.program.leaves(entry);
+        let mut given = Vec::new();
+        let mut sizes = dims;
+        for param in &entry.params {
+            let Some(path) = files.get(&param.name) else {
+                let message = format!("no data for the parameter `{}` of `{}`", param.name, entry.name);
+                let help = format!("add `--in {}=FILE`", param.name);
+                diags.push(Diagnostic::error(Code::InputName, param.span, message).help(help));
+                continue;
+            };
+            if param.source == Source::Shares {
+                let message = format!("`{}` comes from shares, which this version cannot keep between runs", param.name);
+                diags.push(Diagnostic::error(Code::Unsupported, param.span, message));
+                continue;
+            }
+            let wanted: Vec<&Leaf> = leaves.iter().filter(|l| l.param == param.name).collect();
+            match pair(&param.name, path, &wanted) {
+                Ok(tensors) => {
+                    for (leaf, tensor) in wanted.into_iter().zip(tensors) {
+                        match fit(leaf, tensor, path, &mut sizes) {
+                            Ok(tensor) => given.push(Given { leaf: leaf.clone(), tensor, batched: false }),
+                            Err(diag) => diags.push(*diag),
+                        }
+                    }
+                }
+                Err(error) => diags.push(*error),
+            }
+        }
+        if !diags.is_empty() {
+            return Err(Failure::Data(diags, checked.sources.clone()));
+        }
+        let leading = |g: &Given| g.leaf.shape.first().and_then(Dim::as_var).map(str::to_string);
+        let batched = given.iter().filter_map(leading).next();
+        for g in &mut given {
+            g.batched = batched.is_some() && leading(g) == batched;
+        }
+        Ok(Inputs { given, dims: sizes, batched })
+    }
+
+    /// Rows of the batched inputs; 1 when nothing is batched.
+    pub fn rows(&self) -> usize {
+        self.batched.as_ref().map_or(1, |name| self.dims[name])
+    }
+
+    /// The data of some rows: path -> values.
+    pub fn rows_of(&self, rows: &Range<usize>) -> anyhow::Result<BTreeMap<String, Vec<f64>>> {
+        let mut data = BTreeMap::new();
+        for g in &self.given {
+            let values = if g.batched {
+                let part = g.tensor.rows(rows.clone()).ok_or_else(|| anyhow!("`{}` has no rows {rows:?}", g.leaf.path))?;
+                part.iter().collect()
+            } else {
+                g.tensor.iter().collect()
+            };
+            data.insert(g.leaf.path.clone(), values);
+        }
+        Ok(data)
+    }
+
+    /// The row ranges of the runs that `take` rows make in batches of `batch`, and what they leave out.
+    pub fn batches(&self, take: Option<usize>, batch: Option<usize>) -> Vec<Range<usize>> {
+        let rows = take.unwrap_or(usize::MAX).min(self.rows());
+        let batch = batch.unwrap_or(rows).clamp(1, rows.max(1));
+        (0..rows).step_by(batch).map(|start| start..rows.min(start + batch)).collect()
+    }
+
+    /// The open sizes of a run over some rows.
+    pub fn sizes(&self, rows: &Range<usize>) -> BTreeMap<String, usize> {
+        let mut dims = self.dims.clone();
+        if let Some(name) = &self.batched {
+            dims.insert(name.clone(), rows.len());
+        }
+        dims
+    }
+}
+
+/// The tensors of one file in the order of the parameter's leaves.
+fn pair(param: &str, path: &Path, leaves: &[&Leaf]) -> Result<Vec<Tensor>, Box<Diagnostic>> {
+    let loaded = data::load(path).map_err(|e| Box::new(e.to_diagnostic()))?;
+    match (loaded, leaves) {
+        (Loaded::One(tensor), [leaf]) if leaf.path == param => Ok(vec![tensor]),
+        (Loaded::One(_), _) => {
+            let message = format!("`{}` holds one array, but `{param}` is a struct of {}", path.display(), leaves.len());
+            Err(Box::new(Diagnostic::global(Code::Tensors, message).help("give a .safetensors or .npz file")))
+        }
+        (Loaded::Named(mut tensors), leaves) => {
+            let inside = |leaf: &Leaf| leaf.path.strip_prefix(param).and_then(|p| p.strip_prefix('.')).map(str::to_string);
+            let wanted: Vec<Wanted> = leaves
+                .iter()
+                .map(|leaf| Wanted {
+                    path: inside(leaf).unwrap_or_else(|| leaf.path.clone()),
+                    shape: leaf.shape.iter().map(size).collect(),
+                })
+                .collect();
+            let found = tensors.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect();
+            let names = names::pair(&path.display().to_string(), &wanted, &found).map_err(|e| Box::new(e.to_diagnostic()))?;
+            Ok(names.iter().filter_map(|name| tensors.remove(name)).collect())
+        }
+    }
+}
+
+fn size(dim: &Dim) -> Size {
+    match dim.as_constant() {
+        Some(n) => Size::Known(usize::try_from(n).unwrap_or(0)),
+        None => Size::Open(dim.to_string()),
+    }
+}
+
+/// Binds open sizes to the tensor's shape. Axes that the model declares as 1 may be missing in the file.
+fn fit(leaf: &Leaf, tensor: Tensor, path: &Path, sizes: &mut BTreeMap<String, usize>) -> Result<Tensor, Box<Diagnostic>> {
+    let refuse = |found: &[usize], why: String| {
+        let declared = leaf.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!("`{}` is {found:?}, but `{}` is declared [{declared}]", path.display(), leaf.path);
+        let diag = Diagnostic::error(Code::InputShape, leaf.span, message).here("declared here");
+        Box::new(if why.is_empty() { diag } else { diag.note(why) })
+    };
+    let found = tensor.shape().to_vec();
+    let Some(aligned) = align(&leaf.shape, &found) else { return Err(refuse(&found, String::new())) };
+    for (dim, n) in leaf.shape.iter().zip(&aligned) {
+        if let Some(name) = dim.as_var() {
+            let known = *sizes.entry(name.to_string()).or_insert(*n);
+            if known != *n {
+                return Err(refuse(&found, format!("`{name}` is {known} elsewhere")));
+            }
+        }
+    }
+    for (dim, n) in leaf.shape.iter().zip(&aligned) {
+        let value = dim.evaluate(sizes);
+        if value.as_ref().is_ok_and(|v| *v != *n as i64) {
+            return Err(refuse(&found, format!("`{dim}` is {}, not {n}", value.unwrap_or_default())));
+        }
+    }
+    tensor.reshape(aligned).ok_or_else(|| refuse(&found, String::new()))
+}
+
+/// The file's shape with the model's axes of size 1 put in where they are missing.
+fn align(declared: &[Dim], found: &[usize]) -> Option<Vec<usize>> {
+    if declared.len() == found.len() {
+        return Some(found.to_vec());
+    }
+    let missing = declared.len().checked_sub(found.len())?;
+    let ones = declared.iter().filter(|d| d.as_constant() == Some(1)).count();
+    if missing != ones {
+        return None;
+    }
+    let mut rest = found.iter();
+    declared.iter().map(|d| if d.as_constant() == Some(1) { Some(1) } else { rest.next().copied() }).collect()
+}
