@@ -7,6 +7,9 @@
 mod build;
 mod intrinsics;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use self::build::Builder;

@@ -107,6 +107,10 @@ impl<'a> Checker<'a> {
 
     /// The variable in scope whose name is nearest.
     pub fn nearest_value(&self, name: &str) -> Option<String> {
+        // Any letter is one change away from any other, which is no typing mistake.
+        if name.len() < 2 {
+            return None;
+        }
         nearest(name, self.scopes.iter().flat_map(|s| s.keys()).map(String::as_str)).map(str::to_string)
     }
 
