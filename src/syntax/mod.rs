@@ -2,8 +2,12 @@
 
 mod actions;
 pub mod ast;
+pub mod dump;
+mod format;
+mod layout;
 mod mistakes;
 pub mod parser;
 pub mod token;
 
+pub use format::format;
 pub use parser::parse;
