@@ -374,7 +374,7 @@ fn damaged_programs_are_survived() {
     ];
     for text in sources {
         let words: Vec<&str> = text.split_inclusive(|c: char| !c.is_alphanumeric()).collect();
-        for skip in 0..words.len() {
+        for skip in (0..words.len()).step_by(5) {
             for copies in [0, 2] {
                 let mut damaged = words.clone();
                 damaged.splice(skip..=skip, std::iter::repeat_n(words[skip], copies));
