@@ -1,11 +1,11 @@
 //! The parser: text to [`ast::File`]. Knows the generated parser; never panics and never stops at the first error.
 
-use crate::diag::Diagnostic;
-use crate::span::FileId;
+use crate::diag::{Code, Diagnostic};
+use crate::span::{FileId, Span};
 use crate::syntax::actions::{Actions, Mistake};
 use crate::syntax::ast;
 use crate::syntax::mistakes;
-use crate::syntax::token::{self, Token};
+use crate::syntax::token::{self, Spanned, Token};
 
 mod generated {
     //! The output of LALRPOP for `grammar/smlc.lalrpop`.
@@ -13,11 +13,21 @@ mod generated {
     lalrpop_util::lalrpop_mod!(pub(super) grammar, "/smlc.rs");
 }
 
+/// How deep a tree may be: every later stage walks it recursively.
+const MAX_DEPTH: usize = 512;
+
 /// Parses a file. Errors go to `diags` in the order of their places; the parts of the file without errors are returned in any case.
 pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File {
     let before = diags.len();
     let mut tokens = token::lex(file, text, diags);
     tokens.retain(|(_, token, _)| !matches!(token, Token::Comment(_)));
+
+    if let Some((start, _, end)) = too_deep(&tokens) {
+        let diag =
+            Diagnostic::error(Code::Syntax, Span::new(file, start, end), "an expression is too deeply nested here");
+        diags.push(diag.help("give parts of it names with `let`"));
+        return ast::File::default();
+    }
 
     let mut actions = Actions { file, mistakes: Vec::new(), diags: Vec::new() };
     let parsed =
@@ -30,6 +40,39 @@ pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File
     diags.append(&mut actions.diags);
     diags[before..].sort_by_key(|diag| diag.labels.first().map(|label| label.span.start));
     tree
+}
+
+/// The first token at which a tree may get deeper than [`MAX_DEPTH`], counting every token of an unfinished expression
+/// as one level, which is more than it can be.
+fn too_deep<'a>(tokens: &[Spanned<'a>]) -> Option<Spanned<'a>> {
+    let mut outer = Vec::new();
+    let mut depth = 0;
+    // The depth at which the innermost open bracket starts.
+    let mut base = 0;
+    for (index, token) in tokens.iter().enumerate() {
+        depth += 1;
+        match token.1 {
+            Token::OpenParen | Token::OpenBracket | Token::OpenBrace | Token::StructBrace => {
+                outer.push((token.1, base, depth));
+                base = depth;
+            }
+            Token::CloseParen | Token::CloseBracket | Token::CloseBrace => {
+                let open;
+                (open, base, depth) = outer.pop().unwrap_or((Token::OpenBrace, 0, 0));
+                // A block ends what it stands in, unless its `if` goes on.
+                let goes_on = tokens.get(index + 1).is_some_and(|next| next.1 == Token::Else);
+                if open == Token::OpenBrace && !goes_on {
+                    depth = base;
+                }
+            }
+            Token::Comma | Token::Semicolon => depth = base,
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Some(*token);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -87,6 +130,28 @@ mod tests {
         let statement = body("if c { h = 1; } else { h = 2; }");
         assert!(statement.result.is_none() && matches!(statement.stmts[..], [Stmt::Expr(_)]));
         assert_eq!(body("if c { h = 1; } { let y = 2; y } -x").stmts.len(), 2);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = "E0102 an expression is too deeply nested here | give parts of it names with `let`";
+        for (open, close) in [
+            ("(", ")"),
+            ("-", ""),
+            ("x + ", ""),
+            ("P { a: 1 } + ", ""),
+            ("f(1, ", ")"),
+            ("if c { 1 } else ", "{ 2 }"),
+            ("{", "}"),
+        ] {
+            let text = |n: usize| format!("fn f() -> fix {{ {}{}{} }}", open.repeat(n), "{ x }", close.repeat(n));
+            let nested = errors(&text(100_000));
+            assert_eq!(nested, [deep], "{open}");
+        }
+        let long = format!("fn f() -> fix {{ {} [{}] }}", "let x = 1;".repeat(10_000), "0.5, ".repeat(10_000));
+        assert_eq!(errors(&long.repeat(3)), [""; 0]);
+        let pipe = format!("fn f() -> fix {{ x {} }}", "|> conv(net.w, pad = 1) |> relu ".repeat(60));
+        assert_eq!(errors(&pipe), [""; 0]);
     }
 
     #[test]
