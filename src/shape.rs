@@ -466,7 +466,10 @@ mod tests {
         let sizes = BTreeMap::from([("H".to_string(), 28)]);
         assert_eq!(window(v("H"), 0, 5, 1).evaluate(&sizes), Ok(24));
         assert_eq!(v("W").evaluate(&sizes), Err(SizeError::Open("W".into())));
-        assert!(matches!(v("H").over(&v("Z")).unwrap().evaluate(&[("Z".into(), 0), ("H".into(), 1)].into()), Err(SizeError::Divisor(_))));
+        assert!(matches!(
+            v("H").over(&v("Z")).unwrap().evaluate(&[("Z".into(), 0), ("H".into(), 1)].into()),
+            Err(SizeError::Divisor(_))
+        ));
     }
 
     #[test]

@@ -7,6 +7,9 @@
 mod build;
 mod intrinsics;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use self::build::Builder;
@@ -20,8 +23,8 @@ use crate::shape::{Dim, Sizes};
 use crate::span::Span;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
-/// More turns of one loop than this are refused.
-const MAX_TURNS: i64 = 100_000;
+/// More turns of all loops together than this are refused: loops are unrolled.
+const MAX_TURNS: usize = 1_000_000;
 
 /// Builds the graph of an entry. `dims` gives every open size; what they lead to is checked here, and `None` follows
 /// an error in `diags`.
@@ -50,7 +53,7 @@ pub fn lower(
         ..Sizes::default()
     };
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
-    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0 };
+    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0 };
     let done = lowering.entry(entry, sizes);
     let failed = !lowering.build.diags.is_empty();
     diags.append(&mut lowering.build.diags);
@@ -87,6 +90,7 @@ struct Lowering<'a> {
     program: &'a Program,
     build: Builder,
     reveals: usize,
+    turns: usize,
 }
 
 impl<'a> Lowering<'a> {
@@ -170,7 +174,8 @@ impl<'a> Lowering<'a> {
         let dims = dims?;
         if dims.iter().any(|d| *d < 1) {
             let help = "the window is larger than the padded input, or a `--dim` is too small";
-            self.build.error(Code::BadSize, format!("a shape comes out as `{shape}` for these sizes")).help = Some(help.into());
+            self.build.error(Code::BadSize, format!("a shape comes out as `{shape}` for these sizes")).help =
+                Some(help.into());
             return None;
         }
         Some(dims.into_iter().map(|d| d as usize).collect())
@@ -190,6 +195,7 @@ impl<'a> Lowering<'a> {
                 Stmt::ForEach(pattern, over, body) => {
                     let Value::Record(items) = self.expr(frame, *over)? else { continue };
                     for item in items {
+                        self.turn()?;
                         bind(pattern, item, frame);
                         self.block(frame, body)?;
                     }
@@ -197,10 +203,8 @@ impl<'a> Lowering<'a> {
                 Stmt::ForRange { name, from, to, body } => {
                     let from = self.number(&from.substitute(&frame.sizes.dims))?;
                     let to = self.number(&to.substitute(&frame.sizes.dims))?;
-                    if to.saturating_sub(from) > MAX_TURNS {
-                        return self.unsupported(&format!("a loop of more than {MAX_TURNS} turns"));
-                    }
                     for turn in from..to {
+                        self.turn()?;
                         frame.sizes.dims.insert(name.clone(), Dim::constant(turn));
                         self.block(frame, body)?;
                     }
@@ -214,6 +218,15 @@ impl<'a> Lowering<'a> {
             Some(id) => self.expr(frame, id),
             None => Some(Value::Record(Vec::new())),
         }
+    }
+
+    /// Counts a turn of a loop.
+    fn turn(&mut self) -> Option<()> {
+        self.turns += 1;
+        if self.turns > MAX_TURNS {
+            return self.unsupported(&format!("a program whose loops take more than {MAX_TURNS} turns"));
+        }
+        Some(())
     }
 
     /// Lowers an expression; its nodes carry the innermost place in the user's own files.
@@ -232,7 +245,7 @@ impl<'a> Lowering<'a> {
         let body = frame.body;
         let expr = body.expr(id);
         match &expr.kind {
-            ExprKind::Error | ExprKind::NotStatic(..) => {
+            ExprKind::Error(_) | ExprKind::NotStatic(..) => {
                 self.build.error(Code::Unsupported, "this expression has an error");
                 None
             }
@@ -336,7 +349,7 @@ impl<'a> Lowering<'a> {
         }
         if let hir::Ty::Tensor(..) = ty {
             let shape = self.shape(ty)?;
-            let (a, b) = (self.node(a)?, self.node(b)?);
+            let (a, b) = (self.filled(a, &shape)?, self.filled(b, &shape)?);
             return self.build.binary(op, a, b, elem, &shape).map(Value::Node);
         }
         let mut parts = Vec::new();
@@ -344,6 +357,14 @@ impl<'a> Lowering<'a> {
             parts.push(self.binary(op, &part(a, index), &part(b, index), operand_elem(ty), ty)?);
         }
         Some(Value::Record(parts))
+    }
+
+    /// The value as a node; a single number takes the shape it will be broadcast to.
+    fn filled(&mut self, value: &Value, shape: &[usize]) -> Option<NodeId> {
+        match value {
+            Value::Const(value) => Some(self.build.constant(*value, shape)),
+            Value::Node(_) | Value::Record(_) => self.node(value),
+        }
     }
 
     /// The value as a node.

@@ -56,7 +56,11 @@ impl<'a> Checker<'a> {
             Some(result) => Some(self.coerce(result, want, "the result")),
             None => {
                 if !want.is_error() && ty != *want {
-                    let error = Diagnostic::error(Code::TypeMismatch, span, format!("the body gives nothing back, and `{want}` is declared"));
+                    let error = Diagnostic::error(
+                        Code::TypeMismatch,
+                        span,
+                        format!("the body gives nothing back, and `{want}` is declared"),
+                    );
                     self.diags.push(error.help("end the body in an expression without `;`"));
                 }
                 None
@@ -85,8 +89,14 @@ impl<'a> Checker<'a> {
         ExprId(self.body.exprs.len() as u32 - 1)
     }
 
+    /// What stands for an expression with an error.
     pub fn poison(&mut self, span: Span) -> ExprId {
-        self.push(ExprKind::Error, Ty::Error, span)
+        self.poison_of(&[], span)
+    }
+
+    /// The same, keeping the operands so that their flows are still followed.
+    pub fn poison_of(&mut self, operands: &[ExprId], span: Span) -> ExprId {
+        self.push(ExprKind::Error(operands.to_vec()), Ty::Error, span)
     }
 
     pub fn ty(&self, id: ExprId) -> &Ty {
@@ -107,6 +117,10 @@ impl<'a> Checker<'a> {
 
     /// The variable in scope whose name is nearest.
     pub fn nearest_value(&self, name: &str) -> Option<String> {
+        // Any letter is one change away from any other, which is no typing mistake.
+        if name.len() < 2 {
+            return None;
+        }
         nearest(name, self.scopes.iter().flat_map(|s| s.keys()).map(String::as_str)).map(str::to_string)
     }
 
@@ -217,7 +231,8 @@ impl<'a> Checker<'a> {
                     .help("only a `var` may be reassigned")
             }
             None => {
-                let error = Diagnostic::error(Code::UnknownName, name.span, format!("there is no variable `{}`", name.name));
+                let error =
+                    Diagnostic::error(Code::UnknownName, name.span, format!("there is no variable `{}`", name.name));
                 match self.nearest_value(&name.name) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("declare it first: `var {} = ...;`", name.name)),
@@ -248,7 +263,8 @@ impl<'a> Checker<'a> {
             Ty::Tuple(items) if items.windows(2).all(|w| w[0] == w[1]) && !items.is_empty() => items[0].clone(),
             Ty::Error => Ty::Error,
             other => {
-                let error = Diagnostic::error(Code::NotAllowedHere, range.span, format!("a loop cannot run over `{other}`"));
+                let error =
+                    Diagnostic::error(Code::NotAllowedHere, range.span, format!("a loop cannot run over `{other}`"));
                 self.diags.push(error.help("loop over an array, a tuple of alike things, or a range `0..8`"));
                 Ty::Error
             }
@@ -291,7 +307,9 @@ impl<'a> Checker<'a> {
             ast::Pattern::Tuple(parts, span) => {
                 let items: Vec<Ty> = match ty {
                     Ty::Tuple(items) if items.len() == parts.len() => items.clone(),
-                    Ty::Array(item, n) if n.as_constant() == Some(parts.len() as i64) => vec![(**item).clone(); parts.len()],
+                    Ty::Array(item, n) if n.as_constant() == Some(parts.len() as i64) => {
+                        vec![(**item).clone(); parts.len()]
+                    }
                     other => {
                         if !other.is_error() {
                             let message = format!("{} names are bound, and the value is `{other}`", parts.len());
@@ -329,7 +347,7 @@ impl<'a> Checker<'a> {
         };
         error.help = self.literal_help(&kind, want);
         self.diags.push(error);
-        self.poison(span)
+        self.poison_of(&[id], span)
     }
 
     /// `write 1.0` where an integer stands for a fixed-point number.

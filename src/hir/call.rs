@@ -15,8 +15,8 @@ use crate::syntax::ast;
 enum Given {
     Value(ExprId),
     Sizes(Vec<Dim>),
-    /// Reported already.
-    Bad,
+    /// Reported already, or to be reported by the label check.
+    Bad(ExprId),
 }
 
 impl Checker<'_> {
@@ -24,10 +24,8 @@ impl Checker<'_> {
         // A pipeline starts with its data, possibly lines above: the call itself is what follows the pipe.
         let span = if piped { Span { start: callee.span.start, ..whole } } else { whole };
         let Some(id) = self.callee(callee) else {
-            for arg in args {
-                self.infer(&arg.value);
-            }
-            return self.poison(span);
+            let operands: Vec<ExprId> = args.iter().map(|arg| self.infer(&arg.value)).collect();
+            return self.poison_of(&operands, span);
         };
         let function: &Fn = &self.items.fns[id.index()];
         let given = self.arguments(function, args, span);
@@ -61,13 +59,15 @@ impl Checker<'_> {
     fn apply(&mut self, id: FnId, function: &Fn, given: Vec<Option<Given>>, sizes: Sizes, span: Span) -> ExprId {
         let bound: BTreeSet<String> = sizes.dims.keys().chain(sizes.rests.keys()).cloned().collect();
         let by_rule = function.result.is_none();
-        let (mut values, mut lists, mut poisoned) = (Vec::new(), Vec::new(), false);
+        let (mut values, mut lists, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         for (param, given) in function.params.iter().zip(given) {
             match (given, &param.kind) {
-                (Some(Given::Bad), _) => poisoned = true,
+                (Some(Given::Bad(id)), _) => bad.push(id),
                 (Some(Given::Value(value)), ParamKind::Value(ty)) => {
                     let value = self.argument(param, value, ty, &sizes, &bound, by_rule);
-                    poisoned |= self.ty(value).is_error();
+                    if self.ty(value).is_error() {
+                        bad.push(value);
+                    }
                     values.push(value);
                 }
                 (Some(Given::Sizes(dims)), _) => lists.push(dims),
@@ -79,13 +79,15 @@ impl Checker<'_> {
                 (Some(Given::Value(_)), ParamKind::Nat | ParamKind::NatList) | (None, ParamKind::NatList) => {}
             }
         }
+        let poisoned = !bad.is_empty();
         let result = match (&function.result, &function.code) {
             (Some(result), _) => self.result(function, result, &sizes, &bound, poisoned, span),
             (None, FnCode::Intrinsic(op)) if !poisoned => self.ruled(*op, &mut values, &lists, span),
             (None, _) => Ty::Error,
         };
         if poisoned {
-            return self.push(ExprKind::Error, result, span);
+            bad.extend(values);
+            return self.push(ExprKind::Error(bad), result, span);
         }
         if let Some(bad) = result.bad_size() {
             let message = format!("`{}` gives `{result}` here, and a size cannot be {bad}", function.name);
@@ -125,7 +127,7 @@ impl Checker<'_> {
         let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
         let span = self.span(value);
         self.error(code, span, format!("`{}` is `{actual}`, and `{ty}` is needed", param.name));
-        self.poison(span)
+        self.poison_of(&[value], span)
     }
 
     fn result(
@@ -201,10 +203,13 @@ impl Checker<'_> {
                 Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
                     .help(format!("build one: `{name} {{ field: value }}`"))
             }
-            Some(Def::Entry) => {
-                Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is an entry, which nothing calls"))
-                    .help("move the shared part into a `fn`")
-            }
+            Some(Def::Entry) => Diagnostic::error(
+                Code::NotAllowedHere,
+                callee.span,
+                format!("`{name}` is an entry, which nothing calls"),
+            )
+            .help("move the shared part into a `fn`"),
+            Some(Def::Missing) => return None,
             None if name == "grad" => {
                 Diagnostic::error(Code::Unsupported, callee.span, "`grad` is not compiled in this version")
                     .help("write the derivative out, or train in the clear and import the weights")
@@ -247,9 +252,11 @@ impl Checker<'_> {
                     given[index] = Some(self.given(&function.params[index], &arg.value));
                     continue;
                 }
-                (Some(index), _) => {
-                    Diagnostic::error(Code::Arguments, place, format!("`{}` is given twice", function.params[index].name))
-                }
+                (Some(index), _) => Diagnostic::error(
+                    Code::Arguments,
+                    place,
+                    format!("`{}` is given twice", function.params[index].name),
+                ),
                 (None, Some(name)) => {
                     let message = format!("`{}` has no parameter `{}`", function.name, name.name);
                     let error = Diagnostic::error(Code::Arguments, place, message);
@@ -263,7 +270,12 @@ impl Checker<'_> {
                         .help("name it too")
                 }
                 (None, None) => {
-                    let message = format!("`{}` takes {} arguments, and {} are given", function.name, function.params.len(), args.len());
+                    let message = format!(
+                        "`{}` takes {} arguments, and {} are given",
+                        function.name,
+                        function.params.len(),
+                        args.len()
+                    );
                     Diagnostic::error(Code::Arguments, span, message).help(usage(function))
                 }
             };
@@ -282,16 +294,16 @@ impl Checker<'_> {
             (ParamKind::Value(_), _) => Given::Value(self.infer(value)),
             (ParamKind::Nat, _) => match self.static_size(value, "this argument") {
                 Ok(dim) => Given::Sizes(vec![dim]),
-                Err(_) => Given::Bad,
+                Err(id) => Given::Bad(id),
             },
             (ParamKind::NatList, ast::ExprKind::Array(items)) => {
-                let dims: Vec<_> = items.iter().map(|item| self.static_size(item, "a size").ok()).collect();
-                dims.into_iter().collect::<Option<_>>().map_or(Given::Bad, Given::Sizes)
+                let dims: Vec<_> = items.iter().map(|item| self.static_size(item, "a size")).collect();
+                dims.into_iter().collect::<Result<_, _>>().map_or_else(Given::Bad, Given::Sizes)
             }
             (ParamKind::NatList, _) => {
                 self.error(Code::TypeMismatch, value.span, "a list of sizes is needed").help =
                     Some("write it out: `[N, C * H * W]`".into());
-                Given::Bad
+                Given::Bad(self.poison(value.span))
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Types of expressions. Operators are in [`super::ops`], calls in [`super::call`].
 
 use super::body::{Binding, Checker};
-use super::names::{Def, destination, list};
+use super::entry::destination;
+use super::names::{Def, list};
 use super::types::{Elem, Ty};
 use super::{AxisIndex, ExprId, ExprKind, Opening};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -20,9 +21,7 @@ impl Checker<'_> {
                 self.push(ExprKind::Size(dim), Ty::Nat, e.span)
             }
             E::Float { value, .. } => self.push(ExprKind::Constant(*value), Ty::scalar(Elem::Fix), e.span),
-            E::Bool(value) => {
-                self.push(ExprKind::Constant(f64::from(*value)), Ty::scalar(Elem::Bool), e.span)
-            }
+            E::Bool(value) => self.push(ExprKind::Constant(f64::from(*value)), Ty::scalar(Elem::Bool), e.span),
             E::Name(name) => self.name(name, e.span),
             E::Path(module, name) => {
                 let message = format!("`{}::{}` is no value", module.name, name.name);
@@ -114,6 +113,7 @@ impl Checker<'_> {
             Some(Def::Struct(_)) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is a struct"))
                 .help(format!("build one: `{name} {{ field: value }}`")),
             Some(Def::Entry) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is an entry")),
+            Some(Def::Missing) => return self.poison(span),
             None if self.is_rest(name) => {
                 let message = format!("`{name}` stands for any number of sizes, which is no value");
                 Diagnostic::error(Code::NotAllowedHere, span, message)
@@ -135,7 +135,7 @@ impl Checker<'_> {
         let ty = self.ty(base).clone();
         let number = field.name.parse::<usize>().ok();
         let error = match (&ty, number) {
-            (Ty::Error, _) => return self.poison(span),
+            (Ty::Error, _) => return self.poison_of(&[base], span),
             (Ty::Struct { id, .. }, _) => {
                 let record = &self.items.structs[id.index()];
                 if let Some(index) = record.fields.iter().position(|(name, _)| *name == field.name)
@@ -173,7 +173,7 @@ impl Checker<'_> {
     fn index(&mut self, base: &ast::Expr, indices: &[ast::IndexArg], span: Span) -> ExprId {
         let base = self.infer(base);
         match self.ty(base).clone() {
-            Ty::Error => self.poison(span),
+            Ty::Error => self.poison_of(&[base], span),
             Ty::Array(item, length) => {
                 let [ast::IndexArg::At(at)] = indices else {
                     self.error(Code::Unsupported, span, "arrays are not sliced in this version").help =
@@ -204,37 +204,41 @@ impl Checker<'_> {
             self.error(Code::Axis, span, message);
             return self.poison(span);
         }
-        let (mut starts, mut dims, mut bad) = (Vec::new(), Vec::new(), false);
+        let (mut starts, mut dims, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         for (index, size) in indices.iter().zip(&shape.dims) {
             let (from, to, dropped) = match index {
                 ast::IndexArg::At(at) => {
-                    let at = self.static_size(at, "an index").ok();
+                    let at = self.static_size(at, "an index");
                     (at.clone(), at.map(|d| d.plus(&Dim::constant(1))), true)
                 }
                 ast::IndexArg::Slice(from, to, _) => {
                     let from = from.as_ref().map_or(Ok(Dim::constant(0)), |e| self.static_size(e, "an index"));
                     let to = to.as_ref().map_or(Ok(size.clone()), |e| self.static_size(e, "an index"));
-                    (from.ok(), to.ok(), false)
+                    (from, to, false)
                 }
             };
-            let (Some(from), Some(to)) = (from, to) else {
-                bad = true;
-                continue;
+            let (from, to) = match (from, to) {
+                (Ok(from), Ok(to)) => (from, to),
+                (Err(id), _) | (_, Err(id)) => {
+                    bad.push(id);
+                    continue;
+                }
             };
             let length = to.minus(&from);
-            let outside = size.minus(&to).as_constant().is_some_and(|c| c < 0) || from.as_constant().is_some_and(|c| c < 0);
+            let outside =
+                size.minus(&to).as_constant().is_some_and(|c| c < 0) || from.as_constant().is_some_and(|c| c < 0);
             if outside || length.as_constant().is_some_and(|c| c < 1) {
                 let range = if dropped { from.to_string() } else { format!("{from}..{to}") };
                 self.error(Code::BadSize, span, format!("`{range}` does not lie in an axis of {size}"));
-                bad = true;
+                bad.push(base);
             }
             if !dropped {
                 dims.push(length);
             }
             starts.push(AxisIndex { start: from, dropped });
         }
-        if bad {
-            return self.poison(span);
+        if !bad.is_empty() {
+            return self.poison_of(&bad, span);
         }
         dims.extend_from_slice(&shape.dims[indices.len()..]);
         self.push(ExprKind::Index(base, starts), Ty::Tensor(elem, Shape::of(dims)), span)
@@ -257,7 +261,11 @@ impl Checker<'_> {
     fn struct_value(&mut self, name: &ast::Ident, fields: &[(ast::Ident, ast::Expr)], span: Span) -> ExprId {
         let values: Vec<ExprId> = fields.iter().map(|(_, e)| self.value(e)).collect();
         let scope = &self.items.modules[self.module].scope;
-        let Some(Def::Struct(id)) = scope.get(&name.name).copied() else {
+        let def = scope.get(&name.name).copied();
+        let Some(Def::Struct(id)) = def else {
+            if def == Some(Def::Missing) {
+                return self.poison_of(&values, span);
+            }
             let structs = scope.iter().filter(|(_, d)| matches!(d, Def::Struct(_))).map(|(n, _)| n.as_str());
             let near = nearest(&name.name, structs).map(|n| format!("did you mean `{n}`?"));
             self.error(Code::UnknownType, name.span, format!("there is no struct `{}`", name.name)).help = near;
@@ -271,7 +279,9 @@ impl Checker<'_> {
                     given[index] = Some(value);
                     continue;
                 }
-                Some(_) => Diagnostic::error(Code::DefinedTwice, field.span, format!("`{}` is given twice", field.name)),
+                Some(_) => {
+                    Diagnostic::error(Code::DefinedTwice, field.span, format!("`{}` is given twice", field.name))
+                }
                 None => {
                     let message = format!("`{}` has no field `{}`", record.name, field.name);
                     let error = Diagnostic::error(Code::UnknownField, field.span, message);
@@ -300,11 +310,13 @@ impl Checker<'_> {
                 let message = format!("size `{open}` of `{}` does not follow from the fields", record.name);
                 self.error(Code::OpenSize, span, message);
             }
-            return self.poison(span);
+            return self.poison_of(&values, span);
         }
-        let values = record.fields.iter().zip(values).map(|((name, ty), value)| {
-            self.coerce(value, &ty.substitute(&sizes), &format!("field `{name}`"))
-        });
+        let values = record
+            .fields
+            .iter()
+            .zip(values)
+            .map(|((name, ty), value)| self.coerce(value, &ty.substitute(&sizes), &format!("field `{name}`")));
         let values = values.collect();
         let dims = record.sizes.iter().filter_map(|s| sizes.dims.get(s).cloned()).collect();
         let ty = Ty::Struct { id, name: record.name.clone(), sizes: dims };
@@ -317,7 +329,11 @@ impl Checker<'_> {
             Ty::Error => {}
             Ty::Tensor(Elem::Bool, shape) if shape.rest.is_none() && shape.dims.iter().all(Dim::is_one) => {}
             ty => {
-                self.error(Code::TypeMismatch, cond.span, format!("a condition is a single `bool`, and this is `{ty}`"));
+                self.error(
+                    Code::TypeMismatch,
+                    cond.span,
+                    format!("a condition is a single `bool`, and this is `{ty}`"),
+                );
             }
         }
         let (then_block, then_ty, _) = self.block(then);

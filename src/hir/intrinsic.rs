@@ -115,7 +115,9 @@ impl Intrinsic {
             code: Code::Axis,
             message: format!("axis {number} does not exist in shape `{shape}`"),
             help: Some(match (&shape.rest, shape.dims.len()) {
-                (Some(rest), 0) => format!("`..{rest}` may have any number of axes; name the last one: `[..{rest}, C]`"),
+                (Some(rest), 0) => {
+                    format!("`..{rest}` may have any number of axes; name the last one: `[..{rest}, C]`")
+                }
                 (Some(_), n) => format!("axes of this shape count from the end: -{n} to -1"),
                 (None, 0) => "a single number has no axes".to_string(),
                 (None, n) => format!("axes go from 0 to {}, or from -{n} to -1", n - 1),
@@ -148,10 +150,9 @@ fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {
         (Ty::Tensor(x, left), Ty::Tensor(y, right)) if x == y && *x != Elem::Bool => {
             match left.broadcast(right).and_then(|s| s.broadcast(condition)) {
                 Some(shape) => Ok(Ty::Tensor(*x, shape)),
-                None => problem(
-                    Code::ShapeMismatch,
-                    format!("`select` cannot bring `{c}`, `{a}` and `{b}` to one shape"),
-                ),
+                None => {
+                    problem(Code::ShapeMismatch, format!("`select` cannot bring `{c}`, `{a}` and `{b}` to one shape"))
+                }
             }
         }
         _ => problem(Code::TypeMismatch, format!("`select` chooses between numbers of one type, not `{a}` and `{b}`")),
@@ -161,15 +162,15 @@ fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {
 fn reshape(elem: Elem, shape: &Shape, dims: Vec<Dim>) -> Result<Ty, Problem> {
     let count = |dims: &[Dim]| dims.iter().fold(Dim::constant(1), |n, d| n.times(d));
     if let Some(rest) = &shape.rest {
-        return problem(Code::OpenSize, format!("the number of elements of `..{rest}` is open, so it cannot be reshaped"));
+        return problem(
+            Code::OpenSize,
+            format!("the number of elements of `..{rest}` is open, so it cannot be reshaped"),
+        );
     }
     let (have, want) = (count(&shape.dims), count(&dims));
     if have != want {
         let target = Shape::of(dims);
-        return problem(
-            Code::ShapeMismatch,
-            format!("`{shape}` has {have} elements and `{target}` has {want}"),
-        );
+        return problem(Code::ShapeMismatch, format!("`{shape}` has {have} elements and `{target}` has {want}"));
     }
     Ok(Ty::Tensor(elem, Shape::of(dims)))
 }
@@ -182,9 +183,6 @@ fn transpose(elem: Elem, shape: &Shape, perm: &[Dim]) -> Result<Ty, Problem> {
         Some(order) if shape.rest.is_none() && sorted.iter().copied().eq(0..shape.dims.len()) => {
             Ok(Ty::Tensor(elem, Shape::of(order.into_iter().map(|i| shape.dims[i].clone()).collect())))
         }
-        _ => problem(
-            Code::Axis,
-            format!("`{}` is no order of the axes of shape `{shape}`", Shape::of(perm.to_vec())),
-        ),
+        _ => problem(Code::Axis, format!("`{}` is no order of the axes of shape `{shape}`", Shape::of(perm.to_vec()))),
     }
 }

@@ -143,7 +143,10 @@ impl Walk<'_> {
     fn kind(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
         let expr = body.expr(id);
         match &expr.kind {
-            ExprKind::Error => Value::Leaf(Flow::default()),
+            ExprKind::Error(operands) => {
+                operands.iter().for_each(|id| drop(self.expr(body, locals, *id)));
+                Value::Leaf(Flow::default())
+            }
             ExprKind::Size(dim) => Value::Leaf(Flow::known(dim.as_constant().map(|c| c as f64))),
             ExprKind::Constant(value) => Value::Leaf(Flow::known(Some(*value))),
             ExprKind::Local(local) => locals[local.index()].clone(),
@@ -202,7 +205,8 @@ impl Walk<'_> {
 
     fn opened(&mut self, to: Destination, flow: &Flow, span: Span) {
         if to == Destination::Shares {
-            let error = Diagnostic::error(Code::NotAllowedHere, span, "`reveal` opens a value, and `shares` keep it closed");
+            let error =
+                Diagnostic::error(Code::NotAllowedHere, span, "`reveal` opens a value, and `shares` keep it closed");
             self.report(error.help("give it back as a result: `-> T to shares`"), flow);
         }
     }
@@ -225,8 +229,12 @@ impl Walk<'_> {
                 .here(self.depends(flow))
                 .help(format!("compute both and choose: `{select}`"))
         } else if flow.known == Known::No {
-            Diagnostic::error(Code::Unsupported, span, "a branch on a public run-time value is not compiled in this version")
-                .help(format!("compute both and choose: `{select}`"))
+            Diagnostic::error(
+                Code::Unsupported,
+                span,
+                "a branch on a public run-time value is not compiled in this version",
+            )
+            .help(format!("compute both and choose: `{select}`"))
         } else {
             return;
         };

@@ -2,18 +2,20 @@
 //! checked. Knows nothing of protocols, scales or concrete sizes.
 //!
 //! # How it is made
-//! [`names`] loads modules and resolves signatures; [`body`], [`infer`], [`ops`] and [`call`] check each body once,
+//! [`names`] loads modules, [`signature`] and [`entry`] resolve what items declare; [`body`], [`infer`], [`ops`] and [`call`] check each body once,
 //! for all sizes; [`labels`] then follows the owners' data from each entry through the calls it makes. All stages
 //! append to one list of diagnostics; what an error touches gets [`Ty::Error`], which is silent afterwards.
 
 mod body;
 mod call;
+mod entry;
 mod infer;
 mod intrinsic;
 mod labels;
 mod names;
 mod ops;
 mod report;
+mod signature;
 mod size;
 pub mod text;
 mod types;
@@ -314,8 +316,8 @@ pub struct Expr {
 /// The kinds of expressions.
 #[derive(Clone, Debug)]
 pub enum ExprKind {
-    /// Something wrong that has been reported.
-    Error,
+    /// Something wrong that has been reported, with the operands that are still worth following.
+    Error(Vec<ExprId>),
     /// A compile-time integer.
     Size(Dim),
     /// A number or a bit (0 or 1).

@@ -1,8 +1,8 @@
 //! Types of operators: size arithmetic, broadcasting, comparisons, and the vector-space operations on records.
 
 use super::body::Checker;
-use super::size::{Resolver, SizeNames};
 use super::names::StructsOf;
+use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
 use super::{ExprId, ExprKind};
 use crate::diag::{Code, Diagnostic};
@@ -23,7 +23,7 @@ impl Checker<'_> {
         let id = self.infer(operand);
         let expr = self.body.expr(id).clone();
         match (op, &expr.kind, &expr.ty) {
-            (_, _, Ty::Error) => self.poison(span),
+            (_, _, Ty::Error) => self.poison_of(&[id], span),
             (UnaryOp::Neg, ExprKind::Size(dim), Ty::Nat) => {
                 let negated = Dim::default().minus(dim);
                 self.push(ExprKind::Size(negated), Ty::Nat, span)
@@ -47,19 +47,19 @@ impl Checker<'_> {
     pub(super) fn binary(&mut self, op: BinaryOp, a: ExprId, b: ExprId, span: Span) -> ExprId {
         let (left, right) = (self.body.expr(a).clone(), self.body.expr(b).clone());
         match (&left.ty, &right.ty) {
-            (Ty::Error, _) | (_, Ty::Error) => self.poison(span),
+            (Ty::Error, _) | (_, Ty::Error) => self.poison_of(&[a, b], span),
             (Ty::Nat, Ty::Nat) => self.sizes(op, a, b, span),
             (Ty::Nat, Ty::Tensor(elem, _)) => {
                 let a = self.coerce(a, &Ty::scalar(*elem), "the left side");
-                if self.ty(a).is_error() { self.poison(span) } else { self.binary(op, a, b, span) }
+                if self.ty(a).is_error() { self.poison_of(&[a, b], span) } else { self.binary(op, a, b, span) }
             }
             (Ty::Tensor(elem, _), Ty::Nat) => {
                 let b = self.coerce(b, &Ty::scalar(*elem), "the right side");
-                if self.ty(b).is_error() { self.poison(span) } else { self.binary(op, a, b, span) }
+                if self.ty(b).is_error() { self.poison_of(&[a, b], span) } else { self.binary(op, a, b, span) }
             }
             (Ty::Tensor(x, s), Ty::Tensor(y, t)) => match self.elements(op, *x, *y, span) {
                 Some(elem) => self.broadcast(op, (a, s), (b, t), elem, span),
-                None => self.poison(span),
+                None => self.poison_of(&[a, b], span),
             },
             (l, r) => {
                 let scalar = Ty::scalar(Elem::Fix);

@@ -42,9 +42,7 @@ impl Program {
         let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
         match ty {
             Ty::Tensor(elem, shape) => vec![(path.to_string(), *elem, shape.dims.clone())],
-            Ty::Struct { .. } => {
-                self.fields(ty).iter().flat_map(|(name, ty)| self.tensors(&below(name), ty)).collect()
-            }
+            Ty::Struct { .. } => self.fields(ty).iter().flat_map(|(name, ty)| self.tensors(&below(name), ty)).collect(),
             Ty::Tuple(items) => {
                 items.iter().enumerate().flat_map(|(i, ty)| self.tensors(&below(&i.to_string()), ty)).collect()
             }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, ParamKind, Pattern, Program, Source, Stmt,
-};
+use super::{Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, ParamKind, Pattern, Program, Source, Stmt};
 use crate::label::Label;
 use crate::syntax::ast::UnaryOp;
 
@@ -67,7 +65,8 @@ impl Printer<'_> {
             Source::Shares => format!("{}: {} from shares", p.name, p.ty),
         });
         let params = params.collect::<Vec<_>>().join(", ");
-        let results: Vec<String> = entry.results.iter().map(|r| format!("{} to {}", r.ty, self.destination(r.to))).collect();
+        let results: Vec<String> =
+            entry.results.iter().map(|r| format!("{} to {}", r.ty, self.destination(r.to))).collect();
         let results = if entry.tuple { format!("({})", results.join(", ")) } else { results.join(", ") };
         let sizes = brackets(&entry.sizes);
         let _ = writeln!(self.out, "\nentry {}{sizes}({params}) -> {results} {{", entry.name);
@@ -155,7 +154,7 @@ impl Printer<'_> {
         let body = self.body;
         let expr = body.expr(id);
         let text = match &expr.kind {
-            ExprKind::Error => return "?".to_string(),
+            ExprKind::Error(_) => return "?".to_string(),
             ExprKind::Size(dim) => return dim.to_string(),
             ExprKind::Constant(value) => return format!("{value:?}"),
             ExprKind::Local(local) => return body.local(*local).name.clone(),

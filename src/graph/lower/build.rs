@@ -97,11 +97,8 @@ impl Builder {
         if let Some(value) = self.splat(a) {
             return self.constant(value, shape);
         }
-        let aligned = if self.shape(a).len() == shape.len() {
-            a
-        } else {
-            self.reshaping(Op::Reshape, a, vec![1; shape.len()])
-        };
+        let aligned =
+            if self.shape(a).len() == shape.len() { a } else { self.reshaping(Op::Reshape, a, vec![1; shape.len()]) };
         if self.shape(aligned) == shape {
             return aligned;
         }

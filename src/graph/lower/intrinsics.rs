@@ -22,7 +22,8 @@ impl Lowering<'_> {
             let chosen = self.node(if *c == 0.0 { b } else { a })?;
             return Some(Value::Node(self.build.broadcast(chosen, &shape)));
         }
-        let nodes: Option<Vec<NodeId>> = values.iter().map(|v| self.node(v)).collect();
+        let fill: &[usize] = if op == Intrinsic::Select { &shape } else { &[] };
+        let nodes: Option<Vec<NodeId>> = values.iter().map(|v| self.filled(v, fill)).collect();
         let nodes = nodes?;
         let number = |i: usize| numbers.get(i).and_then(|list| list.first()).copied().unwrap_or(0);
         let axis = |i: usize| match types.first() {
@@ -82,7 +83,8 @@ impl Lowering<'_> {
                 let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
                 let Some(window) = window([kernel[2], kernel[3]], 0) else { return self.bad_window() };
                 if groups == 0 || channels.1 * groups != channels.0 || channels.2 % groups != 0 {
-                    let message = format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
+                    let message =
+                        format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
                     self.build.error(crate::diag::Code::ShapeMismatch, message);
                     return None;
                 }

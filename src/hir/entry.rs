@@ -1,0 +1,201 @@
+//! Headers and entries: owners, the number format, who gives and who learns.
+
+use std::collections::BTreeMap;
+
+use super::body::Checker;
+use super::names::{Items, StructsOf, list, twice};
+use super::signature::{no_nat, size_params};
+use super::size::Resolver;
+use super::types::Ty;
+use super::{Destination, Entry, EntryParam, EntryResult, Source};
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::fixed::Format;
+use crate::label::{Label, OwnerId};
+use crate::shape::Dim;
+use crate::span::Span;
+use crate::syntax::ast;
+
+/// Owners and number format.
+pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<String>, Format) {
+    let mut owners: Vec<String> = Vec::new();
+    let mut format = Format::default();
+    let mut seen: [Option<Span>; 2] = [None, None];
+    for header in &file.headers {
+        let (which, span) = match header {
+            ast::Header::Owners { span, .. } => (0, *span),
+            ast::Header::Fixed { span, .. } => (1, *span),
+        };
+        if let Some(first) = seen[which] {
+            let message = "the header says this twice";
+            diags.push(Diagnostic::error(Code::Header, span, message).label(first, "first here"));
+        }
+        seen[which] = Some(span);
+        match header {
+            ast::Header::Owners { names, .. } => {
+                for name in names {
+                    if owners.contains(&name.name) || matches!(name.name.as_str(), "all" | "shares") {
+                        let message = format!("`{}` cannot be declared as an owner again", name.name);
+                        diags.push(Diagnostic::error(Code::DefinedTwice, name.span, message));
+                    } else if owners.len() == Label::MAX_OWNERS {
+                        let message = format!("more than {} owners", Label::MAX_OWNERS);
+                        diags.push(Diagnostic::error(Code::Unsupported, name.span, message));
+                    } else {
+                        owners.push(name.name.clone());
+                    }
+                }
+            }
+            ast::Header::Fixed { settings, span } => format = number_format(settings, *span, diags),
+        }
+    }
+    (owners, format)
+}
+
+fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Diagnostic>) -> Format {
+    let mut format = Format::default();
+    for (name, value) in settings {
+        let bits = u32::try_from(*value).unwrap_or(u32::MAX);
+        match name.name.as_str() {
+            "int" => format.int = bits,
+            "frac" => format.frac = bits,
+            "ring" => format.ring = bits,
+            other => {
+                let error = Diagnostic::error(Code::Header, name.span, format!("`fixed` has no setting `{other}`"));
+                diags.push(error.help("settings are `int`, `frac` and `ring`"));
+            }
+        }
+    }
+    format.validate().unwrap_or_else(|problem| {
+        let error = Diagnostic::error(Code::Format, span, format!("this number format does not fit: {problem}"));
+        diags.push(error.help("lower `frac` or `int`, or use `ring = 64`"));
+        Format::default()
+    })
+}
+
+/// An entry: its inputs, its results, its body.
+pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagnostic>) -> Entry {
+    let (_, names) = size_params(&ast.sizes, diags);
+    for rest in ast.sizes.iter().filter(|s| s.rest) {
+        let message = format!("an entry's shapes have a known number of axes, and `..{}` has not", rest.name.name);
+        diags.push(Diagnostic::error(Code::OpenSize, rest.name.span, message).help("name each axis"));
+    }
+    let structs = StructsOf(items, 0);
+    let mut params = Vec::new();
+    let mut places: BTreeMap<&str, Span> = BTreeMap::new();
+    for param in &ast.params {
+        if let Some(first) = places.insert(&param.name.name, param.name.span) {
+            diags.push(twice(&param.name.name, param.name.span, first));
+        }
+        let ty = Resolver { structs: &structs, names: &names, diags }.ty(&param.ty);
+        let ty = no_nat(ty, param.ty.span(), "an input", diags);
+        if let Some(length) = open_length(&ty) {
+            let message =
+                format!("the length `{length}` of an array in an input must be a number from 1 to {MAX_ARRAY}");
+            let error = Diagnostic::error(Code::OpenSize, param.ty.span(), message);
+            diags.push(error.help("write it out: it decides which tensors are read"));
+        }
+        let source = source(items, param, diags);
+        params.push(EntryParam { name: param.name.name.clone(), ty, source, span: param.span });
+    }
+    let mut results = Vec::new();
+    for result in &ast.results {
+        let ty = Resolver { structs: &structs, names: &names, diags }.ty(&result.ty);
+        let ty = no_nat(ty, result.ty.span(), "a result", diags);
+        let to = match &result.to {
+            Some(to) => destination(&items.owners, to, diags),
+            None => {
+                let error = Diagnostic::error(Code::EntryResult, result.span, "nobody learns this result");
+                diags.push(error.help(format!("say who does: {}", list(endings(&items.owners, "to")))));
+                None
+            }
+        };
+        results.push(EntryResult { ty, to: to.unwrap_or(Destination::All), label: Label::PUBLIC, span: result.span });
+    }
+    let want = match (results.as_slice(), ast.tuple) {
+        ([one], false) => one.ty.clone(),
+        (many, _) => Ty::Tuple(many.iter().map(|r| r.ty.clone()).collect()),
+    };
+    let mut checker = Checker::new(items, 0, names, diags);
+    checker.entry = true;
+    for (param, ast) in params.iter().zip(&ast.params) {
+        checker.bind_param(&ast.name, param.ty.clone());
+    }
+    checker.run(&ast.body, &want);
+    let (body, reveals) = checker.finish();
+    let labels = vec![Label::PUBLIC; body.exprs.len()];
+    Entry {
+        name: ast.name.name.clone(),
+        sizes: ast.sizes.iter().filter(|s| !s.rest).map(|s| s.name.name.clone()).collect(),
+        params,
+        results,
+        tuple: ast.tuple,
+        body,
+        labels,
+        reveals,
+        span: ast.name.span,
+    }
+}
+
+/// More elements than this are no array of layers.
+const MAX_ARRAY: i64 = 65_536;
+
+/// The length of an array in a type, when it is open or absurd.
+fn open_length(ty: &Ty) -> Option<&Dim> {
+    match ty {
+        Ty::Array(_, length) if length.as_constant().is_none_or(|n| !(1..=MAX_ARRAY).contains(&n)) => Some(length),
+        Ty::Array(item, _) => open_length(item),
+        Ty::Tuple(items) => items.iter().find_map(open_length),
+        Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) => None,
+    }
+}
+
+/// `to hospital`, `to all`, `to shares` as suggestions.
+fn endings<'a>(owners: &'a [String], word: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let extra: &[&str] = if word == "to" { &["all", "shares"] } else { &["shares"] };
+    owners.iter().map(String::as_str).chain(extra.iter().copied())
+}
+
+fn source(items: &Items, param: &ast::EntryParam, diags: &mut Vec<Diagnostic>) -> Source {
+    let error = match (&param.from, param.public) {
+        (Some(from), true) => {
+            let message = format!("`{}` is marked both `public` and `from {}`", param.name.name, from.name);
+            Diagnostic::error(Code::EntryParameter, param.span, message).help("keep one of the two")
+        }
+        (None, true) => return Source::Public,
+        (Some(from), false) if from.name == "shares" => return Source::Shares,
+        (Some(from), false) => match owner(&items.owners, from, "from", diags) {
+            Some(owner) => return Source::Owner(owner),
+            None => return Source::Public,
+        },
+        (None, false) => {
+            let name = &param.name.name;
+            let owner = items.owners.first().map_or("owner", String::as_str);
+            Diagnostic::error(Code::EntryParameter, param.span, format!("nobody gives the input `{name}`"))
+                .help(format!("write `{name}: T from {owner}`, `{name}: public T` or `{name}: T from shares`"))
+        }
+    };
+    diags.push(error);
+    Source::Public
+}
+
+fn owner(owners: &[String], name: &ast::Ident, word: &str, diags: &mut Vec<Diagnostic>) -> Option<OwnerId> {
+    let found = owners.iter().position(|o| *o == name.name).map(|i| OwnerId(i as u32));
+    if found.is_none() {
+        let message = format!("the header names no owner `{}`", name.name);
+        let error = Diagnostic::error(Code::UnknownOwner, name.span, message);
+        diags.push(match nearest(&name.name, endings(owners, word)) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if owners.is_empty() => error.help(format!("start the file with `owners {};`", name.name)),
+            None => error.help(format!("owners are {}", list(owners.iter().map(String::as_str)))),
+        });
+    }
+    found
+}
+
+/// Who learns a value.
+pub(super) fn destination(owners: &[String], to: &ast::Ident, diags: &mut Vec<Diagnostic>) -> Option<Destination> {
+    match to.name.as_str() {
+        "all" => Some(Destination::All),
+        "shares" => Some(Destination::Shares),
+        _ => owner(owners, to, "to", diags).map(Destination::Owner),
+    }
+}
