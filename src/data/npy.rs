@@ -39,7 +39,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Tensor, DataError> {
     let data = bytes.elements(at + len, &header.shape, header.element.width())?;
     let tensor = Tensor::new(header.shape, header.element.decode(data, header.endian))
         .expect("the length was compared with the shape");
-    Ok(if header.column_major { tensor.from_column_major() } else { tensor })
+    Ok(if header.column_major { tensor.into_row_major() } else { tensor })
 }
 
 /// Writes an array in its stored element type.

@@ -151,8 +151,8 @@ impl Tensor {
         Tensor::new(shape, self.elements)
     }
 
-    /// Row-major from column-major order, the shape unchanged.
-    pub(super) fn from_column_major(self) -> Tensor {
+    /// Row-major order of elements that are in column-major order; the shape stays.
+    pub(super) fn into_row_major(self) -> Tensor {
         // Column-major strides: each axis steps over all elements of the axes before it.
         let strides: Vec<usize> = self
             .shape
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn column_major_is_transposed() {
-        let tensor = counting(&[2, 3]).from_column_major();
+        let tensor = counting(&[2, 3]).into_row_major();
         assert_eq!(tensor, Tensor::from_f64(vec![2, 3], vec![0.0, 2.0, 4.0, 1.0, 3.0, 5.0]));
     }
 

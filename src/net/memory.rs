@@ -1,0 +1,166 @@
+//! The mesh within one process: three endpoints and a queue to each.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use crate::net::error::{Abort, AbortReason, Loss, NetError};
+use crate::net::frame::{Expect, Header, Kind};
+use crate::net::shape::{Pacer, Shape, sleep_until};
+use crate::net::{Mesh, Traffic, peers};
+use crate::plan::Party;
+
+/// What travels between endpoints.
+enum Packet {
+    Data { round: u32, payload: Vec<u8>, arrival: Option<Instant> },
+    Abort(Abort),
+    Bye,
+}
+
+/// One party's endpoint.
+pub struct MemoryMesh {
+    me: Party,
+    inbox: Receiver<(Party, Packet)>,
+    /// To each party; the entry for this one is unused.
+    outboxes: [Sender<(Party, Packet)>; 3],
+    /// Data that came before it was asked for, by sender.
+    waiting: [VecDeque<Packet>; 3],
+    pacers: Option<[Pacer; 3]>,
+    failure: Option<NetError>,
+    finished: bool,
+    traffic: Traffic,
+}
+
+impl MemoryMesh {
+    /// Three connected endpoints, in order of the parties; delayed and paced when a shape is given.
+    #[must_use]
+    pub fn new(shape: Option<Shape>) -> [MemoryMesh; 3] {
+        let channels = [channel(), channel(), channel()];
+        let outboxes = channels.each_ref().map(|(sender, _)| sender.clone());
+        let mut me = Party(0);
+        channels.map(|(_, inbox)| {
+            let endpoint = MemoryMesh {
+                me,
+                inbox,
+                outboxes: outboxes.clone(),
+                waiting: Default::default(),
+                pacers: shape.map(|shape| [Pacer::new(shape); 3]),
+                failure: None,
+                finished: false,
+                traffic: Traffic::default(),
+            };
+            me = me.plus(1);
+            endpoint
+        })
+    }
+
+    /// Hands a packet over; an endpoint that is gone has said why in its last packet.
+    fn post(&self, to: Party, packet: Packet) {
+        let _ = self.outboxes[to.index()].send((self.me, packet));
+    }
+
+    /// Remembers the first failure and tells the others.
+    fn fail(&mut self, error: NetError) -> NetError {
+        if self.failure.is_none() {
+            let abort = error.abort(self.me);
+            for peer in peers(self.me) {
+                self.post(peer, Packet::Abort(abort));
+            }
+            self.failure = Some(error.clone());
+        }
+        error
+    }
+
+    /// Sorts a packet into its queue, or fails on an abort.
+    fn sort(&mut self, from: Party, packet: Packet) -> Result<(), NetError> {
+        match packet {
+            Packet::Abort(abort) => Err(self.fail(abort.error(self.me))),
+            Packet::Data { .. } | Packet::Bye => {
+                self.waiting[from.index()].push_back(packet);
+                Ok(())
+            }
+        }
+    }
+
+    /// The failure, if one has become known.
+    fn check(&mut self) -> Result<(), NetError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        while let Ok((from, packet)) = self.inbox.try_recv() {
+            self.sort(from, packet)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, from: Party) -> Result<Packet, NetError> {
+        loop {
+            if let Some(packet) = self.waiting[from.index()].pop_front() {
+                return Ok(packet);
+            }
+            // This endpoint holds a sender to its own inbox, so the queue never reports an end; dropped peers send an abort.
+            match self.inbox.recv() {
+                Ok((from, packet)) => self.sort(from, packet)?,
+                Err(_) => return Err(self.fail(NetError::Lost(from, Loss::Closed))),
+            }
+        }
+    }
+}
+
+impl Mesh for MemoryMesh {
+    fn me(&self) -> Party {
+        self.me
+    }
+
+    fn send(&mut self, to: Party, round: u32, payload: Vec<u8>) -> Result<(), NetError> {
+        self.check()?;
+        self.traffic.sent[to.index()].count(payload.len());
+        let now = Instant::now();
+        let arrival = self.pacers.as_mut().map(|pacers| pacers[to.index()].arrival(now, payload.len()));
+        self.post(to, Packet::Data { round, payload, arrival });
+        Ok(())
+    }
+
+    fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
+        self.check()?;
+        match self.next(from)? {
+            Packet::Data { round: found, payload, arrival } => {
+                let expect = Expect { kind: Kind::Data, round, len };
+                let header = Header { kind: Kind::Data, round: found, len: payload.len() as u64 };
+                expect.check(header).map_err(|error| self.fail(NetError::Frame(from, error)))?;
+                arrival.into_iter().for_each(sleep_until);
+                self.traffic.received[from.index()].count(len);
+                Ok(payload)
+            }
+            Packet::Bye => Err(self.fail(NetError::Lost(from, Loss::Finished))),
+            Packet::Abort(abort) => Err(self.fail(abort.error(self.me))),
+        }
+    }
+
+    fn abort(&mut self, reason: AbortReason) {
+        self.fail(NetError::Aborted { by: self.me, reason });
+    }
+
+    fn finish(&mut self) -> Result<(), NetError> {
+        self.check()?;
+        if !self.finished {
+            self.finished = true;
+            for peer in peers(self.me) {
+                self.post(peer, Packet::Bye);
+            }
+        }
+        Ok(())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}
+
+impl Drop for MemoryMesh {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.abort(AbortReason::Left);
+        }
+    }
+}
