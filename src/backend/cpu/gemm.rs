@@ -3,8 +3,11 @@
 //! The usual scheme: blocks of both factors are packed into panels that stay in the caches, and a register tile walks
 //! down a panel of each. Results with few rows take ways that do not pack, see [`Product::run`].
 
-use super::factor::{Axis, Factor, GROUP, Lanes};
-use super::isa::{Isa, Level, Task};
+use std::array::from_fn;
+
+use super::factor::{Axis, Factor, Lanes};
+use super::isa::{Isa, Task, TileTask};
+use super::simd::{GROUP, Group, Simd};
 
 /// Rows of the inner dimension packed at a time.
 const DEPTH: usize = 256;
@@ -18,9 +21,6 @@ const WIDTH: usize = 768;
 /// Results with at most this many rows (or columns) are not worth packing for.
 const THIN: usize = 3;
 
-/// Columns of a thin tile.
-const THIN_WIDTH: usize = 64;
-
 /// Columns below which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
 
@@ -28,7 +28,7 @@ const NARROW: usize = 16;
 #[derive(Default)]
 pub(super) struct Workspace {
     left: Vec<u64>,
-    right: Vec<u64>,
+    right: Vec<Group>,
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -71,50 +71,43 @@ impl Product<'_> {
 
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
-        if self.rows > THIN {
-            match isa.level() {
-                Level::Avx512 => isa.run(Packed::<8, 24> { product: self, space, out }),
-                Level::Avx2 => isa.run(Packed::<4, 8> { product: self, space, out }),
-                Level::Portable => isa.run(Packed::<4, 8> { product: self, space, out }),
+        let in_one_piece = |factor: &Factor<'_>| matches!(factor.rows, Axis::Stride(1));
+        match self.rows {
+            1..=THIN if self.pairs.iter().all(|(_, right)| in_one_piece(right)) => {
+                isa.run(Dots { product: self, space, out });
             }
-        } else if self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1))) {
-            isa.run(Dots { product: self, space, out });
-        } else {
-            match self.rows {
-                1 => isa.run(Thin::<1> { product: self, out }),
-                2 => isa.run(Thin::<2> { product: self, out }),
-                _ => isa.run(Thin::<3> { product: self, out }),
-            }
+            1 => isa.run_tiles(Thin::<1> { product: self, out }),
+            2 => isa.run_tiles(Thin::<2> { product: self, out }),
+            3 => isa.run_tiles(Thin::<3> { product: self, out }),
+            _ => isa.run_tiles(Packed { product: self, space, out }),
         }
     }
 }
 
-/// The packed way, in register tiles of `R` by `C`.
-struct Packed<'a, 'b, const R: usize, const C: usize> {
+/// The packed way.
+struct Packed<'a, 'b> {
     product: &'a Product<'a>,
     space: &'b mut Workspace,
     out: &'b mut [u64],
 }
 
-impl<const R: usize, const C: usize> Task for Packed<'_, '_, R, C> {
-    type Output = ();
-
+impl TileTask for Packed<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd, const R: usize, const G: usize>(self, simd: S) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: packed_right } = self.space;
         for first_col in (0..cols).step_by(WIDTH) {
             let end_col = cols.min(first_col + WIDTH);
             for (left, right) in pairs {
                 for k in (0..depth).step_by(DEPTH) {
-                    let deep = DEPTH.min(depth - k);
-                    // The right factor's inner index is its row; panels hold, for each inner index, C columns.
-                    pack::<C>(*right, k, deep, first_col, end_col, packed_right);
+                    let inner = (k, depth.min(k + DEPTH));
+                    pack_right::<G>(right, inner, (first_col, end_col), packed_right);
                     for first_row in (0..rows).step_by(HEIGHT) {
                         let end_row = rows.min(first_row + HEIGHT);
-                        pack::<R>(left.transposed(), k, deep, first_row, end_row, packed_left);
-                        let block = Block { rows: (first_row, end_row), cols: (first_col, end_col), target };
-                        multiply::<R, C>(deep, packed_left, packed_right, &block, self.out);
+                        pack_left::<R>(left, inner, (first_row, end_row), packed_left);
+                        let block =
+                            Block { depth: inner.1 - inner.0, rows: (first_row, end_row), cols: (first_col, end_col) };
+                        block.multiply::<S, R, G>(simd, packed_left, packed_right, target, self.out);
                     }
                 }
             }
@@ -122,77 +115,101 @@ impl<const R: usize, const C: usize> Task for Packed<'_, '_, R, C> {
     }
 }
 
-/// Packs `deep` rows from `k` on of columns `first..end` into panels of `N` columns.
+/// Packs rows `first..end` of columns `inner` into panels of `R` rows: for each column, its word in each row.
 #[inline(always)]
-fn pack<const N: usize>(factor: Factor<'_>, k: usize, deep: usize, first: usize, end: usize, packed: &mut Vec<u64>) {
-    let words = (end - first).div_ceil(N) * N * deep;
+fn pack_left<const R: usize>(
+    left: &Factor<'_>,
+    inner: (usize, usize),
+    (first, end): (usize, usize),
+    packed: &mut Vec<u64>,
+) {
+    let panel = R * (inner.1 - inner.0);
+    let words = (end - first).div_ceil(R) * panel;
     if packed.len() < words {
         packed.resize(words, 0);
     }
-    for (panel, start) in packed.chunks_exact_mut(N * deep).zip((first..end).step_by(N)) {
-        if N % GROUP == 0 {
-            let lanes = Lanes::<N>::new(factor.cols, start, end);
-            for (i, row) in panel.chunks_exact_mut(N).enumerate() {
-                let base = factor.rows.at(k + i);
-                for (g, group) in row.chunks_exact_mut(GROUP).enumerate() {
-                    group.copy_from_slice(&lanes.load(factor.words, base, g));
-                }
-            }
-        } else {
-            let offsets: [usize; N] = std::array::from_fn(|i| factor.cols.at((start + i).min(end - 1)));
-            for (i, row) in panel.chunks_exact_mut(N).enumerate() {
-                let base = factor.rows.at(k + i);
-                for (word, offset) in row.iter_mut().zip(offsets) {
-                    *word = factor.words[base + offset];
-                }
-            }
+    for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(R)) {
+        let offsets: [usize; R] = from_fn(|i| left.rows.at((start + i).min(end - 1)));
+        for (words, k) in panel.as_chunks_mut::<R>().0.iter_mut().zip(inner.0..inner.1) {
+            let base = left.cols.at(k);
+            *words = offsets.map(|offset| left.words[base + offset]);
         }
     }
 }
 
-/// The part of a result that two packed blocks contribute to.
-struct Block<'a> {
+/// Packs columns `first..end` of rows `inner` into panels of `G` groups: for each row, its words in these columns.
+#[inline(always)]
+fn pack_right<const G: usize>(
+    right: &Factor<'_>,
+    inner: (usize, usize),
+    (first, end): (usize, usize),
+    packed: &mut Vec<Group>,
+) {
+    let panel = G * (inner.1 - inner.0);
+    let groups = (end - first).div_ceil(G * GROUP) * panel;
+    if packed.len() < groups {
+        packed.resize(groups, Group::default());
+    }
+    for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(G * GROUP)) {
+        let lanes = Lanes::<G>::new(right.cols, start, end);
+        for (groups, k) in panel.as_chunks_mut::<G>().0.iter_mut().zip(inner.0..inner.1) {
+            let base = right.rows.at(k);
+            *groups = from_fn(|g| Group(lanes.load(right.words, base, g)));
+        }
+    }
+}
+
+/// The part of a result that two packed blocks contribute to: first and end row and column.
+struct Block {
+    depth: usize,
     rows: (usize, usize),
     cols: (usize, usize),
-    target: Target<'a>,
 }
 
-/// Adds the product of two packed blocks to the result.
-#[inline(always)]
-fn multiply<const R: usize, const C: usize>(
-    deep: usize,
-    left: &[u64],
-    right: &[u64],
-    block: &Block<'_>,
-    out: &mut [u64],
-) {
-    let (first_col, end_col) = block.cols;
-    let (first_row, end_row) = block.rows;
-    for (right, col) in right.chunks_exact(C * deep).zip((first_col..end_col).step_by(C)) {
-        let lanes = Lanes::<C>::new(block.target.cols, col, end_col);
-        let right = right.as_chunks::<C>().0;
-        for (left, row) in left.chunks_exact(R * deep).zip((first_row..end_row).step_by(R)) {
-            let left = left.as_chunks::<R>().0;
-            let sums = tile::<R, C>(left, right);
-            for (i, sums) in sums.iter().enumerate().take(end_row - row) {
-                lanes.add(out, block.target.rows.at(row + i), sums, end_col - col);
+impl Block {
+    /// Adds the product of two packed blocks to the result.
+    #[inline(always)]
+    fn multiply<S: Simd, const R: usize, const G: usize>(
+        &self,
+        simd: S,
+        left: &[u64],
+        right: &[Group],
+        target: Target<'_>,
+        out: &mut [u64],
+    ) {
+        let (first_col, end_col) = self.cols;
+        let (first_row, end_row) = self.rows;
+        for (right, col) in right.chunks_exact(G * self.depth).zip((first_col..end_col).step_by(G * GROUP)) {
+            let lanes = Lanes::<G>::new(target.cols, col, end_col);
+            let right = right.as_chunks::<G>().0;
+            for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
+                let sums = tile::<S, R, G>(simd, left.as_chunks::<R>().0, right);
+                for (i, sums) in sums.iter().enumerate().take(end_row - row) {
+                    lanes.add(out, target.rows.at(row + i), sums, end_col - col);
+                }
             }
         }
     }
 }
 
-/// The register tile: `sums[r][c] = sum over k of left[k][r] * right[k][c]`.
+/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`.
 #[inline(always)]
-fn tile<const R: usize, const C: usize>(left: &[[u64; R]], right: &[[u64; C]]) -> [[u64; C]; R] {
-    let mut sums = [[0u64; C]; R];
+fn tile<S: Simd, const R: usize, const G: usize>(
+    simd: S,
+    left: &[[u64; R]],
+    right: &[[Group; G]],
+) -> [[[u64; GROUP]; G]; R] {
+    let mut sums = [[simd.splat(0); G]; R];
     for (left, right) in left.iter().zip(right) {
-        for (sums, l) in sums.iter_mut().zip(left) {
-            for (sum, r) in sums.iter_mut().zip(right) {
-                *sum = sum.wrapping_add(l.wrapping_mul(*r));
+        let right: [S::Words; G] = from_fn(|g| simd.load(right[g].0));
+        for r in 0..R {
+            let left = simd.splat(left[r]);
+            for g in 0..G {
+                sums[r][g] = simd.multiply_add(sums[r][g], left, right[g]);
             }
         }
     }
-    sums
+    sums.map(|row| row.map(|sum| simd.store(sum)))
 }
 
 /// Up to [`THIN`] rows over a right factor that is read where it lies.
@@ -201,34 +218,36 @@ struct Thin<'a, 'b, const R: usize> {
     out: &'b mut [u64],
 }
 
-impl<const R: usize> Task for Thin<'_, '_, R> {
-    type Output = ();
-
+impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
+        // Few rows leave registers for more columns.
+        if GROUPS > 1 { self.run_groups::<S, 8>(simd) } else { self.run_groups::<S, 1>(simd) }
+    }
+}
+
+impl<const R: usize> Thin<'_, '_, R> {
+    #[inline(always)]
+    fn run_groups<S: Simd, const G: usize>(self, simd: S) {
         let Product { depth, cols, pairs, target, .. } = *self.product;
-        for col in (0..cols).step_by(THIN_WIDTH) {
-            let mut sums = [[[0u64; GROUP]; THIN_WIDTH / GROUP]; R];
+        for col in (0..cols).step_by(G * GROUP) {
+            let mut sums = [[simd.splat(0); G]; R];
             for (left, right) in pairs {
-                let lanes = Lanes::<THIN_WIDTH>::new(right.cols, col, cols);
+                let lanes = Lanes::<G>::new(right.cols, col, cols);
                 for k in 0..depth {
                     let base = right.rows.at(k);
-                    let weights: [u64; R] = std::array::from_fn(|r| left.words[left.rows.at(r) + left.cols.at(k)]);
-                    for g in 0..THIN_WIDTH / GROUP {
-                        let values = lanes.load(right.words, base, g);
-                        for (sums, weight) in sums.iter_mut().zip(weights) {
-                            for (sum, value) in sums[g].iter_mut().zip(values) {
-                                *sum = sum.wrapping_add(weight.wrapping_mul(value));
-                            }
+                    let left: [S::Words; R] = from_fn(|r| simd.splat(left.words[left.rows.at(r) + left.cols.at(k)]));
+                    for g in 0..G {
+                        let right = simd.load(lanes.load(right.words, base, g));
+                        for r in 0..R {
+                            sums[r][g] = simd.multiply_add(sums[r][g], left[r], right);
                         }
                     }
                 }
             }
-            let lanes = Lanes::<THIN_WIDTH>::new(target.cols, col, cols);
-            for (r, sums) in sums.iter().enumerate() {
-                let mut row = [0; THIN_WIDTH];
-                row.copy_from_slice(sums.as_flattened());
-                lanes.add(self.out, target.rows.at(r), &row, cols - col);
+            let lanes = Lanes::<G>::new(target.cols, col, cols);
+            for (r, sums) in sums.into_iter().enumerate() {
+                lanes.add(self.out, target.rows.at(r), &sums.map(|sum| simd.store(sum)), cols - col);
             }
         }
     }

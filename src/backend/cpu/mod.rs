@@ -13,6 +13,7 @@ mod map;
 mod planes;
 mod product;
 mod registers;
+mod simd;
 mod stream;
 mod sums;
 

@@ -5,27 +5,24 @@
 //! exactly these words.
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes::{Aes128, Block};
+use aes::{Aes128Enc, Block};
 
 use crate::backend::StreamKey;
 use crate::fixed::low_mask;
 use crate::plan::Stream;
 
-/// Blocks encrypted together, so that independent encryptions overlap.
-const BATCH: usize = 64;
-
-/// Words of a batch.
-const BATCH_WORDS: usize = 2 * BATCH;
+/// Words of keystream made at a time for elements narrower than a word: many blocks, whose encryptions overlap.
+const BATCH: usize = 128;
 
 /// All streams of one key. The expanded key is zeroised on drop.
 pub(super) struct Keystream {
-    cipher: Aes128,
+    cipher: Aes128Enc,
 }
 
 impl Keystream {
     /// Expands a key.
     pub(super) fn new(key: &StreamKey) -> Keystream {
-        Keystream { cipher: Aes128::new(&key.0.into()) }
+        Keystream { cipher: Aes128Enc::new(&key.0.into()) }
     }
 
     /// Elements `start..` of a stream (for `bits == 1`: words, 64 elements each, planes one after the other).
@@ -62,8 +59,8 @@ impl Keystream {
             }
             word += 1;
         }
-        let mut packed = [0; BATCH_WORDS];
-        for chunk in rest.chunks_mut(BATCH_WORDS * PER) {
+        let mut packed = [0; BATCH];
+        for chunk in rest.chunks_mut(BATCH * PER) {
             let packed = &mut packed[..chunk.len().div_ceil(PER)];
             self.words(id, word, packed);
             word += packed.len() as u64;
@@ -81,43 +78,44 @@ impl Keystream {
 
     /// Little-endian 64-bit words `start..` of the keystream.
     fn words(&self, id: u32, start: u64, out: &mut [u64]) {
-        let mut blocks = [Block::default(); BATCH];
         let mut index = start / 2;
         let mut out = out;
         if start % 2 == 1 {
             let Some((first, rest)) = out.split_first_mut() else { return };
-            self.encrypt(id, index, &mut blocks[..1]);
-            *first = halves(&blocks[0])[1];
+            let mut block = [[0; 2]];
+            self.blocks(id, index, &mut block);
+            *first = block[0][1];
             index += 1;
             out = rest;
         }
-        for chunk in out.chunks_mut(BATCH_WORDS) {
-            let blocks = &mut blocks[..chunk.len().div_ceil(2)];
-            self.encrypt(id, index, blocks);
-            index += blocks.len() as u64;
-            let (whole, tail) = chunk.as_chunks_mut::<2>();
-            for (words, block) in whole.iter_mut().zip(&*blocks) {
-                *words = halves(block);
-            }
-            if let [last] = tail {
-                *last = halves(&blocks[blocks.len() - 1])[0];
-            }
+        let (whole, tail) = out.as_chunks_mut::<2>();
+        self.blocks(id, index, whole);
+        if let [last] = tail {
+            let mut block = [[0; 2]];
+            self.blocks(id, index + whole.len() as u64, &mut block);
+            *last = block[0][0];
         }
     }
 
-    /// Keystream blocks `index..`.
-    fn encrypt(&self, id: u32, index: u64, blocks: &mut [Block]) {
-        for (block, n) in blocks.iter_mut().zip(index..) {
-            *block = (u128::from(n) | u128::from(id) << 64).to_le_bytes().into();
+    /// Keystream blocks `index..`, as pairs of words.
+    fn blocks(&self, id: u32, index: u64, out: &mut [[u64; 2]]) {
+        for (words, n) in out.iter_mut().zip(index..) {
+            *words = [n.to_le(), u64::from(id).to_le()];
         }
-        self.cipher.encrypt_blocks(blocks);
+        self.cipher.encrypt_blocks(as_blocks(out));
+        for words in out.as_flattened_mut() {
+            *words = u64::from_le(*words);
+        }
     }
 }
 
-/// The two words of a block.
-fn halves(block: &Block) -> [u64; 2] {
-    let whole = u128::from_le_bytes((*block).into());
-    [whole as u64, (whole >> 64) as u64]
+/// The memory of pairs of words as cipher blocks.
+#[allow(unsafe_code, reason = "encrypting counters in the memory of the result")]
+fn as_blocks(words: &mut [[u64; 2]]) -> &mut [Block] {
+    const { assert!(size_of::<Block>() == size_of::<[u64; 2]>() && align_of::<Block>() <= align_of::<u64>()) };
+    // SAFETY: a block is 16 bytes, as a pair of words is, and is aligned no more strictly; every byte is valid in both;
+    // the result borrows the memory in place of `words`.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
 }
 
 #[cfg(test)]
@@ -136,7 +134,7 @@ mod tests {
 
     fn aes(key: &str, block: &str) -> [u8; 16] {
         let mut block: Block = hex(block).into();
-        Aes128::new(&hex(key).into()).encrypt_block(&mut block);
+        Aes128Enc::new(&hex(key).into()).encrypt_block(&mut block);
         block.into()
     }
 
