@@ -27,6 +27,19 @@ impl Axis<'_> {
             Axis::Table(table) => table[index],
         }
     }
+
+    /// The offsets of indices from `first` on; indices from `end` on repeat the last one.
+    #[inline(always)]
+    fn groups<const GROUPS: usize>(self, first: usize, end: usize) -> [[usize; GROUP]; GROUPS] {
+        match self {
+            Axis::Table(table) if first + GROUPS * GROUP <= end => {
+                let mut groups = [[0; GROUP]; GROUPS];
+                groups.as_flattened_mut().copy_from_slice(&table[first..first + GROUPS * GROUP]);
+                groups
+            }
+            _ => from_fn(|g| from_fn(|i| self.at((first + g * GROUP + i).min(end - 1)))),
+        }
+    }
 }
 
 /// A matrix whose element `(i, j)` is `words[rows.at(i) + cols.at(j)]`.
@@ -63,8 +76,11 @@ impl<const GROUPS: usize> Lanes<GROUPS> {
     /// Offsets of indices from `first` on; indices from `end` on repeat the last one, their values mean nothing.
     #[inline(always)]
     pub(super) fn new(axis: Axis<'_>, first: usize, end: usize) -> Lanes<GROUPS> {
-        let offsets: [[usize; GROUP]; GROUPS] = from_fn(|g| from_fn(|i| axis.at((first + g * GROUP + i).min(end - 1))));
-        let consecutive = offsets.map(|group| (1..GROUP).all(|i| group[i] == group[0] + i));
+        let offsets = axis.groups(first, end);
+        let consecutive = from_fn(|g| {
+            let group: &[usize; GROUP] = &offsets[g];
+            (1..GROUP).fold(true, |all, i| all & (group[i] == group[0] + i))
+        });
         Lanes { offsets, consecutive }
     }
 
@@ -80,6 +96,12 @@ impl<const GROUPS: usize> Lanes<GROUPS> {
         } else {
             from_fn(|i| words[base + offsets[i]])
         }
+    }
+
+    /// The offsets of group `g`.
+    #[inline(always)]
+    pub(super) fn offsets(&self, g: usize) -> &[usize; GROUP] {
+        &self.offsets[g]
     }
 
     /// Adds to the words at the first `count` offsets.

@@ -1,7 +1,7 @@
 //! Sums of matrix products modulo 2^64.
 //!
 //! The usual scheme: blocks of both factors are packed into panels that stay in the caches, and a register tile walks
-//! down a panel of each. Results with few rows take ways that do not pack, see [`Product::run`].
+//! down a panel of each. Results with few rows take ways that do not pack: [`Thin`] and [`Dots`].
 
 use std::array::from_fn;
 
@@ -18,8 +18,11 @@ const HEIGHT: usize = 128;
 /// Right columns packed at a time; a multiple of every tile width.
 const WIDTH: usize = 768;
 
-/// Results with at most this many rows (or columns) are not worth packing for.
-const THIN: usize = 3;
+/// Results with at most this many rows are not worth packing for: each word of the right factor is used too seldom.
+const THIN: usize = 8;
+
+/// Rows up to which scalar products are better than packing, where columns lie in one piece.
+const DOTS: usize = 3;
 
 /// Columns below which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
@@ -71,14 +74,14 @@ impl Product<'_> {
 
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
-        let in_one_piece = |factor: &Factor<'_>| matches!(factor.rows, Axis::Stride(1));
-        match self.rows {
-            1..=THIN if self.pairs.iter().all(|(_, right)| in_one_piece(right)) => {
-                isa.run(Dots { product: self, space, out });
-            }
-            1 => isa.run_tiles(Thin::<1> { product: self, out }),
-            2 => isa.run_tiles(Thin::<2> { product: self, out }),
-            3 => isa.run_tiles(Thin::<3> { product: self, out }),
+        let in_one_piece = self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1)));
+        match (self.rows, in_one_piece) {
+            (..=DOTS, true) => isa.run(Dots { product: self, space, out }),
+            (1, false) => isa.run_tiles(Thin::<1> { product: self, out }),
+            (2, false) => isa.run_tiles(Thin::<2> { product: self, out }),
+            (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
+            (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
+            (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
             _ => isa.run_tiles(Packed { product: self, space, out }),
         }
     }
@@ -101,10 +104,10 @@ impl TileTask for Packed<'_, '_> {
             for (left, right) in pairs {
                 for k in (0..depth).step_by(DEPTH) {
                     let inner = (k, depth.min(k + DEPTH));
-                    pack_right::<G>(right, inner, (first_col, end_col), packed_right);
+                    pack_right::<S, G>(simd, right, inner, (first_col, end_col), packed_right);
                     for first_row in (0..rows).step_by(HEIGHT) {
                         let end_row = rows.min(first_row + HEIGHT);
-                        pack_left::<R>(left, inner, (first_row, end_row), packed_left);
+                        pack_left::<S, R>(simd, left, inner, (first_row, end_row), packed_left);
                         let block =
                             Block { depth: inner.1 - inner.0, rows: (first_row, end_row), cols: (first_col, end_col) };
                         block.multiply::<S, R, G>(simd, packed_left, packed_right, target, self.out);
@@ -117,7 +120,8 @@ impl TileTask for Packed<'_, '_> {
 
 /// Packs rows `first..end` of columns `inner` into panels of `R` rows: for each column, its word in each row.
 #[inline(always)]
-fn pack_left<const R: usize>(
+fn pack_left<S: Simd, const R: usize>(
+    simd: S,
     left: &Factor<'_>,
     inner: (usize, usize),
     (first, end): (usize, usize),
@@ -129,6 +133,12 @@ fn pack_left<const R: usize>(
         packed.resize(words, 0);
     }
     for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(R)) {
+        if let (Axis::Stride(1), GROUP) = (left.cols, R) {
+            let offsets = from_fn(|i| left.rows.at((start + i).min(end - 1)));
+            let panel = panel.as_chunks_mut::<GROUP>().0;
+            columns(simd, left.words, &offsets, inner, |i, words| panel[i] = words);
+            continue;
+        }
         let offsets: [usize; R] = from_fn(|i| left.rows.at((start + i).min(end - 1)));
         for (words, k) in panel.as_chunks_mut::<R>().0.iter_mut().zip(inner.0..inner.1) {
             let base = left.cols.at(k);
@@ -139,7 +149,8 @@ fn pack_left<const R: usize>(
 
 /// Packs columns `first..end` of rows `inner` into panels of `G` groups: for each row, its words in these columns.
 #[inline(always)]
-fn pack_right<const G: usize>(
+fn pack_right<S: Simd, const G: usize>(
+    simd: S,
     right: &Factor<'_>,
     inner: (usize, usize),
     (first, end): (usize, usize),
@@ -150,12 +161,50 @@ fn pack_right<const G: usize>(
     if packed.len() < groups {
         packed.resize(groups, Group::default());
     }
-    for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(G * GROUP)) {
-        let lanes = Lanes::<G>::new(right.cols, start, end);
-        for (groups, k) in panel.as_chunks_mut::<G>().0.iter_mut().zip(inner.0..inner.1) {
-            let base = right.rows.at(k);
-            *groups = from_fn(|g| Group(lanes.load(right.words, base, g)));
+    let lanes: Vec<_> = (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    if let Axis::Stride(1) = right.rows {
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+            for g in 0..G {
+                columns(simd, right.words, lanes.offsets(g), inner, |i, words| panel[i * G + g] = Group(words));
+            }
         }
+        return;
+    }
+    // Row by row: neighbouring panels are neighbours in a row.
+    for (i, k) in (inner.0..inner.1).enumerate() {
+        let base = right.rows.at(k);
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+            for (g, group) in panel[i * G..(i + 1) * G].iter_mut().enumerate() {
+                *group = Group(lanes.load(right.words, base, g));
+            }
+        }
+    }
+}
+
+/// Reads columns that each lie in one piece, at `offsets`, and hands on their rows `inner` one by one.
+#[inline(always)]
+fn columns<S: Simd>(
+    simd: S,
+    words: &[u64],
+    offsets: &[usize; GROUP],
+    inner: (usize, usize),
+    mut put: impl FnMut(usize, [u64; GROUP]),
+) {
+    let depth = inner.1 - inner.0;
+    let columns = offsets.map(|offset| &words[offset + inner.0..offset + inner.1]);
+    let whole = depth - depth % GROUP;
+    for i in (0..whole).step_by(GROUP) {
+        let square = columns.map(|column| {
+            let mut words = [0; GROUP];
+            words.copy_from_slice(&column[i..i + GROUP]);
+            simd.load(words)
+        });
+        for (j, row) in simd.transpose(square).into_iter().enumerate() {
+            put(i + j, simd.store(row));
+        }
+    }
+    for i in whole..depth {
+        put(i, columns.map(|column| column[i]));
     }
 }
 
@@ -183,7 +232,12 @@ impl Block {
             let lanes = Lanes::<G>::new(target.cols, col, end_col);
             let right = right.as_chunks::<G>().0;
             for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
-                let sums = tile::<S, R, G>(simd, left.as_chunks::<R>().0, right);
+                let left = left.as_chunks::<R>().0;
+                let sums = match (end_col - col).div_ceil(GROUP) {
+                    1 if G > 1 => tile::<S, R, G, 1>(simd, left, right),
+                    2 if G > 2 => tile::<S, R, G, 2>(simd, left, right),
+                    _ => tile::<S, R, G, G>(simd, left, right),
+                };
                 for (i, sums) in sums.iter().enumerate().take(end_row - row) {
                     lanes.add(out, target.rows.at(row + i), sums, end_col - col);
                 }
@@ -192,27 +246,27 @@ impl Block {
     }
 }
 
-/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`.
+/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `USED` groups.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const G: usize>(
+fn tile<S: Simd, const R: usize, const G: usize, const USED: usize>(
     simd: S,
     left: &[[u64; R]],
     right: &[[Group; G]],
 ) -> [[[u64; GROUP]; G]; R] {
-    let mut sums = [[simd.splat(0); G]; R];
+    let mut sums = [[simd.splat(0); USED]; R];
     for (left, right) in left.iter().zip(right) {
-        let right: [S::Words; G] = from_fn(|g| simd.load(right[g].0));
+        let right: [S::Words; USED] = from_fn(|g| simd.load(right[g].0));
         for r in 0..R {
             let left = simd.splat(left[r]);
-            for g in 0..G {
+            for g in 0..USED {
                 sums[r][g] = simd.multiply_add(sums[r][g], left, right[g]);
             }
         }
     }
-    sums.map(|row| row.map(|sum| simd.store(sum)))
+    sums.map(|row| from_fn(|g| if g < USED { simd.store(row[g]) } else { [0; GROUP] }))
 }
 
-/// Up to [`THIN`] rows over a right factor that is read where it lies.
+/// Up to `R` rows over a right factor that is read where it lies.
 struct Thin<'a, 'b, const R: usize> {
     product: &'a Product<'a>,
     out: &'b mut [u64],
@@ -221,39 +275,45 @@ struct Thin<'a, 'b, const R: usize> {
 impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
-        // Few rows leave registers for more columns.
-        if GROUPS > 1 { self.run_groups::<S, 8>(simd) } else { self.run_groups::<S, 1>(simd) }
+        // Fewer rows leave registers for more columns.
+        match (GROUPS, R) {
+            (1, _) => self.run_groups::<S, 1>(simd),
+            (_, ..4) => self.run_groups::<S, 8>(simd),
+            (_, 4) => self.run_groups::<S, 6>(simd),
+            (_, _) => self.run_groups::<S, 3>(simd),
+        }
     }
 }
 
 impl<const R: usize> Thin<'_, '_, R> {
     #[inline(always)]
     fn run_groups<S: Simd, const G: usize>(self, simd: S) {
-        let Product { depth, cols, pairs, target, .. } = *self.product;
+        let Product { rows, depth, cols, pairs, target } = *self.product;
         for col in (0..cols).step_by(G * GROUP) {
-            let mut sums = [[simd.splat(0); G]; R];
+            let mut sums = [[simd.splat(0); R]; G];
             for (left, right) in pairs {
+                let offsets: [usize; R] = from_fn(|r| left.rows.at(r.min(rows - 1)));
                 let lanes = Lanes::<G>::new(right.cols, col, cols);
                 for k in 0..depth {
-                    let base = right.rows.at(k);
-                    let left: [S::Words; R] = from_fn(|r| simd.splat(left.words[left.rows.at(r) + left.cols.at(k)]));
-                    for g in 0..G {
-                        let right = simd.load(lanes.load(right.words, base, g));
-                        for r in 0..R {
-                            sums[r][g] = simd.multiply_add(sums[r][g], left[r], right);
+                    let (row, column) = (right.rows.at(k), left.cols.at(k));
+                    let left = offsets.map(|offset| simd.splat(left.words[offset + column]));
+                    for (g, sums) in sums.iter_mut().enumerate() {
+                        let right = simd.load(lanes.load(right.words, row, g));
+                        for (sum, left) in sums.iter_mut().zip(left) {
+                            *sum = simd.multiply_add(*sum, left, right);
                         }
                     }
                 }
             }
             let lanes = Lanes::<G>::new(target.cols, col, cols);
-            for (r, sums) in sums.into_iter().enumerate() {
-                lanes.add(self.out, target.rows.at(r), &sums.map(|sum| simd.store(sum)), cols - col);
+            for r in 0..rows {
+                lanes.add(self.out, target.rows.at(r), &sums.map(|sums| simd.store(sums[r])), cols - col);
             }
         }
     }
 }
 
-/// Up to [`THIN`] rows over a right factor whose columns lie in one piece: scalar products.
+/// Up to [`DOTS`] rows over a right factor whose columns lie in one piece: scalar products.
 struct Dots<'a, 'b> {
     product: &'a Product<'a>,
     space: &'b mut Workspace,

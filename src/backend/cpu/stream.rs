@@ -157,6 +157,26 @@ mod tests {
         assert_eq!(words[1].to_le_bytes(), block[8..]);
     }
 
+    #[test]
+    fn elements_are_these() {
+        // Stream 7 under key 00 01 .. 0f begins with bytes 75 23 18 3c f1 a4 7d f9 b6 35 3a 3c e7 4a 10 a7.
+        let first: [(u32, [u64; 4]); 8] = [
+            (64, [0xf97d_a4f1_3c18_2375, 0xa710_4ae7_3c3a_35b6, 0x2025_6b01_2a26_35b2, 0x1027_8f6c_212f_4894]),
+            (1, [0xf97d_a4f1_3c18_2375, 0xa710_4ae7_3c3a_35b6, 0x2025_6b01_2a26_35b2, 0x1027_8f6c_212f_4894]),
+            (48, [0xa4f1_3c18_2375, 0x4ae7_3c3a_35b6, 0x6b01_2a26_35b2, 0x8f6c_212f_4894]),
+            (32, [0x3c18_2375, 0xf97d_a4f1, 0x3c3a_35b6, 0xa710_4ae7]),
+            (20, [0x8_2375, 0xd_a4f1, 0xa_35b6, 0x4ae7]),
+            (16, [0x2375, 0x3c18, 0xa4f1, 0xf97d]),
+            (8, [0x75, 0x23, 0x18, 0x3c]),
+            (5, [0x15, 0x3, 0x18, 0x1c]),
+        ];
+        for (bits, expected) in first {
+            let mut words = [0; 4];
+            Keystream::new(&key()).fill(&Stream { key: 0, id: 7, bits }, 0, &mut words);
+            assert_eq!(words, expected, "{bits} bits");
+        }
+    }
+
     proptest! {
         #[test]
         fn random_access_agrees_with_reading_in_order(bits in 1u32..=64, start in 0usize..600, len in 0usize..600) {
