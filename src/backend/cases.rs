@@ -7,7 +7,7 @@ mod damage;
 mod elements;
 mod moves;
 pub mod oracle;
-mod products;
+pub mod products;
 
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
 use crate::plan::{Access, Buf, BufId, Kernel, Operand, Party, Stream};

@@ -24,6 +24,11 @@ pub(super) fn cases() -> Vec<Case> {
         [131, 3, 127],
         [5, 1, 800],
         [20, 0, 9],
+        [4, 21, 111],
+        [5, 40, 33],
+        [7, 16, 70],
+        [90, 50, 6],
+        [300, 259, 8],
     ];
     for [m, k, n] in shapes {
         for pairs in [1, 2] {
@@ -61,7 +66,9 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-fn matmul([batch, m, k, n]: [usize; 4], [left_shared, right_shared]: [bool; 2], pairs: usize) -> Case {
+/// `batch` products; a shared operand is a single matrix for all of them.
+#[must_use]
+pub fn matmul([batch, m, k, n]: [usize; 4], [left_shared, right_shared]: [bool; 2], pairs: usize) -> Case {
     let left = ring(m * k * if left_shared { 1 } else { batch }, 64);
     let right = ring(k * n * if right_shared { 1 } else { batch }, 64);
     let ins = [left, right].into_iter().cycle().take(2 * pairs);
@@ -72,7 +79,9 @@ fn matmul([batch, m, k, n]: [usize; 4], [left_shared, right_shared]: [bool; 2], 
     Case::new(name, kernel, dense(ins), vec![ring(batch * m * n, 64)])
 }
 
-fn conv([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize, pairs: usize) -> Case {
+/// A convolution of images `[n, c, h, w]` to `o` channels; the groups divide both.
+#[must_use]
+pub fn conv([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize, pairs: usize) -> Case {
     let [oh, ow] = window.output(h, w).unwrap_or([0, 0]);
     let [kh, kw] = window.size;
     let ins = [ring(n * c * h * w, 64), ring(o * (c / groups) * kh * kw, 64)].into_iter().cycle().take(2 * pairs);

@@ -31,7 +31,7 @@ impl Geometry {
         groups: usize,
     ) -> Result<Geometry, BackendError> {
         let [result_h, result_w] = window_output(&window, h, w)?;
-        if groups == 0 || c % groups != 0 || o % groups != 0 {
+        if groups == 0 || !c.is_multiple_of(groups) || !o.is_multiple_of(groups) {
             return misfit(format!("convolution: {groups} groups do not divide {c} and {o} channels"));
         }
         let padded = [h + 2 * window.pad[0], w + 2 * window.pad[1]];

@@ -5,6 +5,10 @@
 //! a position of the window, and their offsets in the image add up. So one product kernel serves all of them, and the
 //! matrix of windows never exists in memory.
 
+use std::array::from_fn;
+
+use super::simd::GROUP;
+
 /// Offsets of the rows or of the columns of a matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Axis<'a> {
@@ -21,6 +25,19 @@ impl Axis<'_> {
         match self {
             Axis::Stride(stride) => index * stride,
             Axis::Table(table) => table[index],
+        }
+    }
+
+    /// The offsets of indices from `first` on; indices from `end` on repeat the last one.
+    #[inline(always)]
+    fn groups<const GROUPS: usize>(self, first: usize, end: usize) -> [[usize; GROUP]; GROUPS] {
+        match self {
+            Axis::Table(table) if first + GROUPS * GROUP <= end => {
+                let mut groups = [[0; GROUP]; GROUPS];
+                groups.as_flattened_mut().copy_from_slice(&table[first..first + GROUPS * GROUP]);
+                groups
+            }
+            _ => from_fn(|g| from_fn(|i| self.at((first + g * GROUP + i).min(end - 1)))),
         }
     }
 }
@@ -48,49 +65,51 @@ impl<'a> Factor<'a> {
     }
 }
 
-/// Words that are read together when their offsets are consecutive.
-pub(super) const GROUP: usize = 8;
-
-/// Offsets of `N` neighbouring columns (or rows), read in groups of [`GROUP`]; `N` is a multiple of it.
-pub(super) struct Lanes<const N: usize> {
-    offsets: [usize; N],
-    /// Bit `g` is set when the offsets of group `g` are consecutive.
-    consecutive: u32,
+/// Offsets of `GROUPS` groups of neighbouring columns (or rows).
+pub(super) struct Lanes<const GROUPS: usize> {
+    offsets: [[usize; GROUP]; GROUPS],
+    /// Whether the offsets of a group are consecutive.
+    consecutive: [bool; GROUPS],
 }
 
-impl<const N: usize> Lanes<N> {
-    /// Offsets of indices `first..first + N`; indices from `end` on repeat the last one, their values mean nothing.
+impl<const GROUPS: usize> Lanes<GROUPS> {
+    /// Offsets of indices from `first` on; indices from `end` on repeat the last one, their values mean nothing.
     #[inline(always)]
-    pub(super) fn new(axis: Axis<'_>, first: usize, end: usize) -> Lanes<N> {
-        let offsets: [usize; N] = std::array::from_fn(|i| axis.at((first + i).min(end - 1)));
-        let mut consecutive = 0;
-        for (g, group) in offsets.chunks_exact(GROUP).enumerate() {
-            let together = group.iter().enumerate().all(|(i, &offset)| offset == group[0] + i);
-            consecutive |= u32::from(together) << g;
-        }
+    pub(super) fn new(axis: Axis<'_>, first: usize, end: usize) -> Lanes<GROUPS> {
+        let offsets = axis.groups(first, end);
+        let consecutive = from_fn(|g| {
+            let group: &[usize; GROUP] = &offsets[g];
+            (1..GROUP).fold(true, |all, i| all & (group[i] == group[0] + i))
+        });
         Lanes { offsets, consecutive }
     }
 
     /// Words `base + offset` of group `g`.
     #[inline(always)]
     pub(super) fn load(&self, words: &[u64], base: usize, g: usize) -> [u64; GROUP] {
-        let offsets = &self.offsets[g * GROUP..(g + 1) * GROUP];
-        if self.consecutive >> g & 1 == 1 {
+        let offsets = &self.offsets[g];
+        if self.consecutive[g] {
             let start = base + offsets[0];
             let mut group = [0; GROUP];
             group.copy_from_slice(&words[start..start + GROUP]);
             group
         } else {
-            std::array::from_fn(|i| words[base + offsets[i]])
+            from_fn(|i| words[base + offsets[i]])
         }
     }
 
-    /// Adds `values` to the words at the first `count` offsets.
+    /// The offsets of group `g`.
     #[inline(always)]
-    pub(super) fn add(&self, words: &mut [u64], base: usize, values: &[u64; N], count: usize) {
-        for (g, values) in values.chunks_exact(GROUP).enumerate() {
-            let offsets = &self.offsets[g * GROUP..(g + 1) * GROUP];
-            if self.consecutive >> g & 1 == 1 {
+    pub(super) fn offsets(&self, g: usize) -> &[usize; GROUP] {
+        &self.offsets[g]
+    }
+
+    /// Adds to the words at the first `count` offsets.
+    #[inline(always)]
+    pub(super) fn add(&self, words: &mut [u64], base: usize, values: &[[u64; GROUP]; GROUPS], count: usize) {
+        for (g, values) in values.iter().enumerate() {
+            let offsets = &self.offsets[g];
+            if self.consecutive[g] {
                 let start = base + offsets[0];
                 for (word, value) in words[start..start + GROUP].iter_mut().zip(values) {
                     *word = word.wrapping_add(*value);

@@ -1,10 +1,13 @@
 //! Sums of matrix products modulo 2^64.
 //!
 //! The usual scheme: blocks of both factors are packed into panels that stay in the caches, and a register tile walks
-//! down a panel of each. Results with few rows take ways that do not pack, see [`Product::run`].
+//! down a panel of each. Results with few rows take ways that do not pack: [`Thin`] and [`Dots`].
 
-use super::factor::{Axis, Factor, GROUP, Lanes};
-use super::isa::{Isa, Level, Task};
+use std::array::from_fn;
+
+use super::factor::{Axis, Factor, Lanes};
+use super::isa::{Isa, Task, TileTask};
+use super::simd::{GROUP, Group, Simd};
 
 /// Rows of the inner dimension packed at a time.
 const DEPTH: usize = 256;
@@ -15,11 +18,11 @@ const HEIGHT: usize = 128;
 /// Right columns packed at a time; a multiple of every tile width.
 const WIDTH: usize = 768;
 
-/// Results with at most this many rows (or columns) are not worth packing for.
-const THIN: usize = 3;
+/// Results with at most this many rows are not worth packing for: each word of the right factor is used too seldom.
+const THIN: usize = 8;
 
-/// Columns of a thin tile.
-const THIN_WIDTH: usize = 64;
+/// Rows up to which scalar products are better than packing, where columns lie in one piece.
+const DOTS: usize = 3;
 
 /// Columns below which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
@@ -28,7 +31,7 @@ const NARROW: usize = 16;
 #[derive(Default)]
 pub(super) struct Workspace {
     left: Vec<u64>,
-    right: Vec<u64>,
+    right: Vec<Group>,
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -71,50 +74,43 @@ impl Product<'_> {
 
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
-        if self.rows > THIN {
-            match isa.level() {
-                Level::Avx512 => isa.run(Packed::<8, 24> { product: self, space, out }),
-                Level::Avx2 => isa.run(Packed::<4, 8> { product: self, space, out }),
-                Level::Portable => isa.run(Packed::<4, 8> { product: self, space, out }),
-            }
-        } else if self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1))) {
-            isa.run(Dots { product: self, space, out });
-        } else {
-            match self.rows {
-                1 => isa.run(Thin::<1> { product: self, out }),
-                2 => isa.run(Thin::<2> { product: self, out }),
-                _ => isa.run(Thin::<3> { product: self, out }),
-            }
+        let in_one_piece = self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1)));
+        match (self.rows, in_one_piece) {
+            (..=DOTS, true) => isa.run(Dots { product: self, space, out }),
+            (1, false) => isa.run_tiles(Thin::<1> { product: self, out }),
+            (2, false) => isa.run_tiles(Thin::<2> { product: self, out }),
+            (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
+            (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
+            (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
+            _ => isa.run_tiles(Packed { product: self, space, out }),
         }
     }
 }
 
-/// The packed way, in register tiles of `R` by `C`.
-struct Packed<'a, 'b, const R: usize, const C: usize> {
+/// The packed way.
+struct Packed<'a, 'b> {
     product: &'a Product<'a>,
     space: &'b mut Workspace,
     out: &'b mut [u64],
 }
 
-impl<const R: usize, const C: usize> Task for Packed<'_, '_, R, C> {
-    type Output = ();
-
+impl TileTask for Packed<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd, const R: usize, const G: usize>(self, simd: S) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: packed_right } = self.space;
         for first_col in (0..cols).step_by(WIDTH) {
             let end_col = cols.min(first_col + WIDTH);
             for (left, right) in pairs {
                 for k in (0..depth).step_by(DEPTH) {
-                    let deep = DEPTH.min(depth - k);
-                    // The right factor's inner index is its row; panels hold, for each inner index, C columns.
-                    pack::<C>(*right, k, deep, first_col, end_col, packed_right);
+                    let inner = (k, depth.min(k + DEPTH));
+                    pack_right::<S, G>(simd, right, inner, (first_col, end_col), packed_right);
                     for first_row in (0..rows).step_by(HEIGHT) {
                         let end_row = rows.min(first_row + HEIGHT);
-                        pack::<R>(left.transposed(), k, deep, first_row, end_row, packed_left);
-                        let block = Block { rows: (first_row, end_row), cols: (first_col, end_col), target };
-                        multiply::<R, C>(deep, packed_left, packed_right, &block, self.out);
+                        pack_left::<S, R>(simd, left, inner, (first_row, end_row), packed_left);
+                        let block =
+                            Block { depth: inner.1 - inner.0, rows: (first_row, end_row), cols: (first_col, end_col) };
+                        block.multiply::<S, R, G>(simd, packed_left, packed_right, target, self.out);
                     }
                 }
             }
@@ -122,119 +118,202 @@ impl<const R: usize, const C: usize> Task for Packed<'_, '_, R, C> {
     }
 }
 
-/// Packs `deep` rows from `k` on of columns `first..end` into panels of `N` columns.
+/// Packs rows `first..end` of columns `inner` into panels of `R` rows: for each column, its word in each row.
 #[inline(always)]
-fn pack<const N: usize>(factor: Factor<'_>, k: usize, deep: usize, first: usize, end: usize, packed: &mut Vec<u64>) {
-    let words = (end - first).div_ceil(N) * N * deep;
+fn pack_left<S: Simd, const R: usize>(
+    simd: S,
+    left: &Factor<'_>,
+    inner: (usize, usize),
+    (first, end): (usize, usize),
+    packed: &mut Vec<u64>,
+) {
+    let panel = R * (inner.1 - inner.0);
+    let words = (end - first).div_ceil(R) * panel;
     if packed.len() < words {
         packed.resize(words, 0);
     }
-    for (panel, start) in packed.chunks_exact_mut(N * deep).zip((first..end).step_by(N)) {
-        if N % GROUP == 0 {
-            let lanes = Lanes::<N>::new(factor.cols, start, end);
-            for (i, row) in panel.chunks_exact_mut(N).enumerate() {
-                let base = factor.rows.at(k + i);
-                for (g, group) in row.chunks_exact_mut(GROUP).enumerate() {
-                    group.copy_from_slice(&lanes.load(factor.words, base, g));
-                }
+    for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(R)) {
+        if let (Axis::Stride(1), GROUP) = (left.cols, R) {
+            let offsets = from_fn(|i| left.rows.at((start + i).min(end - 1)));
+            let panel = panel.as_chunks_mut::<GROUP>().0;
+            columns(simd, left.words, &offsets, inner, |i, words| panel[i] = words);
+            continue;
+        }
+        let offsets: [usize; R] = from_fn(|i| left.rows.at((start + i).min(end - 1)));
+        for (words, k) in panel.as_chunks_mut::<R>().0.iter_mut().zip(inner.0..inner.1) {
+            let base = left.cols.at(k);
+            *words = offsets.map(|offset| left.words[base + offset]);
+        }
+    }
+}
+
+/// Packs columns `first..end` of rows `inner` into panels of `G` groups: for each row, its words in these columns.
+#[inline(always)]
+fn pack_right<S: Simd, const G: usize>(
+    simd: S,
+    right: &Factor<'_>,
+    inner: (usize, usize),
+    (first, end): (usize, usize),
+    packed: &mut Vec<Group>,
+) {
+    let panel = G * (inner.1 - inner.0);
+    let groups = (end - first).div_ceil(G * GROUP) * panel;
+    if packed.len() < groups {
+        packed.resize(groups, Group::default());
+    }
+    let lanes: Vec<_> = (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    if let Axis::Stride(1) = right.rows {
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+            for g in 0..G {
+                columns(simd, right.words, lanes.offsets(g), inner, |i, words| panel[i * G + g] = Group(words));
             }
-        } else {
-            let offsets: [usize; N] = std::array::from_fn(|i| factor.cols.at((start + i).min(end - 1)));
-            for (i, row) in panel.chunks_exact_mut(N).enumerate() {
-                let base = factor.rows.at(k + i);
-                for (word, offset) in row.iter_mut().zip(offsets) {
-                    *word = factor.words[base + offset];
-                }
+        }
+        return;
+    }
+    // Row by row: neighbouring panels are neighbours in a row.
+    for (i, k) in (inner.0..inner.1).enumerate() {
+        let base = right.rows.at(k);
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+            for (g, group) in panel[i * G..(i + 1) * G].iter_mut().enumerate() {
+                *group = Group(lanes.load(right.words, base, g));
             }
         }
     }
 }
 
-/// The part of a result that two packed blocks contribute to.
-struct Block<'a> {
+/// Reads columns that each lie in one piece, at `offsets`, and hands on their rows `inner` one by one.
+#[inline(always)]
+fn columns<S: Simd>(
+    simd: S,
+    words: &[u64],
+    offsets: &[usize; GROUP],
+    inner: (usize, usize),
+    mut put: impl FnMut(usize, [u64; GROUP]),
+) {
+    let depth = inner.1 - inner.0;
+    let columns = offsets.map(|offset| &words[offset + inner.0..offset + inner.1]);
+    let whole = depth - depth % GROUP;
+    for i in (0..whole).step_by(GROUP) {
+        let square = columns.map(|column| {
+            let mut words = [0; GROUP];
+            words.copy_from_slice(&column[i..i + GROUP]);
+            simd.load(words)
+        });
+        for (j, row) in simd.transpose(square).into_iter().enumerate() {
+            put(i + j, simd.store(row));
+        }
+    }
+    for i in whole..depth {
+        put(i, columns.map(|column| column[i]));
+    }
+}
+
+/// The part of a result that two packed blocks contribute to: first and end row and column.
+struct Block {
+    depth: usize,
     rows: (usize, usize),
     cols: (usize, usize),
-    target: Target<'a>,
 }
 
-/// Adds the product of two packed blocks to the result.
-#[inline(always)]
-fn multiply<const R: usize, const C: usize>(
-    deep: usize,
-    left: &[u64],
-    right: &[u64],
-    block: &Block<'_>,
-    out: &mut [u64],
-) {
-    let (first_col, end_col) = block.cols;
-    let (first_row, end_row) = block.rows;
-    for (right, col) in right.chunks_exact(C * deep).zip((first_col..end_col).step_by(C)) {
-        let lanes = Lanes::<C>::new(block.target.cols, col, end_col);
-        let right = right.as_chunks::<C>().0;
-        for (left, row) in left.chunks_exact(R * deep).zip((first_row..end_row).step_by(R)) {
-            let left = left.as_chunks::<R>().0;
-            let sums = tile::<R, C>(left, right);
-            for (i, sums) in sums.iter().enumerate().take(end_row - row) {
-                lanes.add(out, block.target.rows.at(row + i), sums, end_col - col);
+impl Block {
+    /// Adds the product of two packed blocks to the result.
+    #[inline(always)]
+    fn multiply<S: Simd, const R: usize, const G: usize>(
+        &self,
+        simd: S,
+        left: &[u64],
+        right: &[Group],
+        target: Target<'_>,
+        out: &mut [u64],
+    ) {
+        let (first_col, end_col) = self.cols;
+        let (first_row, end_row) = self.rows;
+        for (right, col) in right.chunks_exact(G * self.depth).zip((first_col..end_col).step_by(G * GROUP)) {
+            let lanes = Lanes::<G>::new(target.cols, col, end_col);
+            let right = right.as_chunks::<G>().0;
+            for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
+                let left = left.as_chunks::<R>().0;
+                let sums = match (end_col - col).div_ceil(GROUP) {
+                    1 if G > 1 => tile::<S, R, G, 1>(simd, left, right),
+                    2 if G > 2 => tile::<S, R, G, 2>(simd, left, right),
+                    _ => tile::<S, R, G, G>(simd, left, right),
+                };
+                for (i, sums) in sums.iter().enumerate().take(end_row - row) {
+                    lanes.add(out, target.rows.at(row + i), sums, end_col - col);
+                }
             }
         }
     }
 }
 
-/// The register tile: `sums[r][c] = sum over k of left[k][r] * right[k][c]`.
+/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `USED` groups.
 #[inline(always)]
-fn tile<const R: usize, const C: usize>(left: &[[u64; R]], right: &[[u64; C]]) -> [[u64; C]; R] {
-    let mut sums = [[0u64; C]; R];
+fn tile<S: Simd, const R: usize, const G: usize, const USED: usize>(
+    simd: S,
+    left: &[[u64; R]],
+    right: &[[Group; G]],
+) -> [[[u64; GROUP]; G]; R] {
+    let mut sums = [[simd.splat(0); USED]; R];
     for (left, right) in left.iter().zip(right) {
-        for (sums, l) in sums.iter_mut().zip(left) {
-            for (sum, r) in sums.iter_mut().zip(right) {
-                *sum = sum.wrapping_add(l.wrapping_mul(*r));
+        let right: [S::Words; USED] = from_fn(|g| simd.load(right[g].0));
+        for r in 0..R {
+            let left = simd.splat(left[r]);
+            for g in 0..USED {
+                sums[r][g] = simd.multiply_add(sums[r][g], left, right[g]);
             }
         }
     }
-    sums
+    sums.map(|row| from_fn(|g| if g < USED { simd.store(row[g]) } else { [0; GROUP] }))
 }
 
-/// Up to [`THIN`] rows over a right factor that is read where it lies.
+/// Up to `R` rows over a right factor that is read where it lies.
 struct Thin<'a, 'b, const R: usize> {
     product: &'a Product<'a>,
     out: &'b mut [u64],
 }
 
-impl<const R: usize> Task for Thin<'_, '_, R> {
-    type Output = ();
-
+impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
-    fn run(self) {
-        let Product { depth, cols, pairs, target, .. } = *self.product;
-        for col in (0..cols).step_by(THIN_WIDTH) {
-            let mut sums = [[[0u64; GROUP]; THIN_WIDTH / GROUP]; R];
+    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
+        // Fewer rows leave registers for more columns.
+        match (GROUPS, R) {
+            (1, _) => self.run_groups::<S, 1>(simd),
+            (_, ..4) => self.run_groups::<S, 8>(simd),
+            (_, 4) => self.run_groups::<S, 6>(simd),
+            (_, _) => self.run_groups::<S, 3>(simd),
+        }
+    }
+}
+
+impl<const R: usize> Thin<'_, '_, R> {
+    #[inline(always)]
+    fn run_groups<S: Simd, const G: usize>(self, simd: S) {
+        let Product { rows, depth, cols, pairs, target } = *self.product;
+        for col in (0..cols).step_by(G * GROUP) {
+            let mut sums = [[simd.splat(0); R]; G];
             for (left, right) in pairs {
-                let lanes = Lanes::<THIN_WIDTH>::new(right.cols, col, cols);
+                let offsets: [usize; R] = from_fn(|r| left.rows.at(r.min(rows - 1)));
+                let lanes = Lanes::<G>::new(right.cols, col, cols);
                 for k in 0..depth {
-                    let base = right.rows.at(k);
-                    let weights: [u64; R] = std::array::from_fn(|r| left.words[left.rows.at(r) + left.cols.at(k)]);
-                    for g in 0..THIN_WIDTH / GROUP {
-                        let values = lanes.load(right.words, base, g);
-                        for (sums, weight) in sums.iter_mut().zip(weights) {
-                            for (sum, value) in sums[g].iter_mut().zip(values) {
-                                *sum = sum.wrapping_add(weight.wrapping_mul(value));
-                            }
+                    let (row, column) = (right.rows.at(k), left.cols.at(k));
+                    let left = offsets.map(|offset| simd.splat(left.words[offset + column]));
+                    for (g, sums) in sums.iter_mut().enumerate() {
+                        let right = simd.load(lanes.load(right.words, row, g));
+                        for (sum, left) in sums.iter_mut().zip(left) {
+                            *sum = simd.multiply_add(*sum, left, right);
                         }
                     }
                 }
             }
-            let lanes = Lanes::<THIN_WIDTH>::new(target.cols, col, cols);
-            for (r, sums) in sums.iter().enumerate() {
-                let mut row = [0; THIN_WIDTH];
-                row.copy_from_slice(sums.as_flattened());
-                lanes.add(self.out, target.rows.at(r), &row, cols - col);
+            let lanes = Lanes::<G>::new(target.cols, col, cols);
+            for r in 0..rows {
+                lanes.add(self.out, target.rows.at(r), &sums.map(|sums| simd.store(sums[r])), cols - col);
             }
         }
     }
 }
 
-/// Up to [`THIN`] rows over a right factor whose columns lie in one piece: scalar products.
+/// Up to [`DOTS`] rows over a right factor whose columns lie in one piece: scalar products.
 struct Dots<'a, 'b> {
     product: &'a Product<'a>,
     space: &'b mut Workspace,

@@ -4,8 +4,14 @@
 //! compiles that body three times (AVX-512, AVX2, the target's baseline) and calls the version the processor can
 //! execute. Results never depend on the choice. A function that a task calls has to be `#[inline(always)]` too, or it is
 //! compiled for the baseline.
+//!
+//! Register tiles are too large for the compiler to vectorise by itself: those are [`TileTask`]s, written over [`Simd`].
 
 #![allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
+
+#[cfg(target_arch = "x86_64")]
+use super::simd::Avx512;
+use super::simd::{Plain, Simd};
 
 /// A loop to compile for each instruction set.
 pub(super) trait Task {
@@ -16,12 +22,32 @@ pub(super) trait Task {
     fn run(self) -> Self::Output;
 }
 
+/// A loop over groups of words, with a register tile of `ROWS` rows by `GROUPS` groups.
+pub(super) trait TileTask {
+    /// The loop; implementations are `#[inline(always)]`.
+    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S);
+}
+
+/// A tile task with its vectors and tile chosen.
+struct Tiled<T, S, const ROWS: usize, const GROUPS: usize>(T, S);
+
+impl<T: TileTask, S: Simd, const ROWS: usize, const GROUPS: usize> Task for Tiled<T, S, ROWS, GROUPS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.run::<S, ROWS, GROUPS>(self.1);
+    }
+}
+
 /// Instruction sets that have their own version of each loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    /// 64-bit vector multiplication on 32 registers of eight words.
-    Avx512,
+#[derive(Clone, Copy, Debug)]
+enum Level {
+    /// 32 registers of eight words, and 64-bit vector multiplication.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
     /// 16 registers of four words.
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     /// What every processor of the target has.
     Portable,
@@ -47,7 +73,8 @@ impl Isa {
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512bw");
             if avx512 {
-                found.push(Isa(Level::Avx512));
+                // SAFETY: the features were just detected.
+                found.push(Isa(Level::Avx512(unsafe { Avx512::assume() })));
             }
             if is_x86_feature_detected!("avx2") {
                 found.push(Isa(Level::Avx2));
@@ -57,21 +84,27 @@ impl Isa {
         found
     }
 
-    /// Which it is.
-    pub(super) fn level(self) -> Level {
-        self.0
-    }
-
     /// Runs the task's version for this instruction set.
     pub(super) fn run<T: Task>(self, task: T) -> T::Output {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Isa(Avx512)` is made in `available` alone, after all four features were detected.
-            Level::Avx512 => unsafe { run_avx512(task) },
+            // SAFETY: an `Avx512` exists only where its features do.
+            Level::Avx512(_) => unsafe { run_avx512(task) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Isa(Avx2)` is made in `available` alone, after the feature was detected.
+            // SAFETY: `Level::Avx2` is made in `available` alone, after the feature was detected.
             Level::Avx2 => unsafe { run_avx2(task) },
-            _ => task.run(),
+            Level::Portable => task.run(),
+        }
+    }
+
+    /// Runs the task's version for this instruction set, with the tile that its registers hold.
+    pub(super) fn run_tiles<T: TileTask>(self, task: T) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => self.run(Tiled::<_, _, 8, 3>(task, simd)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => self.run(Tiled::<_, _, 4, 1>(task, Plain)),
+            Level::Portable => self.run(Tiled::<_, _, 4, 1>(task, Plain)),
         }
     }
 }

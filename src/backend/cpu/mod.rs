@@ -13,6 +13,7 @@ mod map;
 mod planes;
 mod product;
 mod registers;
+mod simd;
 mod stream;
 mod sums;
 
@@ -192,8 +193,20 @@ impl Backend for Cpu {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::backend::cases;
+    use crate::backend::cases::{self, Case, products};
+    use crate::graph::Window;
+
+    /// Runs a case with each instruction set.
+    fn check(case: &Case) -> Result<(), TestCaseError> {
+        let keys = [cases::stream_key(1), cases::stream_key(2)];
+        for isa in Isa::available() {
+            prop_assert_eq!(case.run(&mut Cpu::with_isa(Party(1), &keys, isa)), Ok(()), "{} with {:?}", case.name, isa);
+        }
+        Ok(())
+    }
 
     #[test]
     fn every_instruction_set_passes_every_case() {
@@ -202,6 +215,46 @@ mod tests {
             for report in reports {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }
+        }
+    }
+
+    #[test]
+    fn allocations_are_used_again() {
+        let mut device = Cpu::new(Party(0), [cases::stream_key(0), cases::stream_key(1)]);
+        device.write(BufId(3), vec![7; 1000]).unwrap();
+        let before = device.read(BufId(3)).unwrap().as_ptr();
+        device.free(BufId(3));
+        assert!(matches!(device.read(BufId(3)), Err(BackendError::Missing(BufId(3)))));
+        let much_smaller = device.allocate(400);
+        assert_ne!(much_smaller.as_ptr(), before);
+        let smaller = device.allocate(600);
+        assert_eq!(smaller.as_ptr(), before);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn matrix_products_agree_with_their_definition(
+            (batch, m, k, n) in (1usize..4, 1usize..70, 0usize..300, 1usize..70),
+            shared in any::<[bool; 2]>(),
+            pairs in 1usize..3,
+        ) {
+            check(&products::matmul([batch, m, k, n], shared, pairs))?;
+        }
+
+        #[test]
+        fn convolutions_agree_with_their_definition(
+            (n, groups, c, o) in (1usize..3, 1usize..4, 1usize..6, 1usize..12),
+            (h, w) in (1usize..20, 1usize..20),
+            size in [1usize..5, 1usize..5],
+            stride in [1usize..4, 1usize..4],
+            pad in [0usize..4, 0usize..4],
+            pairs in 1usize..3,
+        ) {
+            let window = Window { size, stride, pad };
+            prop_assume!(window.output(h, w).is_some());
+            check(&products::conv([n, groups * c, h, w], groups * o, window, groups, pairs))?;
         }
     }
 }

@@ -1,14 +1,14 @@
 //! From words to bit planes: 64 words by 64 bits are a bit matrix, which is transposed.
 
+use std::array::from_fn;
+
 use super::check::{Input, Output, misfit, unary};
-use super::isa::{Isa, Task};
+use super::isa::{Isa, TileTask};
+use super::simd::{GROUP, Group, Simd};
 use crate::backend::BackendError;
 
-/// Bit matrices transposed side by side, one in each lane of a vector.
-const LANES: usize = 8;
-
-/// Words that [`LANES`] bit matrices hold.
-const BLOCK: usize = 64 * LANES;
+/// Words that [`GROUP`] bit matrices hold; they are transposed side by side, one in each word of a vector.
+const BLOCK: usize = 64 * GROUP;
 
 /// Plane j of `outs[0]` is bit `from + j` of `ins[0] + add`; bits past the last element are zero.
 pub(super) fn to_planes(
@@ -28,7 +28,7 @@ pub(super) fn to_planes(
     }
     if !output.words.is_empty() {
         let (stride, planes) = (target.stride(), target.planes);
-        isa.run(ToPlanes { words: input.words, add, from, stride, planes, out: &mut output.words });
+        isa.run_tiles(ToPlanes { words: input.words, add, from, stride, planes, out: &mut output.words });
     }
     Ok(())
 }
@@ -42,63 +42,69 @@ struct ToPlanes<'a> {
     out: &'a mut [u64],
 }
 
-impl Task for ToPlanes<'_> {
-    type Output = ();
-
+impl TileTask for ToPlanes<'_> {
     #[inline(always)]
-    fn run(self) {
-        let mut matrix = [[0; LANES]; 64];
+    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
+        let mut padded = [0; BLOCK];
         for (block, words) in self.words.chunks(BLOCK).enumerate() {
-            if words.len() < BLOCK {
-                matrix = [[0; LANES]; 64];
-            }
-            for (lane, words) in words.chunks(64).enumerate() {
-                for (row, word) in matrix.iter_mut().zip(words) {
-                    row[lane] = word.wrapping_add(self.add) >> self.from;
+            let words = words.try_into().unwrap_or_else(|_| {
+                // Past the end there must be zeros once `add` is added.
+                padded.fill(self.add.wrapping_neg());
+                padded[..words.len()].copy_from_slice(words);
+                &padded
+            });
+            let planes = transposed(simd, words, self.add, self.from, self.planes);
+            let first = block * GROUP;
+            for (plane, group) in self.out.chunks_exact_mut(self.stride).zip(&planes) {
+                match plane[first..].first_chunk_mut() {
+                    Some(words) => *words = group.0,
+                    None => {
+                        let rest = plane.len() - first;
+                        plane[first..].copy_from_slice(&group.0[..rest]);
+                    }
                 }
-            }
-            transpose(&mut matrix, self.planes);
-            let first = block * LANES;
-            let count = LANES.min(self.stride - first);
-            for (plane, row) in self.out.chunks_exact_mut(self.stride).zip(&matrix) {
-                plane[first..first + count].copy_from_slice(&row[..count]);
             }
         }
     }
 }
 
-/// Transposes the bit matrix in each lane: bit `e` of row `j` and bit `j` of row `e` change places. Only the first
-/// `planes` rows of the result are meaningful.
-///
-/// Blocks of half the size change places at each level. When no row of the lower half is wanted, the rows that are left
-/// are half as many.
+/// The bits from `from` on of a block's words, after adding `add`: group j is plane j. Only the first `planes` groups
+/// mean anything.
 #[inline(always)]
-fn transpose(matrix: &mut [[u64; LANES]; 64], planes: usize) {
-    let mut rows = 64;
-    let mut half = 32;
-    let mut mask = 0x0000_0000_ffff_ffff;
-    while half > 0 {
-        if planes <= half {
-            let (upper, lower) = matrix[..rows].split_at_mut(half);
-            for (upper, lower) in upper.iter_mut().zip(lower) {
-                for (u, l) in upper.iter_mut().zip(lower) {
-                    *u = (*u & mask) | (*l & mask) << half;
-                }
-            }
-            rows = half;
-        } else {
-            for pair in matrix[..rows].chunks_exact_mut(2 * half) {
-                let (upper, lower) = pair.split_at_mut(half);
-                for (upper, lower) in upper.iter_mut().zip(lower) {
-                    for (u, l) in upper.iter_mut().zip(lower) {
-                        let swap = ((*u >> half) ^ *l) & mask;
-                        *u ^= swap << half;
-                        *l ^= swap;
-                    }
-                }
-            }
-        }
-        half /= 2;
-        mask ^= mask << half;
+fn transposed<S: Simd>(simd: S, words: &[u64; BLOCK], add: u64, from: u32, planes: usize) -> [Group; 64] {
+    let add = simd.splat(add);
+    let mut rows = [add; 64];
+    for (part, rows) in rows.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let lanes = from_fn(|lane| {
+            let start = lane * 64 + part * GROUP;
+            let words = simd.load(from_fn(|i| words[start + i]));
+            simd.shr(simd.add(words, add), from)
+        });
+        *rows = simd.transpose(lanes);
     }
+    let rows = transpose_bits::<S, 32>(simd, &mut rows, planes);
+    let rows = transpose_bits::<S, 16>(simd, rows, planes);
+    let rows = transpose_bits::<S, 8>(simd, rows, planes);
+    let rows = transpose_bits::<S, 4>(simd, rows, planes);
+    let rows = transpose_bits::<S, 2>(simd, rows, planes);
+    let rows = transpose_bits::<S, 1>(simd, rows, planes);
+    from_fn(|j| rows.get(j).map_or(Group::default(), |row| Group(simd.store(*row))))
+}
+
+/// A level of the transposition of bit matrices: in each square of `2 * HALF` rows and bits, the upper right and the
+/// lower left quarter change places. When no row of the lower half is wanted any more, the upper half is left.
+#[inline(always)]
+fn transpose_bits<S: Simd, const HALF: usize>(simd: S, rows: &mut [S::Words], planes: usize) -> &mut [S::Words] {
+    let half = HALF as u32;
+    let low = simd.splat(u64::MAX / ((1 << half) + 1));
+    for square in rows.chunks_exact_mut(2 * HALF) {
+        let (upper, lower) = square.split_at_mut(HALF);
+        for (upper, lower) in upper.iter_mut().zip(lower) {
+            let swap = simd.and(simd.xor(simd.shr(*upper, half), *lower), low);
+            *upper = simd.xor(*upper, simd.shl(swap, half));
+            *lower = simd.xor(*lower, swap);
+        }
+    }
+    let kept = if planes <= HALF { HALF.min(rows.len()) } else { rows.len() };
+    &mut rows[..kept]
 }

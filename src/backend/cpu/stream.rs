@@ -5,27 +5,24 @@
 //! exactly these words.
 
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes::{Aes128, Block};
+use aes::{Aes128Enc, Block};
 
 use crate::backend::StreamKey;
 use crate::fixed::low_mask;
 use crate::plan::Stream;
 
-/// Blocks encrypted together, so that independent encryptions overlap.
-const BATCH: usize = 64;
-
-/// Words of a batch.
-const BATCH_WORDS: usize = 2 * BATCH;
+/// Words of keystream made at a time for elements narrower than a word: many blocks, whose encryptions overlap.
+const BATCH: usize = 128;
 
 /// All streams of one key. The expanded key is zeroised on drop.
 pub struct Keystream {
-    cipher: Aes128,
+    cipher: Aes128Enc,
 }
 
 impl Keystream {
     /// Expands a key.
     pub fn new(key: &StreamKey) -> Keystream {
-        Keystream { cipher: Aes128::new(&key.0.into()) }
+        Keystream { cipher: Aes128Enc::new(&key.0.into()) }
     }
 
     /// Elements `start..` of a stream (for `bits == 1`: words, 64 elements each, planes one after the other).
@@ -62,8 +59,8 @@ impl Keystream {
             }
             word += 1;
         }
-        let mut packed = [0; BATCH_WORDS];
-        for chunk in rest.chunks_mut(BATCH_WORDS * PER) {
+        let mut packed = [0; BATCH];
+        for chunk in rest.chunks_mut(BATCH * PER) {
             let packed = &mut packed[..chunk.len().div_ceil(PER)];
             self.words(id, word, packed);
             word += packed.len() as u64;
@@ -81,43 +78,44 @@ impl Keystream {
 
     /// Little-endian 64-bit words `start..` of the keystream.
     fn words(&self, id: u32, start: u64, out: &mut [u64]) {
-        let mut blocks = [Block::default(); BATCH];
         let mut index = start / 2;
         let mut out = out;
         if start % 2 == 1 {
             let Some((first, rest)) = out.split_first_mut() else { return };
-            self.encrypt(id, index, &mut blocks[..1]);
-            *first = halves(&blocks[0])[1];
+            let mut block = [[0; 2]];
+            self.blocks(id, index, &mut block);
+            *first = block[0][1];
             index += 1;
             out = rest;
         }
-        for chunk in out.chunks_mut(BATCH_WORDS) {
-            let blocks = &mut blocks[..chunk.len().div_ceil(2)];
-            self.encrypt(id, index, blocks);
-            index += blocks.len() as u64;
-            let (whole, tail) = chunk.as_chunks_mut::<2>();
-            for (words, block) in whole.iter_mut().zip(&*blocks) {
-                *words = halves(block);
-            }
-            if let [last] = tail {
-                *last = halves(&blocks[blocks.len() - 1])[0];
-            }
+        let (whole, tail) = out.as_chunks_mut::<2>();
+        self.blocks(id, index, whole);
+        if let [last] = tail {
+            let mut block = [[0; 2]];
+            self.blocks(id, index + whole.len() as u64, &mut block);
+            *last = block[0][0];
         }
     }
 
-    /// Keystream blocks `index..`.
-    fn encrypt(&self, id: u32, index: u64, blocks: &mut [Block]) {
-        for (block, n) in blocks.iter_mut().zip(index..) {
-            *block = (u128::from(n) | u128::from(id) << 64).to_le_bytes().into();
+    /// Keystream blocks `index..`, as pairs of words.
+    fn blocks(&self, id: u32, index: u64, out: &mut [[u64; 2]]) {
+        for (words, n) in out.iter_mut().zip(index..) {
+            *words = [n.to_le(), u64::from(id).to_le()];
         }
-        self.cipher.encrypt_blocks(blocks);
+        self.cipher.encrypt_blocks(as_blocks(out));
+        for words in out.as_flattened_mut() {
+            *words = u64::from_le(*words);
+        }
     }
 }
 
-/// The two words of a block.
-fn halves(block: &Block) -> [u64; 2] {
-    let whole = u128::from_le_bytes((*block).into());
-    [whole as u64, (whole >> 64) as u64]
+/// The memory of pairs of words as cipher blocks.
+#[allow(unsafe_code, reason = "encrypting counters in the memory of the result")]
+fn as_blocks(words: &mut [[u64; 2]]) -> &mut [Block] {
+    const { assert!(size_of::<Block>() == size_of::<[u64; 2]>() && align_of::<Block>() <= align_of::<u64>()) };
+    // SAFETY: a block is 16 bytes, as a pair of words is, and is aligned no more strictly; every byte is valid in both;
+    // the result borrows the memory in place of `words`.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
 }
 
 #[cfg(test)]
@@ -136,7 +134,7 @@ mod tests {
 
     fn aes(key: &str, block: &str) -> [u8; 16] {
         let mut block: Block = hex(block).into();
-        Aes128::new(&hex(key).into()).encrypt_block(&mut block);
+        Aes128Enc::new(&hex(key).into()).encrypt_block(&mut block);
         block.into()
     }
 
@@ -157,6 +155,26 @@ mod tests {
         let block = aes("000102030405060708090a0b0c0d0e0f", "08070605040302010d0c0b0a00000000");
         assert_eq!(words[0].to_le_bytes(), block[..8]);
         assert_eq!(words[1].to_le_bytes(), block[8..]);
+    }
+
+    #[test]
+    fn elements_are_these() {
+        // Stream 7 under key 00 01 .. 0f begins with bytes 75 23 18 3c f1 a4 7d f9 b6 35 3a 3c e7 4a 10 a7.
+        let first: [(u32, [u64; 4]); 8] = [
+            (64, [0xf97d_a4f1_3c18_2375, 0xa710_4ae7_3c3a_35b6, 0x2025_6b01_2a26_35b2, 0x1027_8f6c_212f_4894]),
+            (1, [0xf97d_a4f1_3c18_2375, 0xa710_4ae7_3c3a_35b6, 0x2025_6b01_2a26_35b2, 0x1027_8f6c_212f_4894]),
+            (48, [0xa4f1_3c18_2375, 0x4ae7_3c3a_35b6, 0x6b01_2a26_35b2, 0x8f6c_212f_4894]),
+            (32, [0x3c18_2375, 0xf97d_a4f1, 0x3c3a_35b6, 0xa710_4ae7]),
+            (20, [0x8_2375, 0xd_a4f1, 0xa_35b6, 0x4ae7]),
+            (16, [0x2375, 0x3c18, 0xa4f1, 0xf97d]),
+            (8, [0x75, 0x23, 0x18, 0x3c]),
+            (5, [0x15, 0x3, 0x18, 0x1c]),
+        ];
+        for (bits, expected) in first {
+            let mut words = [0; 4];
+            Keystream::new(&key()).fill(&Stream { key: 0, id: 7, bits }, 0, &mut words);
+            assert_eq!(words, expected, "{bits} bits");
+        }
     }
 
     proptest! {
