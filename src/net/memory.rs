@@ -82,10 +82,13 @@ impl MemoryMesh {
         }
     }
 
-    /// The failure, if one has become known.
+    /// The failure, if one has become known; after the end, nothing can be sent or received.
     fn check(&mut self) -> Result<(), NetError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
+        }
+        if self.finished {
+            return Err(NetError::Lost(self.me, Loss::Finished));
         }
         while let Ok((from, packet)) = self.inbox.try_recv() {
             self.sort(from, packet)?;
@@ -142,12 +145,13 @@ impl Mesh for MemoryMesh {
     }
 
     fn finish(&mut self) -> Result<(), NetError> {
+        if self.finished {
+            return Ok(());
+        }
         self.check()?;
-        if !self.finished {
-            self.finished = true;
-            for peer in peers(self.me) {
-                self.post(peer, Packet::Bye);
-            }
+        self.finished = true;
+        for peer in peers(self.me) {
+            self.post(peer, Packet::Bye);
         }
         Ok(())
     }

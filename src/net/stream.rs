@@ -96,11 +96,12 @@ impl Fate {
         }
     }
 
-    /// The failure, if one has become known.
+    /// The failure, if one has become known; after the end, nothing can be sent or received.
     fn check(&self) -> Result<(), NetError> {
         match &*self.ended.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Ended::Failed(error)) => Err(error.clone()),
-            Some(Ended::InOrder) | None => Ok(()),
+            Some(Ended::InOrder) => Err(NetError::Lost(self.me, Loss::Finished)),
+            None => Ok(()),
         }
     }
 }

@@ -89,6 +89,9 @@ fn all_send_first_and_receive_then() {
             assert_eq!((traffic.sent[(i + 1) % 3], traffic.received[(i + 2) % 3]), (flow, flow));
             assert_eq!((traffic.sent[i], flow.header_bytes()), (Flow::default(), 60));
             mesh.finish().unwrap();
+            mesh.finish().unwrap();
+            let me = mesh.me();
+            assert_eq!(mesh.recv(me.plus(1), 9, 1), Err(NetError::Lost(me, Loss::Finished)), "the run is over");
         }
     });
 }
