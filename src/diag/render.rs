@@ -148,7 +148,7 @@ mod tests {
    │ Note: a note
 ───╯
 ";
-        assert_eq!(render(&[diag.clone()], &sources(), false), expected);
+        assert_eq!(render(std::slice::from_ref(&diag), &sources(), false), expected);
         let warning = render(&[diag.warning()], &sources(), false);
         assert_eq!(warning, expected.replacen("error", "warning", 1));
     }

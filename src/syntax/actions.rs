@@ -1,39 +1,21 @@
 //! What the grammar's actions do beyond filling a record: places, order of the file, pipes, values of blocks.
 
-use std::convert::Infallible;
-
-use lalrpop_util::{ErrorRecovery, ParseError};
-
 use crate::diag::{Code, Diagnostic};
 use crate::span::{FileId, Span};
 use crate::syntax::ast::{self, BinaryOp, Expr, ExprKind};
-use crate::syntax::token::Token;
-
-/// A parse error as the generated parser reports it.
-pub(super) type SyntaxError<'a> = ParseError<usize, Token<'a>, Infallible>;
-
-/// A parse error kept until parsing ends: the place, and what could have stood there.
-pub(super) struct Mistake {
-    /// First byte of the token that does not fit; the end of the last token when the file ends too early.
-    pub at: usize,
-    /// The terminals that fit, as the grammar spells them.
-    pub expected: Vec<String>,
-}
 
 /// One thing at the top level of a file.
+#[allow(clippy::large_enum_variant, reason = "lives only until its file is put together")]
 pub(super) enum Top {
     Header(ast::Header),
     Use(ast::Use),
     Item(ast::Item),
-    Error,
 }
 
 /// What the actions know and collect while a file is parsed.
 pub(super) struct Actions {
     /// The file being parsed.
     pub file: FileId,
-    /// Errors the parser recovered from.
-    pub mistakes: Vec<Mistake>,
     /// Errors in what the grammar accepts.
     pub diags: Vec<Diagnostic>,
 }
@@ -45,15 +27,6 @@ impl Actions {
 
     pub(super) fn ident(&self, name: &str, start: usize, end: usize) -> ast::Ident {
         ast::Ident { name: name.to_owned(), span: self.span(start, end) }
-    }
-
-    /// Notes an error and returns what the parser skipped.
-    pub(super) fn recover(&mut self, recovery: ErrorRecovery<usize, Token<'_>, Infallible>) -> Span {
-        let mistake = Mistake::new(recovery.error);
-        let start = recovery.dropped_tokens.first().map_or(mistake.at, |token| token.0);
-        let end = recovery.dropped_tokens.last().map_or(start, |token| token.2);
-        self.mistakes.push(mistake);
-        self.span(start, end)
     }
 
     /// Sorts the parts of a file and reports those out of place.
@@ -79,7 +52,6 @@ impl Actions {
                     file.uses.push(import);
                 }
                 Top::Item(item) => file.items.push(item),
-                Top::Error => {}
             }
         }
         file
@@ -105,7 +77,8 @@ impl Actions {
             for result in &mut results {
                 if let Some(own) = &result.to {
                     let message = "this result has two receivers";
-                    let diag = Diagnostic::error(Code::Syntax, own.span, message);
+                    let diag =
+                        Diagnostic::error(Code::Syntax, own.span, message).here(format!("goes to `{}`", own.name));
                     self.diags.push(diag.label(parens.to(to.span), format!("all of these go to `{}`", to.name)));
                 }
                 result.to.get_or_insert_with(|| to.clone());
@@ -184,17 +157,5 @@ fn has_value(expr: &Expr) -> bool {
             then.result.is_some() || otherwise.as_ref().is_some_and(|block| block.result.is_some())
         }
         _ => false,
-    }
-}
-
-impl Mistake {
-    pub(super) fn new(error: SyntaxError<'_>) -> Mistake {
-        match error {
-            ParseError::InvalidToken { location } => Mistake { at: location, expected: Vec::new() },
-            ParseError::UnrecognizedEof { location, expected } => Mistake { at: location, expected },
-            ParseError::UnrecognizedToken { token, expected } => Mistake { at: token.0, expected },
-            ParseError::ExtraToken { token } => Mistake { at: token.0, expected: Vec::new() },
-            ParseError::User { error } => match error {},
-        }
     }
 }

@@ -208,7 +208,10 @@ fn expr(of: &Expr) -> Tree {
         ExprKind::Call { callee, args, piped } => {
             list(if *piped { "|>" } else { "call" }, [expr(callee)].into_iter().chain(args.iter().map(arg)))
         }
-        ExprKind::Field(base, name) => list(".", [expr(base), ident(name)]),
+        ExprKind::Field(base, name) => match (&base.kind, expr(base)) {
+            (ExprKind::Name(_) | ExprKind::Field(..), Tree::Word(path)) => word(format!("{path}.{}", name.name)),
+            (_, base) => list(".", [base, ident(name)]),
+        },
         ExprKind::Index(base, indices) => list("index", [expr(base)].into_iter().chain(indices.iter().map(index))),
         ExprKind::Tuple(parts) => list("tuple", parts.iter().map(expr)),
         ExprKind::Array(parts) => list("array", parts.iter().map(expr)),

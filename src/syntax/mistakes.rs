@@ -1,31 +1,39 @@
 //! Syntax errors in plain words: what was found, what may stand there, and the likely slip.
 
+use std::convert::Infallible;
+
+use lalrpop_util::ParseError;
+
 use crate::diag::{Code, Diagnostic};
 use crate::span::{FileId, Span};
-use crate::syntax::actions::Mistake;
 use crate::syntax::token::{Spanned, Token};
 
 /// How many alternatives a message lists.
 const MAX_ALTERNATIVES: usize = 5;
 
-/// The message for one mistake; `tokens` is the whole file without comments.
-pub(super) fn explain(mistake: &Mistake, file: FileId, text: &str, tokens: &[Spanned<'_>]) -> Diagnostic {
-    let index = tokens.partition_point(|token| token.0 < mistake.at);
-    let site = Site { text, tokens, index, expected: mistake.expected.iter().map(|t| t.trim_matches('"')).collect() };
-    let span = match tokens.get(index) {
-        Some(token) => Span::new(file, token.0, token.2),
-        None => Span::new(file, text.trim_end().len(), text.trim_end().len()),
-    };
-    let mut diag = Diagnostic::error(Code::Syntax, span, message(&site.alternatives(), &site.found()));
-    if site.starts_anew()
-        && let Some(open) = site.unclosed()
-    {
-        let message = format!("this `{}` is not closed", &text[open.0..open.2]);
-        diag = diag.label(Span::new(file, open.0, open.2), message);
+/// A token that does not fit the grammar.
+pub(super) struct Mistake {
+    /// First byte of the token; the end of the last token when the file ends too early.
+    pub at: usize,
+    /// The terminals that fit, as the grammar spells them.
+    expected: Vec<String>,
+}
+
+impl Mistake {
+    pub(super) fn new(error: ParseError<usize, Token<'_>, Infallible>) -> Mistake {
+        match error {
+            ParseError::InvalidToken { location } => Mistake { at: location, expected: Vec::new() },
+            ParseError::UnrecognizedEof { location, expected } => Mistake { at: location, expected },
+            ParseError::UnrecognizedToken { token, expected } => Mistake { at: token.0, expected },
+            ParseError::ExtraToken { token } => Mistake { at: token.0, expected: Vec::new() },
+            ParseError::User { error } => match error {},
+        }
     }
-    match site.slip() {
-        Some(help) => diag.help(help),
-        None => diag,
+
+    /// The place; `tokens` is the whole file without comments.
+    pub(super) fn site<'a>(&'a self, text: &'a str, tokens: &'a [Spanned<'a>]) -> Site<'a> {
+        let index = tokens.partition_point(|token| token.0 < self.at);
+        Site { text, tokens, index, expected: self.expected.iter().map(|t| t.trim_matches('"')).collect() }
     }
 }
 
@@ -38,7 +46,7 @@ fn message(alternatives: &[String], found: &str) -> String {
 }
 
 /// The place of a mistake with what stands around it.
-struct Site<'a> {
+pub(super) struct Site<'a> {
     text: &'a str,
     tokens: &'a [Spanned<'a>],
     /// The token that does not fit; one past the end when the file ends too early.
@@ -47,6 +55,33 @@ struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
+    /// The message.
+    pub(super) fn explain(&self, file: FileId) -> Diagnostic {
+        let span = match self.tokens.get(self.index) {
+            Some(token) => Span::new(file, token.0, token.2),
+            None => Span::new(file, self.text.trim_end().len(), self.text.trim_end().len()),
+        };
+        let mut diag = Diagnostic::error(Code::Syntax, span, message(&self.alternatives(), &self.found()));
+        if self.starts_anew()
+            && let Some(open) = self.unclosed()
+        {
+            let message = format!("this `{}` is not closed", &self.text[open.0..open.2]);
+            diag = diag.label(Span::new(file, open.0, open.2), message);
+        }
+        match self.slip() {
+            Some(help) => diag.help(help),
+            None => diag,
+        }
+    }
+
+    /// Whether a statement lacks its `;`.
+    pub(super) fn lacks_semicolon(&self) -> bool {
+        self.expects(";")
+            && self
+                .token()
+                .is_some_and(|found| found != Token::Assign && (self.on_new_line() || starts_statement(found)))
+    }
+
     fn token(&self) -> Option<Token<'a>> {
         self.tokens.get(self.index).map(|token| token.1)
     }
@@ -81,8 +116,9 @@ impl<'a> Site<'a> {
                 words.push((*name).to_owned());
             }
         }
-        // Always possible where an item or a field is, and never what the author was about to write.
-        rest.retain(|terminal| !matches!(*terminal, "doc" | "intrinsic"));
+        rest.retain(|terminal| {
+            !UNSAID.contains(terminal) && (!self.expects("struct") || !AROUND_ITEMS.contains(terminal))
+        });
         rest.sort_by_key(|terminal| ![",", ";"].contains(terminal));
         let operator = words.iter().position(|word| word == OPERATOR).map(|at| words.remove(at));
         words.extend(rest.iter().map(|terminal| match *terminal {
@@ -99,7 +135,7 @@ impl<'a> Site<'a> {
 
     /// Whether the place looks like the start of something new, as after a forgotten bracket.
     fn starts_anew(&self) -> bool {
-        matches!(self.token(), None | Some(Token::Fn | Token::Entry | Token::Struct | Token::Use | Token::Doc(_)))
+        matches!(self.token(), None | Some(Token::Fn | Token::Entry | Token::Struct | Token::Use))
     }
 
     /// The innermost bracket that is open at the place.
@@ -123,13 +159,6 @@ impl<'a> Site<'a> {
         self.text[end..start].contains('\n')
     }
 
-    fn lacks_semicolon(&self) -> bool {
-        self.expects(";")
-            && self
-                .token()
-                .is_some_and(|found| found != Token::Assign && (self.on_new_line() || starts_statement(found)))
-    }
-
     /// What the author probably meant.
     fn slip(&self) -> Option<String> {
         let foreign = [self.before(1), self.token()].into_iter().flatten().find_map(foreign);
@@ -146,13 +175,27 @@ impl<'a> Site<'a> {
             }
             (Some(Token::TupleField(_) | Token::CloseBracket), Token::Assign) => PARTS,
             (Some(Token::Ident(_)), Token::Assign) if self.before(2) == Some(Token::Dot) => PARTS,
+            (Some(Token::CloseParen), Token::Assign) if self.expects("}") => PARTS,
             (_, Token::Assign) if self.expects("==") => "`==` compares; a single `=` gives a name its value",
             (_, Token::Equal) if self.expects("=") => "a single `=` gives a name its value; `==` compares",
+            (Some(Token::Dot), _) if matches!(self.before(2), Some(Token::Int(_))) => {
+                "a fixed-point number has digits on both sides of its point: `1.0`"
+            }
+            (Some(Token::Doc(_)), _) => {
+                "`///` documents the item or field that follows; elsewhere a comment starts with `//`"
+            }
             (Some(Token::Int(_)), Token::Dot) => "a fixed-point number has digits on both sides of its point: `1.0`",
             (_, Token::TupleField(_)) => "a fixed-point number has digits on both sides of its point: `0.5`",
             (Some(Token::CloseBrace), Token::Semicolon) => "no `;` follows a `}` here",
+            (Some(Token::CloseBrace), Token::Plus | Token::Minus | Token::Star | Token::Slash | Token::Pipe) => {
+                "an `if` or a block that is part of a larger expression needs parentheses around it"
+            }
+            (_, Token::CloseBrace) if self.expects("struct") => "this `}` closes nothing",
             (_, Token::OpenBrace) if self.expects("->") => "a function states its result: `-> fix[N]`",
-            (_, Token::OpenBrace) if self.expects("name {") => "a struct is written `Name { field: value }`",
+            (Some(Token::Ident(_)), Token::OpenBrace) if self.before(2) == Some(Token::Arrow) => {
+                "an intrinsic function has no body"
+            }
+            (Some(Token::Ident(_)), Token::OpenBrace) => "a struct is written `Name { field: value }`",
             (_, Token::Less | Token::LessEqual | Token::Greater | Token::GreaterEqual | Token::Equal)
                 if self.expects("&&") =>
             {
@@ -163,7 +206,7 @@ impl<'a> Site<'a> {
                 let before = self.index.checked_sub(1).map(|i| self.tokens[i])?;
                 return Some(format!("a statement ends in `;`: add it after `{}`", &self.text[before.0..before.2]));
             }
-            _ if self.expects("ident") && is_keyword(found) => {
+            _ if self.expects("ident") && !self.expects("int") && is_keyword(found) => {
                 return Some(format!("{} is a word of the language and cannot be a name", self.found()));
             }
             _ => return None,
@@ -175,6 +218,36 @@ impl<'a> Site<'a> {
 const PARTS: &str = "only a whole `var` can be given a new value, not a part of it";
 const OPERATOR: &str = "an operator";
 
+/// Never what the author was about to write.
+const UNSAID: &[&str] = &["doc", "error", "error_stmt", "intrinsic", "derivative"];
+/// Not worth saying where an item may stand.
+const AROUND_ITEMS: &[&str] = &["owners", "fixed", "use"];
+/// What may stand behind an operand.
+const OPERATORS: &[&str] = &[
+    "|>",
+    "..",
+    "||",
+    "&&",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "==",
+    "!=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    ".",
+    "tuple_field",
+    "(",
+    "[",
+    "::",
+    "name {",
+    "=",
+];
+
 /// Terminals that stand for one thing together: those that must all fit, those that go with them, and the name.
 const GROUPS: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["var", "for"], "a statement"),
@@ -183,35 +256,10 @@ const GROUPS: &[(&[&str], &[&str], &str)] = &[
         &["ident", "true", "false", "(", "[", "-", "!", "approx", "{", "if", "reveal"],
         "an expression",
     ),
-    (
-        &["*", "+"],
-        &[
-            "-",
-            "/",
-            "%",
-            "<",
-            "<=",
-            ">",
-            ">=",
-            "==",
-            "!=",
-            "&&",
-            "||",
-            "|>",
-            "..",
-            ".",
-            "tuple_field",
-            "(",
-            "[",
-            "::",
-            "name {",
-        ],
-        OPERATOR,
-    ),
-    (&["*"], &["/", "%", ".", "tuple_field", "(", "[", "::", "name {"], OPERATOR),
+    (&["|>"], OPERATORS, OPERATOR),
+    (&["*"], OPERATORS, OPERATOR),
     (&["ident", "(", "["], &["public"], "a type"),
     (&["ident", "_"], &["("], "a name"),
-    (&["owners", "fixed"], &[], "a header line"),
 ];
 
 fn starts_statement(token: Token<'_>) -> bool {

@@ -7,6 +7,7 @@ mod format;
 mod layout;
 mod mistakes;
 pub mod parser;
+mod recovery;
 pub mod token;
 
 pub use format::format;

@@ -1,10 +1,13 @@
 //! The parser: text to [`ast::File`]. Knows the generated parser; never panics and never stops at the first error.
 
+use std::convert::Infallible;
+
 use crate::diag::{Code, Diagnostic};
 use crate::span::{FileId, Span};
-use crate::syntax::actions::{Actions, Mistake};
+use crate::syntax::actions::Actions;
 use crate::syntax::ast;
-use crate::syntax::mistakes;
+use crate::syntax::mistakes::Mistake;
+use crate::syntax::recovery::{self, Cause};
 use crate::syntax::token::{self, Spanned, Token};
 
 mod generated {
@@ -15,6 +18,9 @@ mod generated {
 
 /// How deep a tree may be: every later stage walks it recursively.
 const MAX_DEPTH: usize = 512;
+
+/// After so many repairs the parser gives up.
+const MAX_REPAIRS: usize = 100;
 
 /// Parses a file. Errors go to `diags` in the order of their places; the parts of the file without errors are returned in any case.
 pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File {
@@ -29,17 +35,43 @@ pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File
         return ast::File::default();
     }
 
-    let mut actions = Actions { file, mistakes: Vec::new(), diags: Vec::new() };
-    let parsed =
-        generated::grammar::FileParser::new().parse(&mut actions, tokens.iter().map(|token| Ok::<_, _>(*token)));
-    let tree = parsed.unwrap_or_else(|error| {
-        actions.mistakes.push(Mistake::new(error));
-        ast::File::default()
-    });
-    diags.extend(actions.mistakes.iter().map(|mistake| mistakes::explain(mistake, file, text, &tokens)));
-    diags.append(&mut actions.diags);
+    let mut mistakes = Vec::new();
+    let tree = parse_parts(file, text, &tokens, diags, &mut mistakes).unwrap_or_default();
+    diags.extend(mistakes.iter().map(|mistake| mistake.site(text, &tokens).explain(file)));
     diags[before..].sort_by_key(|diag| diag.labels.first().map(|label| label.span.start));
     tree
+}
+
+/// Parses again and again, each time without the part that held the last mistake; `None` when that leads nowhere.
+fn parse_parts(
+    file: FileId,
+    text: &str,
+    tokens: &[Spanned<'_>],
+    diags: &mut Vec<Diagnostic>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<ast::File> {
+    let mut rest = tokens.to_vec();
+    for _ in 0..MAX_REPAIRS {
+        let mut actions = Actions { file, diags: Vec::new() };
+        let input = rest.iter().map(|token| Ok::<_, Infallible>(*token));
+        let mistake = match generated::grammar::FileParser::new().parse(&mut actions, input) {
+            Ok(tree) => {
+                diags.append(&mut actions.diags);
+                return Some(tree);
+            }
+            Err(error) => Mistake::new(error),
+        };
+        let lacks_semicolon = mistake.site(text, tokens).lacks_semicolon();
+        match recovery::repair(&mut rest, mistake.at, lacks_semicolon) {
+            Some(Cause::Author) => mistakes.push(mistake),
+            Some(Cause::Repair) => {}
+            None => {
+                mistakes.push(mistake);
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// The first token at which a tree may get deeper than [`MAX_DEPTH`], counting every token of an unfinished expression

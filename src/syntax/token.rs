@@ -105,31 +105,34 @@ pub enum Token<'a> {
 
     /// The `{` of a struct literal `Name { field: .. }`; [`lex`] tells it from a block's by the `name :` behind it.
     StructBrace,
+    /// What could not be read as tokens, or as an expression, a parameter or a field.
+    Error,
+    /// What could not be read as a statement.
+    ErrorStmt,
 }
 
 /// A token with its byte range.
 pub type Spanned<'a> = (usize, Token<'a>, usize);
 
-/// Cuts text into tokens, comments included. What is no token is reported and left out.
+/// Cuts text into tokens, comments included. What is no token is reported and becomes [`Token::Error`].
 pub fn lex<'a>(file: FileId, text: &'a str, diags: &mut Vec<Diagnostic>) -> Vec<Spanned<'a>> {
-    let mut tokens = Vec::new();
+    let mut tokens: Vec<Spanned<'a>> = Vec::new();
     let mut unknown: Option<Span> = None;
     for (token, range) in Token::lexer(text).spanned() {
+        let span = Span::new(file, range.start, range.end);
         match token {
             Ok(token) => tokens.push((range.start, token, range.end)),
-            Err(error) => {
-                let span = Span::new(file, range.start, range.end);
-                match (error, &mut unknown) {
-                    (LexError::UnknownCharacter, Some(before)) if before.end == span.start => *before = before.to(span),
-                    (LexError::UnknownCharacter, _) => {
-                        diags.extend(unknown.replace(span).map(|span| unknown_character(span, text)));
-                    }
-                    (LexError::BadNumber | LexError::TooLarge, _) => diags.push(bad_number(error, span, text)),
+            Err(LexError::UnknownCharacter) => match &mut unknown {
+                Some(before) if before.end == span.start => *before = before.to(span),
+                _ => {
+                    diags.extend(unknown.replace(span).map(|span| unknown_character(span, text)));
+                    tokens.push((range.start, Token::Error, range.end));
                 }
+            },
+            Err(error @ (LexError::BadNumber | LexError::TooLarge)) => {
+                diags.push(bad_number(error, span, text));
                 // The parser should see the number the author meant, not a hole.
-                if error != LexError::UnknownCharacter {
-                    tokens.push((range.start, Token::Int(0), range.end));
-                }
+                tokens.push((range.start, Token::Int(0), range.end));
             }
         }
     }

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::format;
-use crate::span::FileId;
+use crate::diag::render;
+use crate::span::{FileId, Sources};
 use crate::syntax::{dump, parse};
 
 /// The tree as text, which has no places; `None` with errors.
@@ -166,8 +167,21 @@ proptest! {
     }
 
     #[test]
-    fn the_parser_never_panics(text in "([a-z]{1,3}|fn|let|for|if|else|struct|entry|[0-9.]{1,4}|[{}()\\[\\],;:=|>.!*+-]|\n| ){0,60}") {
-        let mut diags = Vec::new();
-        parse(FileId(0), &text, &mut diags);
+    fn the_parser_never_panics(
+        text in "([a-z]{1,3}|fn|let|for|if|else|struct|entry|[0-9.]{1,4}|[{}()\\[\\],;:=|>.!*+-]|\n| ){0,60}",
+        cut in 0..700_usize,
+        length in 0..40_usize,
+    ) {
+        let program = include_str!("../../../tests/golden/parse/training.sml");
+        let (start, end) = (cut.min(program.len()), (cut + length).min(program.len()));
+        let damaged = [&program[..start], &program[end..]].concat();
+        let mixed = [&program[..start], &text, &program[end..]].concat();
+        for text in [text, damaged, mixed] {
+            let mut sources = Sources::default();
+            let file = sources.add("m.sml", text.as_str());
+            let mut diags = Vec::new();
+            parse(file, &text, &mut diags);
+            prop_assert_eq!(render(&diags, &sources, false).is_empty(), diags.is_empty());
+        }
     }
 }
