@@ -28,6 +28,7 @@ impl Checker<'_> {
             return self.poison_of(&operands, span);
         };
         let function: &Fn = &self.items.fns[id.index()];
+        let before = self.diags.len();
         let given = self.arguments(function, args, span);
         let mut sizes = Sizes::default();
         for (param, given) in function.params.iter().zip(&given) {
@@ -48,8 +49,11 @@ impl Checker<'_> {
         let missing = function.params.iter().zip(&given).filter(|(p, g)| g.is_none() && p.default.is_none());
         let missing: Vec<&str> = missing.map(|(p, _)| p.name.as_str()).collect();
         if !missing.is_empty() {
-            let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
-            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+            // A misspelt name has been answered already.
+            if !self.diags[before..].iter().any(|d| d.code == Code::Arguments) {
+                let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
+                self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+            }
             return self.poison(span);
         }
         self.apply(id, function, given, sizes, span)
@@ -139,7 +143,7 @@ impl Checker<'_> {
         poisoned: bool,
         span: Span,
     ) -> Ty {
-        let open = function.sizes.iter().find(|s| !bound.contains(*s));
+        let open = function.sizes.iter().map(|s| &s.name).find(|s| !bound.contains(*s));
         match open {
             None => result.substitute(sizes),
             Some(open) => {
@@ -270,12 +274,9 @@ impl Checker<'_> {
                         .help("name it too")
                 }
                 (None, None) => {
-                    let message = format!(
-                        "`{}` takes {} arguments, and {} are given",
-                        function.name,
-                        function.params.len(),
-                        args.len()
-                    );
+                    let (name, count) = (&function.name, function.params.len());
+                    let plural = if count == 1 { "" } else { "s" };
+                    let message = format!("`{name}` takes {count} argument{plural}, and {} are given", args.len());
                     Diagnostic::error(Code::Arguments, span, message).help(usage(function))
                 }
             };

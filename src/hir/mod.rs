@@ -32,7 +32,7 @@ use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::shape::{Dim, Sizes};
 use crate::span::{FileId, Sources, Span};
-use crate::syntax::ast;
+use crate::syntax::{ast, parser};
 
 crate::id! {
     /// A struct of the program.
@@ -84,8 +84,8 @@ pub struct Struct {
 pub struct Fn {
     /// Its name.
     pub name: String,
-    /// Names of the sizes and rests that a call determines, `nat` parameters included.
-    pub sizes: Vec<String>,
+    /// The sizes and rests that a call determines, `nat` parameters included.
+    pub sizes: Vec<SizeParam>,
     /// Parameters in order.
     pub params: Vec<Param>,
     /// Result type; `None` for intrinsics with a rule of their own.
@@ -94,6 +94,15 @@ pub struct Fn {
     pub code: FnCode,
     /// Where it is defined.
     pub span: Span,
+}
+
+/// A size that a function binds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SizeParam {
+    /// Its name.
+    pub name: String,
+    /// True for `..S`.
+    pub rest: bool,
 }
 
 /// What a function does.
@@ -383,11 +392,19 @@ pub struct AxisIndex {
 }
 
 /// Checks the program in `file` with the library modules it uses, which are added to `sources`. Problems go to
-/// `diags`; `None` when any is an error.
+/// `diags` in the order of their places; `None` when any is an error. After syntax errors nothing more is said: what
+/// is missing from the tree would only be missed again.
 pub fn check(sources: &mut Sources, file: FileId, diags: &mut Vec<Diagnostic>) -> Option<Program> {
-    let mut program = names::load(sources, file, diags);
+    let before = diags.len();
+    let failed = |diags: &[Diagnostic]| diags[before..].iter().any(|d| d.severity == Severity::Error);
+    let tree = parser::parse(file, &sources.file(file).text.clone(), diags);
+    if failed(diags) {
+        return None;
+    }
+    let mut program = names::load(sources, file, tree, diags);
     labels::check(&mut program, diags);
-    diags.iter().all(|d| d.severity != Severity::Error).then_some(program)
+    diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
+    (!failed(diags)).then_some(program)
 }
 
 impl Program {

@@ -56,15 +56,25 @@ impl Structs for StructsOf<'_> {
         }
     }
 
+    fn elsewhere(&self, name: &str) -> Option<&str> {
+        let mut modules = self.0.modules.iter().filter(|m| m.library);
+        let module = modules.find(|m| matches!(m.own.get(name), Some((Def::Struct(_), _))))?;
+        Some(&module.name)
+    }
+
+    fn is_missing(&self, name: &str) -> bool {
+        self.0.modules[self.1].scope.get(name) == Some(&Def::Missing)
+    }
+
     fn names(&self) -> Vec<&str> {
         let scope = &self.0.modules[self.1].scope;
         scope.iter().filter(|(_, d)| matches!(d, Def::Struct(_))).map(|(n, _)| n.as_str()).collect()
     }
 }
 
-/// Parses the program and the library, resolves all names and checks all bodies.
-pub(super) fn load(sources: &mut Sources, file: FileId, diags: &mut Vec<Diagnostic>) -> Program {
-    let mut files = vec![("main".to_string(), file, parser::parse(file, &sources.file(file).text.clone(), diags))];
+/// Parses the library, resolves all names of the program in `tree` and checks all bodies.
+pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: &mut Vec<Diagnostic>) -> Program {
+    let mut files = vec![("main".to_string(), file, tree)];
     let mut library = Vec::new();
     for (name, text) in LIBRARY {
         let id = sources.add(format!("<std>/{name}.sml"), *text);

@@ -6,7 +6,7 @@ use super::intrinsic::Intrinsic;
 use super::names::{Def, Items, StructsOf, twice};
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
-use super::{Body, Default, Fn, FnCode, Param, ParamKind, Struct, StructId};
+use super::{Body, Default, Fn, FnCode, Param, ParamKind, SizeParam, Struct, StructId};
 use crate::diag::{Code, Diagnostic};
 use crate::shape::Dim;
 use crate::span::{FileId, Span};
@@ -115,14 +115,16 @@ pub(super) fn refuse_endless_structs(
 
 /// Parameters and result of a function, with the names its body may use in sizes.
 pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut Vec<Diagnostic>) -> (Fn, SizeNames) {
-    let (mut sizes, mut names) = size_params(&ast.sizes, diags);
+    let (bound, mut names) = size_params(&ast.sizes, diags);
+    let rest = |name: &String| ast.sizes.iter().any(|s| s.rest && s.name.name == *name);
+    let mut sizes: Vec<SizeParam> = bound.into_iter().map(|name| SizeParam { rest: rest(&name), name }).collect();
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
         if let Some(first) = places.insert(&param.name.name, param.name.span) {
             diags.push(twice(&param.name.name, param.name.span, first));
         }
         if matches!(&param.ty, ast::Type::Named { name, .. } if name.name == "nat") {
-            sizes.push(param.name.name.clone());
+            sizes.push(SizeParam { name: param.name.name.clone(), rest: false });
             names.dims.insert(param.name.name.clone(), Dim::var(&param.name.name));
         }
     }

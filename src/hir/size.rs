@@ -24,6 +24,10 @@ pub(super) struct SizeNames {
 pub(super) trait Structs {
     /// A struct in scope with the number of its sizes.
     fn find(&self, name: &str) -> Option<(StructId, usize)>;
+    /// The library module that has such a struct.
+    fn elsewhere(&self, name: &str) -> Option<&str>;
+    /// True when a failed `use` should have brought it in.
+    fn is_missing(&self, name: &str) -> bool;
     /// All of them, for suggestions.
     fn names(&self) -> Vec<&str>;
 }
@@ -157,11 +161,15 @@ impl Resolver<'_> {
 
     fn struct_type(&mut self, name: &ast::Ident, sizes: &[ast::Size], span: Span) -> Ty {
         let Some((id, count)) = self.structs.find(&name.name) else {
+            if self.structs.is_missing(&name.name) {
+                return Ty::Error;
+            }
             let known: Vec<&str> = self.structs.names().into_iter().chain(["fix", "int", "bool", "nat"]).collect();
             let error = Diagnostic::error(Code::UnknownType, name.span, format!("there is no type `{}`", name.name));
-            self.diags.push(match nearest(&name.name, known) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help("types are `fix`, `int`, `bool`, `nat` and the structs in scope"),
+            self.diags.push(match (self.structs.elsewhere(&name.name), nearest(&name.name, known)) {
+                (Some(module), _) => error.help(format!("bring it in: `use {module}::{};`", name.name)),
+                (None, Some(near)) => error.help(format!("did you mean `{near}`?")),
+                (None, None) => error.help("types are `fix`, `int`, `bool`, `nat` and the structs in scope"),
             });
             return Ty::Error;
         };

@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, ParamKind, Pattern, Program, Source, Stmt};
+use super::{
+    Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, Intrinsic, Param, ParamKind, Pattern, Program,
+    Source, Stmt,
+};
 use crate::label::Label;
+use crate::shape::{Dim, Shape};
 use crate::syntax::ast::UnaryOp;
 
 /// The whole program but the library functions that no body calls.
@@ -80,8 +84,10 @@ impl Printer<'_> {
             ParamKind::Nat | ParamKind::NatList => format!("{}: nat", p.name),
         });
         let params = params.collect::<Vec<_>>().join(", ");
+        let sizes: Vec<String> =
+            function.sizes.iter().map(|s| format!("{}{}", if s.rest { ".." } else { "" }, s.name)).collect();
         let result = function.result.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
-        let _ = writeln!(self.out, "\nfn {}{}({params}){result} {{", function.name, brackets(&function.sizes));
+        let _ = writeln!(self.out, "\nfn {}{}({params}){result} {{", function.name, brackets(&sizes));
         self.block(&self.body.block.clone());
         self.out.push_str("}\n");
     }
@@ -145,6 +151,17 @@ impl Printer<'_> {
         }
     }
 
+    /// `stride = 2`, `perm = [1, 0]`: the compile-time arguments under the names of the declaration.
+    fn named_sizes(&self, op: Intrinsic, sizes: &[Vec<Dim>]) -> Vec<String> {
+        let declared = self.program.fns.iter().find(|f| matches!(f.code, FnCode::Intrinsic(o) if o == op));
+        let params = declared.iter().flat_map(|f| &f.params).filter(|p| !matches!(p.kind, ParamKind::Value(_)));
+        let show = |param: &Param, dims: &[Dim]| match (&param.kind, dims) {
+            (ParamKind::Nat, [dim]) => format!("{} = {dim}", param.name),
+            _ => format!("{} = {}", param.name, Shape::of(dims.to_vec())),
+        };
+        params.zip(sizes).map(|(param, dims)| show(param, dims)).collect()
+    }
+
     fn list(&mut self, ids: &[ExprId]) -> String {
         ids.iter().map(|id| self.expr(*id)).collect::<Vec<_>>().join(", ")
     }
@@ -192,8 +209,9 @@ impl Printer<'_> {
                 format!("{}{}({})", self.program.fns[callee.index()].name, brackets(&sizes), self.list(args))
             }
             ExprKind::Intrinsic { op, args, sizes } => {
-                let sizes: Vec<String> = sizes.iter().map(|s| crate::shape::Shape::of(s.clone()).to_string()).collect();
-                format!("{}({}){}", op.name(), self.list(args), sizes.concat())
+                let mut words: Vec<String> = args.iter().map(|id| self.expr(*id)).collect();
+                words.extend(self.named_sizes(*op, sizes));
+                format!("{}({})", op.name(), words.join(", "))
             }
             ExprKind::Index(base, starts) => {
                 let starts: Vec<String> =
