@@ -47,7 +47,13 @@ fn removed_and_reused_masks_are_found() {
                 }
                 let needed = drawn_for(program, step.outs.iter().position(|o| *o == send.source).unwrap(), i);
                 if needed && send.opening.is_none() {
-                    assert!(verify::verify(&broken).is_err(), "{} -> {} {}: stream {i} removed", send.from, send.to, send.name);
+                    assert!(
+                        verify::verify(&broken).is_err(),
+                        "{} -> {} {}: stream {i} removed",
+                        send.from,
+                        send.to,
+                        send.name
+                    );
                     tried += 1;
                 }
             }

@@ -100,9 +100,14 @@ impl Checked {
 
     /// The entry's graph, before any pass.
     pub fn graph(&self, entry: &str, dims: &BTreeMap<String, usize>) -> Result<Graph, Failure> {
-        let known = &self.program.entry(Some(entry)).map_err(|d| Failure::Program(vec![d], self.sources.clone()))?.sizes;
+        let known =
+            &self.program.entry(Some(entry)).map_err(|d| Failure::Program(vec![d], self.sources.clone()))?.sizes;
         if let Some(name) = dims.keys().find(|d| !known.contains(d)) {
-            let open = if known.is_empty() { "no open size".to_string() } else { format!("the open sizes {}", known.join(", ")) };
+            let open = if known.is_empty() {
+                "no open size".to_string()
+            } else {
+                format!("the open sizes {}", known.join(", "))
+            };
             return Err(Failure::Other(anyhow::anyhow!("`{entry}` has no size `{name}`: it has {open}")));
         }
         let mut diags = Vec::new();

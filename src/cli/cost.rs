@@ -39,7 +39,9 @@ impl CostCommand {
         // Sizes that no flag gives follow from the inputs declared beside the model: the cost of one run over a batch.
         let mut dims = self.options.dims();
         let beside = Beside::read(&checked.path)?;
-        if entry.sizes.iter().any(|s| !dims.contains_key(s)) && entry.params.iter().all(|p| beside.inputs.contains_key(&p.name)) {
+        if entry.sizes.iter().any(|s| !dims.contains_key(s))
+            && entry.params.iter().all(|p| beside.inputs.contains_key(&p.name))
+        {
             let inputs = Inputs::load(&checked, entry, &beside.inputs, dims)?;
             let batches = inputs.batches(beside.run.take, beside.run.batch);
             dims = batches.first().map_or_else(|| inputs.dims.clone(), |rows| inputs.sizes(rows));
@@ -84,9 +86,12 @@ pub(super) fn table(cost: &Cost) -> String {
         let _ = writeln!(out, "{:width$}  {:>6}  {:>11}  {:>13}", line.place, line.rounds, bytes(line.bytes), adds);
     }
     let adds: u64 = cost.multiply_adds.iter().sum();
-    let _ = writeln!(out, "{:width$}  {:>6}  {:>11}  {:>13}", "all", cost.rounds, bytes(cost.bytes_total), count(adds, ""));
-    let each: Vec<String> = cost.bytes_per_party.iter().enumerate().map(|(i, b)| format!("P{i} {}", bytes(*b))).collect();
-    let _ = writeln!(out, "\nsent by {}; {} messages, {} bytes exactly", each.join(", "), cost.messages, cost.bytes_total);
+    let _ =
+        writeln!(out, "{:width$}  {:>6}  {:>11}  {:>13}", "all", cost.rounds, bytes(cost.bytes_total), count(adds, ""));
+    let each: Vec<String> =
+        cost.bytes_per_party.iter().enumerate().map(|(i, b)| format!("P{i} {}", bytes(*b))).collect();
+    let _ =
+        writeln!(out, "\nsent by {}; {} messages, {} bytes exactly", each.join(", "), cost.messages, cost.bytes_total);
     let _ = writeln!(out, "owners send {} and receive {}", bytes(cost.owner_bytes_in), bytes(cost.owner_bytes_out));
     out
 }

@@ -53,6 +53,6 @@ impl Fmt {
 
 fn formatted(name: &str, text: &str) -> Result<String, Failure> {
     let mut sources = Sources::default();
-    sources.add(name, text);
-    syntax::format(text).map_err(|diags| Failure::Program(diags, sources))
+    let file = sources.add(name, text);
+    syntax::format(file, text).map_err(|diags| Failure::Program(diags, sources))
 }

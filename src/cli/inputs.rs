@@ -101,7 +101,8 @@ impl Inputs {
                 continue;
             };
             if param.source == Source::Shares {
-                let message = format!("`{}` comes from shares, which this version cannot keep between runs", param.name);
+                let message =
+                    format!("`{}` comes from shares, which this version cannot keep between runs", param.name);
                 diags.push(Diagnostic::error(Code::Unsupported, param.span, message));
                 continue;
             }
@@ -139,7 +140,8 @@ impl Inputs {
         let mut data = BTreeMap::new();
         for g in &self.given {
             let values = if g.batched {
-                let part = g.tensor.rows(rows.clone()).ok_or_else(|| anyhow!("`{}` has no rows {rows:?}", g.leaf.path))?;
+                let part =
+                    g.tensor.rows(rows.clone()).ok_or_else(|| anyhow!("`{}` has no rows {rows:?}", g.leaf.path))?;
                 part.iter().collect()
             } else {
                 g.tensor.iter().collect()
@@ -172,11 +174,13 @@ fn pair(param: &str, path: &Path, leaves: &[&Leaf]) -> Result<Vec<Tensor>, Box<D
     match (loaded, leaves) {
         (Loaded::One(tensor), [leaf]) if leaf.path == param => Ok(vec![tensor]),
         (Loaded::One(_), _) => {
-            let message = format!("`{}` holds one array, but `{param}` is a struct of {}", path.display(), leaves.len());
+            let message =
+                format!("`{}` holds one array, but `{param}` is a struct of {}", path.display(), leaves.len());
             Err(Box::new(Diagnostic::global(Code::Tensors, message).help("give a .safetensors or .npz file")))
         }
         (Loaded::Named(mut tensors), leaves) => {
-            let inside = |leaf: &Leaf| leaf.path.strip_prefix(param).and_then(|p| p.strip_prefix('.')).map(str::to_string);
+            let inside =
+                |leaf: &Leaf| leaf.path.strip_prefix(param).and_then(|p| p.strip_prefix('.')).map(str::to_string);
             let wanted: Vec<Wanted> = leaves
                 .iter()
                 .map(|leaf| Wanted {
@@ -185,7 +189,8 @@ fn pair(param: &str, path: &Path, leaves: &[&Leaf]) -> Result<Vec<Tensor>, Box<D
                 })
                 .collect();
             let found = tensors.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect();
-            let names = names::pair(&path.display().to_string(), &wanted, &found).map_err(|e| Box::new(e.to_diagnostic()))?;
+            let names =
+                names::pair(&path.display().to_string(), &wanted, &found).map_err(|e| Box::new(e.to_diagnostic()))?;
             Ok(names.iter().filter_map(|name| tensors.remove(name)).collect())
         }
     }
@@ -199,7 +204,12 @@ fn size(dim: &Dim) -> Size {
 }
 
 /// Binds open sizes to the tensor's shape. Axes that the model declares as 1 may be missing in the file.
-fn fit(leaf: &Leaf, tensor: Tensor, path: &Path, sizes: &mut BTreeMap<String, usize>) -> Result<Tensor, Box<Diagnostic>> {
+fn fit(
+    leaf: &Leaf,
+    tensor: Tensor,
+    path: &Path,
+    sizes: &mut BTreeMap<String, usize>,
+) -> Result<Tensor, Box<Diagnostic>> {
     let refuse = |found: &[usize], why: String| {
         let declared = leaf.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let message = format!("`{}` is {found:?}, but `{}` is declared [{declared}]", path.display(), leaf.path);

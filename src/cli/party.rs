@@ -36,7 +36,8 @@ pub(super) struct PartyCommand {
 
 impl PartyCommand {
     pub fn run(&self, _talk: Talk) -> Outcome {
-        let text = std::fs::read_to_string(&self.plan).with_context(|| format!("cannot read `{}`", self.plan.display()))?;
+        let text =
+            std::fs::read_to_string(&self.plan).with_context(|| format!("cannot read `{}`", self.plan.display()))?;
         let plan = file::read(&text).with_context(|| format!("`{}` is no plan", self.plan.display()))?;
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;

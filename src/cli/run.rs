@@ -138,9 +138,9 @@ impl Run {
             total.add(plan, &outcome, inputs.batched.is_some())?;
         }
         for (name, path) in &targets {
-            let name = if name.is_empty() { total.outputs.keys().next().cloned().unwrap_or_default() } else { name.clone() };
-            let (shape, values) =
-                total.outputs.get(&name).ok_or_else(|| anyhow!("there is no result `{name}`"))?;
+            let name =
+                if name.is_empty() { total.outputs.keys().next().cloned().unwrap_or_default() } else { name.clone() };
+            let (shape, values) = total.outputs.get(&name).ok_or_else(|| anyhow!("there is no result `{name}`"))?;
             npy::write(path, &Tensor::from_f64(shape.clone(), values.clone()))?;
         }
         let scores = total.scores(&labels)?;
@@ -314,8 +314,10 @@ impl Total {
         let mut scores = BTreeMap::new();
         for (name, labels) in labels {
             let names: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
-            let (shape, values) =
-                self.outputs.get(name).ok_or_else(|| anyhow!("labels for `{name}`, but the results are {}", names.join(", ")))?;
+            let (shape, values) = self
+                .outputs
+                .get(name)
+                .ok_or_else(|| anyhow!("labels for `{name}`, but the results are {}", names.join(", ")))?;
             let predictions: Vec<i64> = match shape.as_slice() {
                 [_, classes] => values.chunks(*classes).map(largest).collect(),
                 _ => values.iter().map(|v| v.round() as i64).collect(),
@@ -350,7 +352,13 @@ impl Total {
         let seconds = |d: Duration| format!("{:.3} s", d.as_secs_f64());
         let [p0, p1, p2] = self.bytes_per_party.map(bytes);
         let all: u64 = self.bytes_per_party.iter().sum();
-        let _ = writeln!(out, "\ntime         compile {}, share {}, run {}", seconds(self.compile), seconds(self.share), seconds(self.run));
+        let _ = writeln!(
+            out,
+            "\ntime         compile {}, share {}, run {}",
+            seconds(self.compile),
+            seconds(self.share),
+            seconds(self.run)
+        );
         let _ = writeln!(out, "rounds       {}", self.rounds);
         let _ = writeln!(out, "sent         {} (P0 {p0}, P1 {p1}, P2 {p2})", bytes(all));
         out

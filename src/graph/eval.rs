@@ -61,7 +61,11 @@ pub enum Elements {
 ///
 /// # Errors
 /// If an input is missing, mis-sized or out of the format's range.
-pub fn results(graph: &Graph, inputs: &BTreeMap<String, Vec<f64>>, mode: Mode) -> Result<BTreeMap<String, Vec<f64>>, EvalError> {
+pub fn results(
+    graph: &Graph,
+    inputs: &BTreeMap<String, Vec<f64>>,
+    mode: Mode,
+) -> Result<BTreeMap<String, Vec<f64>>, EvalError> {
     let wanted: Vec<NodeId> = graph.results().collect();
     let values = nodes(graph, inputs, mode, &wanted)?;
     Ok(wanted

@@ -339,7 +339,10 @@ impl Graph {
 
     /// The given nodes and all they need, renumbered operands first, and where each node went.
     #[must_use]
-    pub fn extract(&self, wanted: impl IntoIterator<Item = NodeId>) -> (Graph, std::collections::BTreeMap<NodeId, NodeId>) {
+    pub fn extract(
+        &self,
+        wanted: impl IntoIterator<Item = NodeId>,
+    ) -> (Graph, std::collections::BTreeMap<NodeId, NodeId>) {
         let mut needed = std::collections::BTreeSet::new();
         let mut stack: Vec<NodeId> = wanted.into_iter().collect();
         while let Some(id) = stack.pop() {

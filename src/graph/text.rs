@@ -65,7 +65,9 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::Share { scale } | Op::Encode { scale } => format!("{name} scale={scale}"),
         Op::Conv2d { window: w, groups } => format!("{name} {} groups={groups}", window(w)),
         Op::Transpose { perm } => format!("{name} perm={}", join(perm.iter().map(ToString::to_string))),
-        Op::Concat { axis } | Op::Sum { axis } | Op::Max { axis } | Op::Argmax { axis } => format!("{name} axis={axis}"),
+        Op::Concat { axis } | Op::Sum { axis } | Op::Max { axis } | Op::Argmax { axis } => {
+            format!("{name} axis={axis}")
+        }
         Op::Slice { axis, start, step } => format!("{name} axis={axis} start={start} step={step}"),
         Op::SumPool { window: w } | Op::MaxPool { window: w } => format!("{name} {}", window(w)),
         Op::Trunc { bits } | Op::Up { bits } => format!("{name} bits={bits}"),
@@ -76,7 +78,9 @@ fn op(graph: &Graph, op: &Op) -> String {
             };
             format!("{name} \"{result}\" to={to}")
         }
-        Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => name.into(),
+        Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => {
+            name.into()
+        }
         Op::IsNegative | Op::Xor | Op::And | Op::Select => name.into(),
     }
 }
@@ -159,7 +163,8 @@ pub fn parse(text: &str) -> Result<Graph, TextError> {
 
 fn parse_format(text: &str) -> Result<Format, String> {
     let mut attributes = Attributes::new(text.split_whitespace());
-    let format = Format { ring: attributes.number("ring")?, int: attributes.number("int")?, frac: attributes.number("frac")? };
+    let format =
+        Format { ring: attributes.number("ring")?, int: attributes.number("int")?, frac: attributes.number("frac")? };
     format.validate().map_err(|e| e.to_string())
 }
 
@@ -244,7 +249,9 @@ fn parse_node(graph: &mut Graph, line: &str) -> Result<(), String> {
 fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, String> {
     Ok(match name {
         "input" => Op::Input { path: a.quoted()? },
-        "const" if a.words.first().is_some_and(|w| w.starts_with("dense=")) => Op::Const(Constant::Dense(a.list("dense")?)),
+        "const" if a.words.first().is_some_and(|w| w.starts_with("dense=")) => {
+            Op::Const(Constant::Dense(a.list("dense")?))
+        }
         "const" => {
             let word = a.words.first().copied().ok_or("the constant's value is missing")?;
             a.words.remove(0);

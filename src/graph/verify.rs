@@ -23,7 +23,11 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
         return Err(VerifyError { node: 0, op: "graph", rule: "the graph has a cycle".to_string() });
     }
     for id in graph.order() {
-        node(graph, id).map_err(|rule| VerifyError { node: id.index(), op: super::text::name(&graph.node(id).op), rule })?;
+        node(graph, id).map_err(|rule| VerifyError {
+            node: id.index(),
+            op: super::text::name(&graph.node(id).op),
+            rule,
+        })?;
     }
     Ok(())
 }
@@ -67,7 +71,15 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
     match op {
         Op::Const(Constant::Dense(x)) => ensure(x.len() == ty.len(), "constant of another size"),
         Op::Input { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
-        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Xor | Op::And | Op::Select | Op::Share { .. } | Op::Encode { .. } => {
+        Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Div
+        | Op::Xor
+        | Op::And
+        | Op::Select
+        | Op::Share { .. }
+        | Op::Encode { .. } => {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
         }
         Op::Neg | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => {
@@ -100,16 +112,23 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
             sorted.sort_unstable();
             ensure(sorted.iter().copied().eq(0..out.len()), "no permutation")?;
             let x = &operands[0].shape;
-            ensure(x.len() == out.len() && perm.iter().zip(out).all(|(a, n)| x[*a] == *n), "sizes do not follow the permutation")
+            ensure(
+                x.len() == out.len() && perm.iter().zip(out).all(|(a, n)| x[*a] == *n),
+                "sizes do not follow the permutation",
+            )
         }
         Op::Broadcast => {
             let x = &operands[0].shape;
-            ensure(x.len() == out.len() && x.iter().zip(out).all(|(a, b)| a == b || *a == 1), "only axes of size 1 repeat")
+            ensure(
+                x.len() == out.len() && x.iter().zip(out).all(|(a, b)| a == b || *a == 1),
+                "only axes of size 1 repeat",
+            )
         }
         Op::Concat { axis } => {
             ensure(*axis < out.len(), "no such axis")?;
             let total: usize = operands.iter().map(|t| t.shape.get(*axis).copied().unwrap_or(0)).sum();
-            let others = |s: &[usize]| s.iter().enumerate().filter(|(a, _)| a != axis).map(|(_, n)| *n).collect::<Vec<_>>();
+            let others =
+                |s: &[usize]| s.iter().enumerate().filter(|(a, _)| a != axis).map(|(_, n)| *n).collect::<Vec<_>>();
             let alike = operands.iter().all(|t| t.shape.len() == out.len() && others(&t.shape) == others(out));
             ensure(alike && total == out[*axis], "operands do not join to the result")
         }
@@ -147,11 +166,17 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Op::Input { .. } | Op::Const(_) => return ensure(clear(ty), "inputs and constants are in the clear"),
         Op::Share { scale } => {
             let owned = matches!(operands[0].repr, Repr::Clear(l) if !l.is_public());
-            return ensure(owned && ty.repr == Repr::Ring { scale: *scale }, "shares an owner's clear data at its scale");
+            return ensure(
+                owned && ty.repr == Repr::Ring { scale: *scale },
+                "shares an owner's clear data at its scale",
+            );
         }
         Op::Encode { scale } => {
             let public = matches!(operands[0].repr, Repr::Clear(l) if l.is_public());
-            return ensure(public && ty.repr == Repr::Public { scale: *scale }, "encodes public clear data at its scale");
+            return ensure(
+                public && ty.repr == Repr::Public { scale: *scale },
+                "encodes public clear data at its scale",
+            );
         }
         _ => {}
     }
@@ -161,7 +186,10 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => l,
         });
         let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. });
-        return ensure(allowed && ty.repr == Repr::Clear(label), "in the clear: the label is the join of the operands'");
+        return ensure(
+            allowed && ty.repr == Repr::Clear(label),
+            "in the clear: the label is the join of the operands'",
+        );
     }
     ensure(!operands.iter().any(|t| clear(t)), "mixes clear and encoded operands")?;
     let scale = |t: &Ty| match t.repr {
@@ -170,7 +198,11 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     };
     let ring = |wanted: u32| ensure(ty.repr == Repr::Ring { scale: wanted }, format!("the result is ring({wanted})"));
     let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
-    ensure(shared || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Reveal { .. }), "public operands alone are computed in the clear")?;
+    ensure(
+        shared
+            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Reveal { .. }),
+        "public operands alone are computed in the clear",
+    )?;
     match op {
         Op::Add | Op::Sub | Op::Concat { .. } => {
             let first = scale(operands[0]).ok_or("bits are not added")?;
@@ -178,7 +210,10 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ring(first)
         }
         Op::Mul | Op::MatMul | Op::Conv2d { .. } => {
-            let (x, y) = (scale(operands[0]).ok_or("bits are not multiplied")?, scale(operands[1]).ok_or("bits are not multiplied")?);
+            let (x, y) = (
+                scale(operands[0]).ok_or("bits are not multiplied")?,
+                scale(operands[1]).ok_or("bits are not multiplied")?,
+            );
             ensure(graph.format.int + x + y < graph.format.ring, "the product does not fit the ring")?;
             ring(x + y)
         }
@@ -206,7 +241,10 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         }
         Op::Trunc { bits } => {
             let x = scale(operands[0]).ok_or("takes ring values")?;
-            ensure(*bits >= 1 && *bits <= x && bits + 2 <= graph.format.ring, "drops at least 1 bit and at most the scale")?;
+            ensure(
+                *bits >= 1 && *bits <= x && bits + 2 <= graph.format.ring,
+                "drops at least 1 bit and at most the scale",
+            )?;
             ring(x - bits)
         }
         Op::Up { bits } => {

@@ -9,7 +9,10 @@ use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 /// Runs the pass until nothing changes.
 pub fn run(graph: &mut Graph) {
     loop {
-        let changed = graph.order().into_iter().any(|id| graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id)));
+        let changed = graph
+            .order()
+            .into_iter()
+            .any(|id| graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id)));
         if !changed {
             break;
         }

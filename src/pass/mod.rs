@@ -23,8 +23,16 @@ pub struct Pass {
 /// All passes in the order in which they run.
 pub const PASSES: &[Pass] = &[
     Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
-    Pass { name: "fuse-linear", about: "add biases and residuals before the truncation, not after", run: fuse_linear::run },
-    Pass { name: "relu-past-pool", about: "take the ReLU after the max pool, where there are fewer elements", run: relu_past_pool::run },
+    Pass {
+        name: "fuse-linear",
+        about: "add biases and residuals before the truncation, not after",
+        run: fuse_linear::run,
+    },
+    Pass {
+        name: "relu-past-pool",
+        about: "take the ReLU after the max pool, where there are fewer elements",
+        run: relu_past_pool::run,
+    },
     Pass { name: "dce", about: "drop what no result needs", run: dce::run },
 ];
 

@@ -125,7 +125,8 @@ impl Builder {
     fn transfer(&mut self, source: BufId, to: Party, name: &str, opening: Option<u32>) -> BufId {
         let (from, round) = (self.bufs[source.index()].party, self.ready(source));
         let target = self.buf(Buf { party: to, ..self.bufs[source.index()].clone() }, round + 1);
-        let send = Send { from, to, source, target, name: name.to_string(), opening, span: self.span, free: Vec::new() };
+        let send =
+            Send { from, to, source, target, name: name.to_string(), opening, span: self.span, free: Vec::new() };
         self.round(round).sends.push(send);
         target
     }

@@ -209,9 +209,11 @@ impl Lowering<'_> {
             Value::Ring(shares, _) => return shares,
             Value::Additive(z) => linear::reshare(&mut self.b, &z, len),
             Value::Splat(word) => local::constant(&mut self.b, word, len),
-            Value::Public(at) => local::each_share(&mut self.b, "constant", len, &[&Shares { at: [at, at] }], |m, j, r| {
-                if j == 0 { r[0] } else { m.imm(0) }
-            }),
+            Value::Public(at) => {
+                local::each_share(&mut self.b, "constant", len, &[&Shares { at: [at, at] }], |m, j, r| {
+                    if j == 0 { r[0] } else { m.imm(0) }
+                })
+            }
             Value::Clear | Value::Sign(_) | Value::Bit(_) => unreachable!("{id:?} is no ring value"),
         };
         self.values.insert(id, Value::Ring(shares, None));
@@ -369,7 +371,9 @@ impl Lowering<'_> {
         self.b.not_before(earliest);
         let shares = truncate::truncate(&mut self.b, &summands, bits);
         self.b.not_before(0);
-        let Repr::Ring { scale } = self.graph.node(operand).ty.repr else { unreachable!("truncations are of ring values") };
+        let Repr::Ring { scale } = self.graph.node(operand).ty.repr else {
+            unreachable!("truncations are of ring values")
+        };
         let width = self.graph.format.int + scale - bits;
         // The window [bits, bits + width) holds the result's sign as long as the result is in range.
         let source = SignSource { summands, window: Window { from: bits, width } };
@@ -421,7 +425,11 @@ impl Lowering<'_> {
         let bit = self.bit(x);
         Value::Bit(match self.values[&y].clone() {
             Value::Splat(word) if and => {
-                if word & 1 == 1 { bit } else { shape_ops::constant_bit(&mut self.b, 0, len) }
+                if word & 1 == 1 {
+                    bit
+                } else {
+                    shape_ops::constant_bit(&mut self.b, 0, len)
+                }
             }
             Value::Splat(word) => {
                 let constant = shape_ops::constant_bit(&mut self.b, word & 1, len);
@@ -429,7 +437,11 @@ impl Lowering<'_> {
             }
             _ => {
                 let other = self.bit(y);
-                if and { sign::and(&mut self.b, &bit, &other, len) } else { sign::xor(&mut self.b, "xor", &[bit, other], len) }
+                if and {
+                    sign::and(&mut self.b, &bit, &other, len)
+                } else {
+                    sign::xor(&mut self.b, "xor", &[bit, other], len)
+                }
             }
         })
     }

@@ -59,7 +59,9 @@ impl Instr {
     pub fn operands(&self) -> impl Iterator<Item = Reg> {
         let (a, b) = match *self {
             Instr::In { .. } | Instr::BitOf { .. } | Instr::Prf { .. } | Instr::Imm(_) => (None, None),
-            Instr::Add(a, b) | Instr::Sub(a, b) | Instr::Mul(a, b) | Instr::And(a, b) | Instr::Xor(a, b) => (Some(a), Some(b)),
+            Instr::Add(a, b) | Instr::Sub(a, b) | Instr::Mul(a, b) | Instr::And(a, b) | Instr::Xor(a, b) => {
+                (Some(a), Some(b))
+            }
             Instr::Not(a) | Instr::Shl(a, _) | Instr::Shr(a, _) | Instr::Out { value: a, .. } => (Some(a), None),
         };
         a.into_iter().chain(b)

@@ -25,7 +25,11 @@ pub fn print(plan: &Plan) -> String {
         match input.owner {
             Some(owner) => {
                 let at = (0..3).map(|i| format!("P{i}: {} {}", own[i], next[i])).collect::<Vec<_>>().join(", ");
-                let _ = writeln!(out, "  {} shares %{} ({} elements) -> {at}", plan.owners[owner as usize], input.node, input.len);
+                let _ = writeln!(
+                    out,
+                    "  {} shares %{} ({} elements) -> {at}",
+                    plan.owners[owner as usize], input.node, input.len
+                );
             }
             None => {
                 let at = (0..3).map(|i| format!("P{i}: {}", own[i])).collect::<Vec<_>>().join(", ");
@@ -130,7 +134,8 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
             format!("{}({})", programs.name(program), parts.join("; "))
         }
         Kernel::Product(product) => {
-            let pairs = step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * ")).collect::<Vec<_>>().join(" + ");
+            let pairs =
+                step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * ")).collect::<Vec<_>>().join(" + ");
             match product {
                 Product::MatMul { batch, m, k, n } => format!("matmul {batch} x [{m}, {k}] [{k}, {n}] ({pairs})"),
                 Product::Conv2d { n, c, h, w, o, window: win, groups } => {
@@ -141,7 +146,9 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
         Kernel::Copy(view) => format!("copy {} ({ins})", self::view(view)),
         Kernel::Concat { outer, chunks } => format!("concat outer={outer} chunks={chunks:?} ({ins})"),
         Kernel::Sum { outer, axis, inner } => format!("sum [{outer}, {axis}, {inner}] ({ins})"),
-        Kernel::SumPool { planes, h, w, window: win } => format!("sum_pool [{planes}, {h}, {w}] {} ({ins})", window(win)),
+        Kernel::SumPool { planes, h, w, window: win } => {
+            format!("sum_pool [{planes}, {h}, {w}] {} ({ins})", window(win))
+        }
         Kernel::ToPlanes { add, from } => {
             let planes = plan.buf(step.outs[0]).planes;
             format!("to_planes bits {from}..{} of +{add:#x} ({ins})", *from as usize + planes)

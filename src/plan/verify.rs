@@ -76,7 +76,10 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
         for (id, party) in output.bufs.iter().zip([Party(0), Party(1)]) {
             checker.buffer(plan.rounds.len(), *id, party)?;
             if !there.contains(id) {
-                return Err(VerifyError::Structure { round: plan.rounds.len(), what: format!("output {id} is never written") });
+                return Err(VerifyError::Structure {
+                    round: plan.rounds.len(),
+                    what: format!("output {id} is never written"),
+                });
             }
         }
         // Owners may work with any party, so each half is masked: by the same stream of k1, which cancels in the sum.
@@ -107,7 +110,9 @@ impl<'p> Checker<'p> {
     fn buffer(&self, round: usize, id: BufId, party: Party) -> Result<(), VerifyError> {
         match self.plan.bufs.get(id.index()) {
             Some(buf) if buf.party == party => Ok(()),
-            Some(buf) => Err(VerifyError::Structure { round, what: format!("{party} uses {id}, which is {}'s", buf.party) }),
+            Some(buf) => {
+                Err(VerifyError::Structure { round, what: format!("{party} uses {id}, which is {}'s", buf.party) })
+            }
             None => Err(VerifyError::Structure { round, what: format!("{id} does not exist") }),
         }
     }
@@ -150,7 +155,10 @@ impl<'p> Checker<'p> {
         }
         let (source, target) = (self.plan.buf(send.source), self.plan.buf(send.target));
         if (source.len, source.planes, source.width) != (target.len, target.planes, target.width) {
-            return Err(VerifyError::Structure { round, what: format!("{} and {} differ in size", send.source, send.target) });
+            return Err(VerifyError::Structure {
+                round,
+                what: format!("{} and {} differ in size", send.source, send.target),
+            });
         }
         let error = |what: &str| VerifyError::Mask {
             round,
@@ -159,8 +167,10 @@ impl<'p> Checker<'p> {
             name: send.name.clone(),
             what: what.to_string(),
         };
-        let step = *self.writers.get(&send.source).ok_or_else(|| error("the message is no result of an element program"))?;
-        let masks = masks(step, send.source, |key| !send.to.holds_key(key)).ok_or_else(|| error("a value is sent unmasked"))?;
+        let step =
+            *self.writers.get(&send.source).ok_or_else(|| error("the message is no result of an element program"))?;
+        let masks =
+            masks(step, send.source, |key| !send.to.holds_key(key)).ok_or_else(|| error("a value is sent unmasked"))?;
         if let Some(r) = send.opening {
             // An opening discloses a sum that includes a random bit; the bit serves this opening only.
             if !has_summand(step, send.source, r) {
@@ -223,7 +233,8 @@ fn value_mask(step: &Step, code: &[Instr], value: Reg, serves: impl Fn(u8, u32) 
     summands.iter().enumerate().find_map(|(at, reg)| {
         let Instr::Prf { stream, plane } = code[reg.0 as usize] else { return None };
         let stream = step.streams.get(stream as usize)?;
-        let once = summands.iter().enumerate().all(|(other, r)| other == at || r != reg) && others.iter().all(|o| !depends(*o, *reg));
+        let once = summands.iter().enumerate().all(|(other, r)| other == at || r != reg)
+            && others.iter().all(|o| !depends(*o, *reg));
         (serves(stream.key, stream.id) && once).then_some((stream.key, stream.id, plane))
     })
 }

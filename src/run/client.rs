@@ -29,7 +29,11 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If the data do not fit or a party fails; the first failure that a party reports.
-pub fn run<L: OwnerLink>(plan: &Plan, data: &BTreeMap<String, Vec<f64>>, links: &mut [L; 3]) -> Result<Outcome, RunError> {
+pub fn run<L: OwnerLink>(
+    plan: &Plan,
+    data: &BTreeMap<String, Vec<f64>>,
+    links: &mut [L; 3],
+) -> Result<Outcome, RunError> {
     let start = Instant::now();
     let clear = owner::clear_graph(plan)?;
     for (whose, name) in submissions(plan) {
@@ -56,8 +60,9 @@ pub fn run<L: OwnerLink>(plan: &Plan, data: &BTreeMap<String, Vec<f64>>, links: 
                     halves[party.index()].insert(message.name, message.payload);
                 }
                 MessageKind::Report => {
-                    outcome.reports[party.index()] = serde_json::from_slice(&message.payload)
-                        .map_err(|e| RunError::Party { party, text: format!("sent a report that cannot be read: {e}") })?;
+                    outcome.reports[party.index()] = serde_json::from_slice(&message.payload).map_err(|e| {
+                        RunError::Party { party, text: format!("sent a report that cannot be read: {e}") }
+                    })?;
                     break;
                 }
                 MessageKind::Failure | MessageKind::Input => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
+use super::RunError;
 use super::client::{self, Outcome};
 use super::party::{self, Progress};
-use super::RunError;
 use crate::net::handshake::Role;
 use crate::net::owner::MemoryLink;
 use crate::net::tcp::{self, Plain, Settings};
@@ -34,7 +34,8 @@ pub fn memory(
             let progress = if me == Party(0) { progress } else { quiet };
             parties.push(scope.spawn(move || party::run(plan, &mut mesh, &mut link, None, progress)));
         }
-        let mut links: [MemoryLink; 3] = links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));
+        let mut links: [MemoryLink; 3] =
+            links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));
         let outcome = client::run(plan, data, &mut links);
         drop(links);
         for handle in parties {
@@ -60,7 +61,12 @@ pub fn submit_tcp(plan: &Plan, data: &BTreeMap<String, Vec<f64>>, session: &tcp:
 ///
 /// # Errors
 /// If a peer cannot be reached, refuses, or fails; the party, the round and the line.
-pub fn party_tcp(plan: &Plan, me: Party, session: &tcp::Session, shape: Option<Shape>) -> Result<party::Report, RunError> {
+pub fn party_tcp(
+    plan: &Plan,
+    me: Party,
+    session: &tcp::Session,
+    shape: Option<Shape>,
+) -> Result<party::Report, RunError> {
     let net = |source| RunError::net(plan, source, None);
     let listener = tcp::listen(&session.addresses[me.index()]).map_err(net)?;
     let settings = Settings { me, owners: 1, timing: Timing::default(), shape };
@@ -80,7 +86,8 @@ pub fn session(plan: &Plan, id: SessionId, addresses: [String; 3], patience: Dur
 /// # Errors
 /// If the system has none.
 pub fn free_addresses() -> std::io::Result<[String; 3]> {
-    let sockets = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let sockets =
+        [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let [a, b, c] = sockets.map(|s| s.local_addr().map(|a| a.to_string()));
     Ok([a?, b?, c?])
 }

@@ -127,7 +127,12 @@ pub fn submission_bytes(plan: &Plan, owner: Option<u32>, party: Party) -> usize 
 ///
 /// # Errors
 /// If its length is not the plan's.
-pub fn accept(plan: &Plan, owner: Option<u32>, party: Party, payload: &[u8]) -> Result<Vec<(BufId, Vec<u64>)>, OwnerError> {
+pub fn accept(
+    plan: &Plan,
+    owner: Option<u32>,
+    party: Party,
+    payload: &[u8],
+) -> Result<Vec<(BufId, Vec<u64>)>, OwnerError> {
     let wanted = submission_bytes(plan, owner, party);
     if payload.len() != wanted {
         let owner = owner.map_or("public inputs".to_string(), |o| plan.owners[o as usize].clone());
@@ -140,7 +145,8 @@ pub fn accept(plan: &Plan, owner: Option<u32>, party: Party, payload: &[u8]) -> 
         (Some(_), _) => 1,
     };
     let (seeds, mut rest) = payload.split_at(seeds * SEED);
-    let seeds: Vec<StreamKey> = seeds.chunks_exact(SEED).map(|s| StreamKey(s.try_into().expect("chunks of a seed's size"))).collect();
+    let seeds: Vec<StreamKey> =
+        seeds.chunks_exact(SEED).map(|s| StreamKey(s.try_into().expect("chunks of a seed's size"))).collect();
     for (number, input) in owned(plan, owner) {
         let mut explicit = || {
             let buf = element_buf(plan, input.len);

@@ -101,7 +101,8 @@ mod tests {
                         continue;
                     }
                     let buf = Buf { party: Party(0), len, planes, width };
-                    let words: Vec<u64> = (0..buf.words() as u64).map(|i| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+                    let words: Vec<u64> =
+                        (0..buf.words() as u64).map(|i| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
                     let mut bytes = Vec::new();
                     pack(&buf, &words, &mut bytes);
                     assert_eq!(bytes.len(), buf.wire_bytes());
@@ -109,7 +110,15 @@ mod tests {
                     let wanted: Vec<u64> = words
                         .iter()
                         .enumerate()
-                        .map(|(i, w)| if width > 1 { w & low_mask(width) } else if (i + 1) % buf.stride() == 0 { w & tail } else { *w })
+                        .map(|(i, w)| {
+                            if width > 1 {
+                                w & low_mask(width)
+                            } else if (i + 1) % buf.stride() == 0 {
+                                w & tail
+                            } else {
+                                *w
+                            }
+                        })
                         .collect();
                     assert_eq!(unpack(&buf, &bytes), wanted, "width {width} len {len} planes {planes}");
                 }

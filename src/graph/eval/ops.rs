@@ -195,11 +195,13 @@ fn pool<T: Element>(
     for plane in x.chunks_exact(h * w) {
         for oy in 0..out[2] {
             for ox in 0..out[3] {
-                let mut elements = (0..window.size[0]).flat_map(|ky| (0..window.size[1]).map(move |kx| (ky, kx))).filter_map(|(ky, kx)| {
-                    let y = inside(oy * window.stride[0] + ky, h, window.pad[0])?;
-                    let x = inside(ox * window.stride[1] + kx, w, window.pad[1])?;
-                    Some(plane[y * w + x])
-                });
+                let mut elements = (0..window.size[0])
+                    .flat_map(|ky| (0..window.size[1]).map(move |kx| (ky, kx)))
+                    .filter_map(|(ky, kx)| {
+                        let y = inside(oy * window.stride[0] + ky, h, window.pad[0])?;
+                        let x = inside(ox * window.stride[1] + kx, w, window.pad[1])?;
+                        Some(plane[y * w + x])
+                    });
                 result.push(f(&mut elements));
             }
         }

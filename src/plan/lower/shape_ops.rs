@@ -105,9 +105,9 @@ impl Lowering<'_> {
             Value::Splat(word) => Value::Splat(word),
             Value::Public(_) => {
                 let at = self.public(operand);
-                Value::Public(Party::ALL.map(|p| {
-                    self.b.launch(p, Kernel::Copy(view.clone()), &[at[p.index()]], len).into()
-                }))
+                Value::Public(
+                    Party::ALL.map(|p| self.b.launch(p, Kernel::Copy(view.clone()), &[at[p.index()]], len).into()),
+                )
             }
             _ => {
                 let x = self.dense(operand);

@@ -25,7 +25,8 @@ pub fn product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes
     // Symmetric in x and y, so the sum is taken on whichever side is smaller.
     let sum_left = x_len < y_len;
     let (summed, summed_len) = if sum_left { (&x, x_len) } else { (&y, y_len) };
-    let sums = local::each_summand(b, "product.sum", summed_len, &[summed.at[0], summed.at[1]], |m, _, r| m.add(r[0], r[1]));
+    let sums =
+        local::each_summand(b, "product.sum", summed_len, &[summed.at[0], summed.at[1]], |m, _, r| m.add(r[0], r[1]));
     Additive(Party::ALL.map(|party| {
         let i = party.index();
         let (x, y) = (x.at.map(|row| row[i].buf), y.at.map(|row| row[i].buf));

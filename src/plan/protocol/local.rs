@@ -93,7 +93,14 @@ pub fn copy(b: &mut Builder, x: &Shares, view: &View) -> Shares {
 }
 
 /// A product with a public operand: one product a share, no message.
-pub fn product_public(b: &mut Builder, product: &Product, x: &Shares, public: [BufId; 3], x_left: bool, len: usize) -> Shares {
+pub fn product_public(
+    b: &mut Builder,
+    product: &Product,
+    x: &Shares,
+    public: [BufId; 3],
+    x_left: bool,
+    len: usize,
+) -> Shares {
     let mut at = [[BufId(0); 3]; 2];
     for party in Party::ALL {
         for (part, row) in at.iter_mut().enumerate() {

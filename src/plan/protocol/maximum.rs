@@ -52,7 +52,14 @@ pub fn maximum(b: &mut Builder, x: &Shares, y: &Shares, width: u32, roles: Roles
 }
 
 /// The largest of several tensors, by a tournament of `ceil(log2 n)` levels whose matches share rounds.
-pub fn tournament(b: &mut Builder, mut entrants: Vec<Shares>, width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+pub fn tournament(
+    b: &mut Builder,
+    mut entrants: Vec<Shares>,
+    width: u32,
+    roles: Roles,
+    depth: Depth,
+    len: usize,
+) -> Shares {
     while entrants.len() > 1 {
         entrants = entrants
             .chunks(2)

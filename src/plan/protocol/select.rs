@@ -190,7 +190,15 @@ pub enum Choose {
 }
 
 /// `base + x b` (or `base + x (1 - b)`) from the opened c and `x r`: local.
-pub fn choose(b: &mut Builder, bit: &Opened, way: Choose, x: &Shares, xr: &Shares, base: Option<&Shares>, len: usize) -> Shares {
+pub fn choose(
+    b: &mut Builder,
+    bit: &Opened,
+    way: Choose,
+    x: &Shares,
+    xr: &Shares,
+    base: Option<&Shares>,
+    len: usize,
+) -> Shares {
     let ring = b.ring();
     let mut at = [[BufId(0); 3]; 2];
     for party in Party::ALL {

@@ -132,7 +132,8 @@ fn open_masked(b: &mut Builder, summands: &[BitShares], r: StreamId, len: usize)
     let c = Party::ALL.map(|party| {
         let i = party.index();
         let mut m = b.plane_map(party, "open.sum", len);
-        let (own, next, other) = (m.read_plane(masked[0][i], 0), m.read_plane(masked[1][i], 0), m.read_plane(others[i][0], 0));
+        let (own, next, other) =
+            (m.read_plane(masked[0][i], 0), m.read_plane(masked[1][i], 0), m.read_plane(others[i][0], 0));
         let sum = m.xor(own, next);
         let sum = m.xor(sum, other);
         let c = m.write_planes(&[sum]);
@@ -432,7 +433,8 @@ fn xor_received(b: &mut Builder, own: &[BufId; 3], others: &[[BufId; 2]; 3], len
     Party::ALL.map(|party| {
         let i = party.index();
         let mut m = b.plane_map(party, "open.sum", len);
-        let (z, first, second) = (m.read_plane(own[i], 0), m.read_plane(others[i][0], 0), m.read_plane(others[i][1], 0));
+        let (z, first, second) =
+            (m.read_plane(own[i], 0), m.read_plane(others[i][0], 0), m.read_plane(others[i][1], 0));
         let sum = m.xor(z, first);
         let sum = m.xor(sum, second);
         let c = m.write_planes(&[sum]);

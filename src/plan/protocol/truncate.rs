@@ -8,8 +8,8 @@
 //! rounding bit is a function of V (known to two parties) and of the secret; it stays shared.
 
 use super::{Assembly, Shares, TwoSummand};
-use crate::plan::build::{Builder, Map};
 use crate::plan::Reg;
+use crate::plan::build::{Builder, Map};
 
 /// Bits of the messages modulo `2^f`: at least 2, because buffers of 1-bit elements are planes.
 fn wide(f: u32) -> u32 {
