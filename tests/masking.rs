@@ -1,5 +1,7 @@
 //! What a party sees: the plan's mask check, and a check that it fails when a mask is removed or used twice.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use smlc::graph;
 use smlc::plan::{Instr, Kernel, Party, Plan, lower, verify};
 use smlc::span::Sources;

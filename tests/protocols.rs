@@ -1,5 +1,7 @@
 //! The protocols against what they promise: results, errors, bits and rounds. Graphs are written in their text form.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use smlc::fixed::Format;

@@ -22,7 +22,7 @@ pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
                 }
             }
             64 => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes())),
-            _ if width % 8 == 0 => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()[..width / 8])),
+            _ if width.is_multiple_of(8) => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()[..width / 8])),
             _ => pack_bits(plane, width, out),
         }
     }
@@ -57,7 +57,7 @@ pub fn unpack(buf: &Buf, bytes: &[u8]) -> Vec<u64> {
         match width {
             1 => words.extend(plane.chunks(8).map(partial)),
             64 => words.extend(plane.chunks_exact(8).map(partial)),
-            _ if width % 8 == 0 => words.extend(plane.chunks_exact(width / 8).map(partial)),
+            _ if width.is_multiple_of(8) => words.extend(plane.chunks_exact(width / 8).map(partial)),
             _ => unpack_bits(plane, width, buf.len, &mut words),
         }
     }
