@@ -287,27 +287,28 @@ impl<const R: usize> TileTask for Thin<'_, '_, R> {
 
 impl<const R: usize> Thin<'_, '_, R> {
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, so that sums stay in registers")]
     fn run_groups<S: Simd, const G: usize>(self, simd: S) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         for col in (0..cols).step_by(G * GROUP) {
-            let mut sums = [[simd.splat(0); R]; G];
+            let mut sums = [[simd.splat(0); G]; R];
             for (left, right) in pairs {
                 let offsets: [usize; R] = from_fn(|r| left.rows.at(r.min(rows - 1)));
                 let lanes = Lanes::<G>::new(right.cols, col, cols);
                 for k in 0..depth {
                     let (row, column) = (right.rows.at(k), left.cols.at(k));
                     let left = offsets.map(|offset| simd.splat(left.words[offset + column]));
-                    for (g, sums) in sums.iter_mut().enumerate() {
+                    for g in 0..G {
                         let right = simd.load(lanes.load(right.words, row, g));
-                        for (sum, left) in sums.iter_mut().zip(left) {
-                            *sum = simd.multiply_add(*sum, left, right);
+                        for r in 0..R {
+                            sums[r][g] = simd.multiply_add(sums[r][g], left[r], right);
                         }
                     }
                 }
             }
             let lanes = Lanes::<G>::new(target.cols, col, cols);
-            for r in 0..rows {
-                lanes.add(self.out, target.rows.at(r), &sums.map(|sums| simd.store(sums[r])), cols - col);
+            for (r, sums) in sums.into_iter().enumerate().take(rows) {
+                lanes.add(self.out, target.rows.at(r), &sums.map(|sum| simd.store(sum)), cols - col);
             }
         }
     }
