@@ -156,7 +156,8 @@ impl Stream {
 /// A matrix product or convolution on words modulo 2^64.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Product {
-    /// `batch` independent row-major products `[m, k] x [k, n]`. `lhs_shared`: one left matrix serves all of the batch; likewise right.
+    /// `batch` independent row-major products `[m, k] x [k, n]`. An operand of one
+    /// matrix serves the whole batch.
     MatMul {
         /// How many products.
         batch: usize,

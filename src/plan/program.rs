@@ -44,7 +44,7 @@ pub enum Instr {
 }
 
 /// Straight-line code. Every register is defined before it is used; `Out` defines none that is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Program {
     /// What the protocol calls this step, `trunc.first`.
     pub name: String,

@@ -89,20 +89,20 @@ pub fn print(plan: &Plan) -> String {
 /// Distinct programs, named in order of appearance.
 #[derive(Default)]
 struct Programs<'p> {
-    names: BTreeMap<Vec<Instr>, String>,
+    names: BTreeMap<&'p Program, String>,
     count: BTreeMap<&'p str, usize>,
     order: Vec<(String, &'p Program)>,
 }
 
 impl<'p> Programs<'p> {
     fn name(&mut self, program: &'p Program) -> String {
-        if let Some(name) = self.names.get(&program.code) {
+        if let Some(name) = self.names.get(program) {
             return name.clone();
         }
         let count = self.count.entry(program.name.as_str()).or_default();
         *count += 1;
         let name = if *count == 1 { program.name.clone() } else { format!("{}.{count}", program.name) };
-        self.names.insert(program.code.clone(), name.clone());
+        self.names.insert(program, name.clone());
         self.order.push((name.clone(), program));
         name
     }
