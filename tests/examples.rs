@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use smlc::graph::{self, eval};
+use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{cost, file, lower, verify};
 use smlc::run::lockstep;
 use smlc::span::Sources;
@@ -73,8 +74,8 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 })
                 .collect();
             let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
-            for depth in [None, Some(3)] {
-                let plan = lower::lower(&graph, &sources, lower::Options { depth });
+            for prefer in [Prefer::Bytes, Prefer::Rounds] {
+                let plan = lower::lower(&graph, &sources, lower::Options { prefer });
                 verify::verify(&plan).unwrap();
                 assert_eq!(file::read(&file::write(&plan)).unwrap(), plan, "{name}: the plan file reads back");
                 let outcome = lockstep::run(&plan, &data, &mut |_, _, _, _| {}).unwrap();

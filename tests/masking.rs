@@ -16,7 +16,7 @@ fn plan() -> Plan {
         %12 = select %11 %2 %3 : ring(16) [70]\n\
         %13 = reveal \"i\" to=a %8 : ring(0) [7]\n%14 = reveal \"b\" to=all %11 : bit [70]\n%15 = reveal \"s\" to=b %12 : ring(16) [70]\n";
     let graph = graph::text::parse(text).unwrap();
-    lower::lower(&graph, &Sources::default(), lower::Options { depth: None })
+    lower::lower(&graph, &Sources::default(), lower::Options::default())
 }
 
 #[test]

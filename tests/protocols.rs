@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use smlc::fixed::Format;
 use smlc::graph::{self, eval};
+use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{cost, lower, verify};
 use smlc::run::lockstep;
 use smlc::span::Sources;
@@ -17,10 +18,10 @@ fn data(items: &[(&str, &[f64])]) -> Data {
 }
 
 /// Compiles a graph's text as it stands.
-fn plan(text: &str, depth: Option<u32>) -> smlc::plan::Plan {
+fn plan(text: &str, prefer: Prefer) -> smlc::plan::Plan {
     let graph = graph::text::parse(text).unwrap();
     graph::verify::verify(&graph).unwrap();
-    let plan = lower::lower(&graph, &Sources::default(), lower::Options { depth });
+    let plan = lower::lower(&graph, &Sources::default(), lower::Options { prefer });
     verify::verify(&plan).unwrap();
     plan
 }
@@ -72,15 +73,15 @@ fn product_relu(n: usize, format: Format) -> String {
 fn multiply_truncate_relu_costs_what_the_protocol_says() {
     let n = 6400u64;
     let narrow = Format { ring: 48, int: 15, frac: 16 };
-    for (format, depth, bits, rounds) in [
-        (Format::default(), None, 658, 6),
-        (Format::default(), Some(3), 675, 5),
-        (narrow, None, 538, 6),
-        (narrow, Some(3), 555, 5),
+    for (format, prefer, bits, rounds) in [
+        (Format::default(), Prefer::Bytes, 658, 6),
+        (Format::default(), Prefer::Rounds, 675, 5),
+        (narrow, Prefer::Bytes, 538, 6),
+        (narrow, Prefer::Rounds, 555, 5),
     ] {
-        let plan = plan(&product_relu(n as usize, format), depth);
+        let plan = plan(&product_relu(n as usize, format), prefer);
         let cost = cost::cost(&plan);
-        assert_eq!((cost.bytes_total * 8, cost.rounds), (n * bits, rounds), "{format:?} {depth:?}");
+        assert_eq!((cost.bytes_total * 8, cost.rounds), (n * bits, rounds), "{format:?} {prefer:?}");
     }
 }
 
@@ -95,14 +96,14 @@ fn fused_relu_is_the_positive_part_of_the_truncated_product() {
         (Format { ring: 40, int: 3, frac: 5 }, 1.9),
         (Format { ring: 8, int: 2, frac: 1 }, 1.0),
     ] {
-        for depth in [None, Some(3)] {
+        for prefer in [Prefer::Bytes, Prefer::Rounds] {
             let n = 5003;
             let frac = format.frac as i32;
             let x = random.fixed(n, limit, frac);
             let mut y = random.fixed(n, limit, frac);
             // Many products near zero.
             y[..n / 4].iter_mut().for_each(|y| *y = (*y * 1e-3 * 2f64.powi(frac)).round() / 2f64.powi(frac));
-            let out = run(&plan(&product_relu(n, format), depth), &data(&[("x", &x), ("y", &y)]));
+            let out = run(&plan(&product_relu(n, format), prefer), &data(&[("x", &x), ("y", &y)]));
             let unit = 2f64.powi(-frac);
             for i in 0..n {
                 let floor = (x[i] * y[i] / unit).floor() * unit;
@@ -129,7 +130,7 @@ fn ten_million_truncations_at_the_edge_of_the_range() {
     let (ring, scale, f) = (64u32, 32u32, 16u32);
     let int = ring - 2 - scale + 1;
     let n = 1_000_000;
-    let plan = plan(&truncation(n, ring, int, scale, f), None);
+    let plan = plan(&truncation(n, ring, int, scale, f), Prefer::Bytes);
     let mut random = Random(9);
     let (mut up, mut fractions, mut count) = (0.0f64, 0.0f64, 0.0f64);
     let unit = 2f64.powi(-((scale - f) as i32));
@@ -166,7 +167,7 @@ fn ten_million_truncations_at_the_edge_of_the_range() {
 fn signs_of_all_windows() {
     let mut random = Random(3);
     for (ring, int, frac) in [(64, 16, 16), (64, 40, 4), (48, 15, 16), (16, 3, 2), (8, 2, 1), (9, 1, 1), (64, 30, 16)] {
-        for depth in [None, Some(3), Some(6)] {
+        for prefer in [Prefer::Bytes, Prefer::Rounds] {
             let n = 777;
             let text = format!(
                 "graph test\nformat ring={ring} int={int} frac={frac}\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
@@ -177,7 +178,7 @@ fn signs_of_all_windows() {
             let unit = 2f64.powi(-frac);
             let mut x = random.fixed(n, limit - unit, frac);
             x[..6].copy_from_slice(&[0.0, unit, -unit, limit - unit, unit - limit, 0.0]);
-            let out = run(&plan(&text, depth), &data(&[("x", &x)]));
+            let out = run(&plan(&text, prefer), &data(&[("x", &x)]));
             for i in 0..n {
                 assert_eq!(out["b"][i], f64::from(u8::from(x[i] < 0.0)), "ring {ring} int {int} frac {frac}: {}", x[i]);
                 assert_eq!(out["r"][i], x[i].max(0.0));
@@ -191,8 +192,8 @@ fn compare(text: &str, data: &Data, ulps: f64) {
     let graph = graph::text::parse(text).unwrap();
     let wanted = eval::results(&graph, data, eval::Mode::Fixed).unwrap();
     let unit = 2f64.powi(-(graph.format.frac as i32));
-    for depth in [None, Some(3)] {
-        let out = run(&plan(text, depth), data);
+    for prefer in [Prefer::Bytes, Prefer::Rounds] {
+        let out = run(&plan(text, prefer), data);
         assert_eq!(out.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (name, values) in &wanted {
             for (i, (a, b)) in out[name].iter().zip(values).enumerate() {

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{Failure, Talk};
 use crate::graph::Graph;
 use crate::hir::{self, Program};
+use crate::plan::protocol::sign::Prefer;
 use crate::plan::{self, Plan, lower};
 use crate::span::{FileId, Sources};
 use crate::{graph, pass};
@@ -25,7 +26,7 @@ pub(super) struct Options {
     /// Leave out a pass (`smlc passes` lists them)
     #[arg(long = "no-pass", value_name = "PASS", value_parser = parse_pass)]
     pub without: Vec<String>,
-    /// What comparisons should spare: a tree one level less deep for 17 bits more an element, or the fewest bytes
+    /// What comparisons should spare: a round for a few more bytes (675 bits for 658), or bytes
     #[arg(long, value_name = "WHAT", default_value = "rounds")]
     pub spare: Spare,
 }
@@ -132,11 +133,11 @@ impl Checked {
     /// The entry's plan.
     pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
         let graph = self.optimised(entry, dims, options, None)?;
-        let depth = match options.spare {
-            Spare::Rounds => lower::Options::default().depth,
-            Spare::Bytes => None,
+        let prefer = match options.spare {
+            Spare::Rounds => Prefer::Rounds,
+            Spare::Bytes => Prefer::Bytes,
         };
-        let plan = lower::lower(&graph, &self.sources, lower::Options { depth });
+        let plan = lower::lower(&graph, &self.sources, lower::Options { prefer });
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::Builder;
 use super::protocol::maximum::{self, SignSource};
 use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
-use super::protocol::sign::{self, Opened, Window};
+use super::protocol::sign::{self, Opened, Prefer, Window};
 use super::protocol::{Additive, BitShares, Roles, Shares, TwoSummand, linear, local, output, truncate};
 use super::{Access, BufId, Input, Operand, Output, Party, Plan};
 use crate::graph::{self, Constant, Graph, NodeId, Op, Repr};
@@ -18,16 +18,10 @@ use crate::span::{Sources, Span};
 mod shape_ops;
 
 /// Choices that do not change results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The deepest carry tree a comparison may have; `None` spends the fewest bytes.
-    pub depth: Option<u32>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { depth: Some(3) }
-    }
+    /// What comparisons spare.
+    pub prefer: Prefer,
 }
 
 /// What a node became.
@@ -140,7 +134,7 @@ impl Lowering<'_> {
             Op::Relu => {
                 let source = self.sign_source(operands[0]);
                 let x = self.ring(operands[0]);
-                Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.depth), None)
+                Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.prefer), None)
             }
             Op::IsNegative => Value::Sign(self.sign_source(operands[0])),
             Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),
@@ -390,7 +384,7 @@ impl Lowering<'_> {
             Value::Sign(source) => {
                 let earliest = source.summands.earliest(&self.b);
                 self.b.not_before(earliest);
-                sign::open_sign(&mut self.b, &source.summands, source.window, self.options.depth)
+                sign::open_sign(&mut self.b, &source.summands, source.window, self.options.prefer)
             }
             _ => {
                 let bit = self.bit(id);
@@ -410,7 +404,7 @@ impl Lowering<'_> {
             Value::Sign(source) => {
                 let earliest = source.summands.earliest(&self.b);
                 self.b.not_before(earliest);
-                let bit = sign::sign(&mut self.b, &source.summands, source.window, self.options.depth);
+                let bit = sign::sign(&mut self.b, &source.summands, source.window, self.options.prefer);
                 self.b.not_before(0);
                 self.values.insert(id, Value::Bit(bit));
                 bit

@@ -163,13 +163,13 @@ impl Lowering<'_> {
     pub(super) fn max(&mut self, operand: NodeId, axis: usize, len: usize) -> Value {
         let entrants = self.entrants(operand, axis);
         let width = self.width(operand);
-        Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.depth, len), None)
+        Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len), None)
     }
 
     pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, len: usize) -> Value {
         let entrants = self.entrants(operand, axis);
         let width = self.width(operand);
-        Value::Ring(maximum::argmax(&mut self.b, &entrants, width, ROLES, self.options.depth, len), None)
+        Value::Ring(maximum::argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len), None)
     }
 
     /// The slices of a tensor along an axis.
@@ -218,7 +218,7 @@ impl Lowering<'_> {
                 })
                 .collect();
             let len = out.iter().product();
-            x = maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.depth, len);
+            x = maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len);
             shape = out;
         }
         Value::Ring(x, None)

@@ -4,7 +4,7 @@
 //! more than the number format, so its window is one bit wider.
 
 use super::select::{Choose, RandomBit, choose};
-use super::sign::{self, Window};
+use super::sign::{self, Prefer, Window};
 use super::{Roles, Shares, TwoSummand, local};
 use crate::plan::build::Builder;
 
@@ -17,18 +17,15 @@ pub struct SignSource {
     pub window: Window,
 }
 
-/// What a comparison costs in rounds: the deepest carry tree allowed, `None` for the fewest bytes.
-pub type Depth = Option<u32>;
-
 /// max(x, 0), reading the sign from `source` (x's own summands, or those before the truncation that made x).
-pub fn relu(b: &mut Builder, x: &Shares, source: &SignSource, depth: Depth) -> Shares {
-    positive_part(b, x, source, depth, None)
+pub fn relu(b: &mut Builder, x: &Shares, source: &SignSource, prefer: Prefer) -> Shares {
+    positive_part(b, x, source, prefer, None)
 }
 
-fn positive_part(b: &mut Builder, x: &Shares, source: &SignSource, depth: Depth, base: Option<&Shares>) -> Shares {
+fn positive_part(b: &mut Builder, x: &Shares, source: &SignSource, prefer: Prefer, base: Option<&Shares>) -> Shares {
     let TwoSummand { roles, len, .. } = source.summands;
     b.not_before(source.summands.earliest(b));
-    let negative = sign::open_sign(b, &source.summands, source.window, depth);
+    let negative = sign::open_sign(b, &source.summands, source.window, prefer);
     let r = RandomBit::prepare(b, negative.r, roles, len);
     let xr = r.times(b, x);
     b.not_before(0);
@@ -45,10 +42,18 @@ fn difference(b: &mut Builder, x: &Shares, y: &Shares, len: usize) -> Shares {
 }
 
 /// Elementwise maximum; `width` is the window of one value.
-pub fn maximum(b: &mut Builder, x: &Shares, y: &Shares, width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+pub fn maximum(
+    b: &mut Builder,
+    x: &Shares,
+    y: &Shares,
+    width: u32,
+    roles: Roles,
+    prefer: Prefer,
+    len: usize,
+) -> Shares {
     let d = difference(b, x, y, len);
     let source = own_sign(b, &d, width + 1, roles, len);
-    positive_part(b, &d, &source, depth, Some(y))
+    positive_part(b, &d, &source, prefer, Some(y))
 }
 
 /// The largest of several tensors, by a tournament of `ceil(log2 n)` levels whose matches share rounds.
@@ -57,14 +62,14 @@ pub fn tournament(
     mut entrants: Vec<Shares>,
     width: u32,
     roles: Roles,
-    depth: Depth,
+    prefer: Prefer,
     len: usize,
 ) -> Shares {
     while entrants.len() > 1 {
         entrants = entrants
             .chunks(2)
             .map(|pair| match pair {
-                [x, y] => maximum(b, x, y, width, roles, depth, len),
+                [x, y] => maximum(b, x, y, width, roles, prefer, len),
                 rest => rest[0],
             })
             .collect();
@@ -73,7 +78,7 @@ pub fn tournament(
 }
 
 /// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.
-pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, depth: Depth, len: usize) -> Shares {
+pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, prefer: Prefer, len: usize) -> Shares {
     let mut entrants: Vec<(Shares, Shares)> = values
         .iter()
         .enumerate()
@@ -97,7 +102,7 @@ pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, dept
             let source = own_sign(b, &d, width + 1, roles, len);
             b.not_before(source.summands.earliest(b));
             // x is the earlier one and wins ties: y only when x - y < 0.
-            let negative = sign::open_sign(b, &source.summands, source.window, depth);
+            let negative = sign::open_sign(b, &source.summands, source.window, prefer);
             let r = RandomBit::prepare(b, negative.r, roles, len);
             let step_r = r.times(b, &steps);
             let value = if last {

@@ -58,6 +58,30 @@ pub fn sign_blocks(n: u32, depth: Option<u32>) -> (u32, Vec<u32>) {
     best.unwrap_or((0, Vec::new()))
 }
 
+/// What a comparison should spare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// The fewest bytes.
+    Bytes,
+    /// One round less where it costs at most an eighth more bytes.
+    #[default]
+    Rounds,
+}
+
+impl Prefer {
+    /// Sizes of the blocks for n carry positions.
+    #[must_use]
+    pub fn blocks(self, n: u32) -> Vec<u32> {
+        let (cost, sizes) = sign_blocks(n, None);
+        let depth = sizes.len().next_power_of_two().trailing_zeros();
+        if self == Prefer::Bytes || depth == 0 {
+            return sizes;
+        }
+        let (flat_cost, flat) = sign_blocks(n, Some(depth - 1));
+        if flat_cost <= cost + cost / 8 { flat } else { sizes }
+    }
+}
+
 /// Generate and propagate of one block, shared.
 #[derive(Clone, Copy, Debug)]
 struct Block {
@@ -75,8 +99,8 @@ struct Leaves {
 }
 
 /// Replicated shares of the sign bit.
-pub fn sign(b: &mut Builder, x: &TwoSummand, window: Window, depth: Option<u32>) -> BitShares {
-    let leaves = leaves(b, x, window, depth);
+pub fn sign(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> BitShares {
+    let leaves = leaves(b, x, window, prefer);
     match tree(b, leaves.blocks, x.len) {
         Tree::Empty => leaves.top,
         Tree::Single(g) => xor(b, "sign", &[g.generate, leaves.top], x.len),
@@ -94,8 +118,8 @@ pub fn sign(b: &mut Builder, x: &TwoSummand, window: Window, depth: Option<u32>)
 }
 
 /// The sign bit, opened under a fresh random bit: the tree's last AND is not reshared but sent to everybody (6 bits).
-pub fn open_sign(b: &mut Builder, x: &TwoSummand, window: Window, depth: Option<u32>) -> Opened {
-    let leaves = leaves(b, x, window, depth);
+pub fn open_sign(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Opened {
+    let leaves = leaves(b, x, window, prefer);
     let r = b.stream();
     let mask = BitShares::random(r);
     match tree(b, leaves.blocks, x.len) {
@@ -192,9 +216,9 @@ fn and_local(m: &mut Map<'_>, x: [Reg; 2], y: [Reg; 2], zero: StreamId, plane: u
 }
 
 /// Rounds 1 and 2: masked monomials from role 0, halves of G and P between roles 1 and 2.
-fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, depth: Option<u32>) -> Leaves {
+fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Leaves {
     let Window { from, width } = window;
-    let sizes = sign_blocks(width - 1, depth).1;
+    let sizes = prefer.blocks(width - 1);
     let roles = x.roles;
     let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
     let [k0, k1] = [0, 1].map(|j| roles.index(j));
@@ -457,5 +481,8 @@ mod tests {
         }
         assert_eq!(sign_blocks(31, Some(3)).0 + 1, 176);
         assert_eq!(sign_blocks(0, None), (0, Vec::new()));
+        // One level less is worth 17 bits of 158, but not 287 of 248.
+        assert_eq!(Prefer::Rounds.blocks(31), sign_blocks(31, Some(3)).1);
+        assert_eq!(Prefer::Rounds.blocks(47), sign_blocks(47, None).1);
     }
 }
