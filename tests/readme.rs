@@ -93,9 +93,8 @@ fn the_programs_in_the_documents_check() {
 #[test]
 fn the_readme_shows_the_example_as_it_is() {
     let readme = read("README.md");
-    for path in ["examples/digits/digits.sml"] {
-        assert!(readme.contains(read(path).trim_end()), "README.md does not show {path} as it is");
-    }
+    let path = "examples/digits/digits.sml";
+    assert!(readme.contains(read(path).trim_end()), "README.md does not show {path} as it is");
     // The settings, but for the comment on top.
     let toml = read("examples/digits/digits.toml");
     let (_, settings) = toml.split_once("\n\n").unwrap_or_default();
