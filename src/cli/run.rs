@@ -189,7 +189,7 @@ impl Run {
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
             command.args(["--session", &name]).stdin(Stdio::null()).stdout(Stdio::null());
             if let Some(net) = &self.net {
-                command.args(["--net", &format!("{}s,{}b", net.rtt.as_secs_f64(), net.bits_per_second)]);
+                command.args(["--net", &net.to_string()]);
             }
             children.0.push(command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?);
         }

@@ -1,5 +1,6 @@
 //! Imitating a slower network: every directed link delays and paces its frames.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,13 @@ impl Shape {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no network; write `lan`, `wan`, or a round-trip time and a rate such as `40ms,100Mb`")]
 pub struct ShapeError(String);
+
+impl fmt::Display for Shape {
+    /// In the form that [`Shape::from_str`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}us,{}kb", self.rtt.as_secs_f64() * 1e6, self.bits_per_second / 1e3)
+    }
+}
 
 impl FromStr for Shape {
     type Err = ShapeError;

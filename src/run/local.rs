@@ -53,7 +53,7 @@ pub fn memory(
 /// # Errors
 /// If a party cannot be reached or refuses, the data do not fit, or a party fails.
 pub fn submit_tcp(plan: &Plan, data: &BTreeMap<String, Vec<f64>>, session: &tcp::Session) -> Result<Outcome, RunError> {
-    let mut links = tcp::call_parties(session, 0, &Plain).map_err(|source| RunError::net(plan, source, None))?;
+    let mut links = tcp::call_parties(session, 0, &Plain).map_err(|cause| RunError::net(plan, cause, None))?;
     client::run(plan, data, &mut links)
 }
 
@@ -67,7 +67,7 @@ pub fn party_tcp(
     session: &tcp::Session,
     shape: Option<Shape>,
 ) -> Result<party::Report, RunError> {
-    let net = |source| RunError::net(plan, source, None);
+    let net = |cause| RunError::net(plan, cause, None);
     let listener = tcp::listen(&session.addresses[me.index()]).map_err(net)?;
     let settings = Settings { me, owners: 1, timing: Timing::default(), shape };
     let mut joined = tcp::join(session, settings, listener, &Plain).map_err(net)?;

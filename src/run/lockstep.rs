@@ -46,7 +46,7 @@ pub fn run_with_keys(
         let own = [keys[p.index()].clone(), keys[p.plus(1).index()].clone()];
         Session::new(plan, p, Cpu::new(p, own))
     });
-    let failed = |e| RunError::Device { source: e, place: String::new() };
+    let failed = |e| RunError::Device { cause: e, place: String::new() };
     for owner in 0..plan.owners.len() as u32 {
         let parts = owner::submit(plan, &clear, owner, data)?;
         for (session, part) in sessions.iter_mut().zip(&parts) {

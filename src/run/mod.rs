@@ -24,18 +24,18 @@ pub enum RunError {
     #[error(transparent)]
     Link(#[from] LinkError),
     /// A device.
-    #[error("{source}{place}")]
+    #[error("{cause}{place}")]
     Device {
         /// What failed.
-        source: BackendError,
+        cause: BackendError,
         /// ` (at model.sml:3:5)`, or nothing.
         place: String,
     },
     /// The network between parties.
-    #[error("{source}{place}")]
+    #[error("{cause}{place}")]
     Net {
         /// What failed, with the party at fault.
-        source: NetError,
+        cause: NetError,
         /// ` (in round 3 of 40, at model.sml:3:5)`, or nothing.
         place: String,
     },
@@ -55,18 +55,18 @@ pub enum RunError {
 impl RunError {
     /// A device's failure at a place of the model.
     #[must_use]
-    pub fn device(plan: &Plan, source: BackendError, span: Option<Span>) -> RunError {
+    pub fn device(plan: &Plan, cause: BackendError, span: Option<Span>) -> RunError {
         let place = plan.place(span).map(|p| format!(" (at {p})")).unwrap_or_default();
-        RunError::Device { source, place }
+        RunError::Device { cause, place }
     }
 
     /// A network failure, in a round and at the line that the round serves where there is one.
     #[must_use]
-    pub fn net(plan: &Plan, source: NetError, at: Option<(usize, Option<Span>)>) -> RunError {
+    pub fn net(plan: &Plan, cause: NetError, at: Option<(usize, Option<Span>)>) -> RunError {
         let place = at.map(|(round, span)| {
             let line = plan.place(span).map(|p| format!(", at {p}")).unwrap_or_default();
             format!(" (in round {} of {}{line})", round + 1, plan.rounds.len())
         });
-        RunError::Net { source, place: place.unwrap_or_default() }
+        RunError::Net { cause, place: place.unwrap_or_default() }
     }
 }

@@ -75,7 +75,7 @@ fn steps(
     progress: Progress<'_>,
 ) -> Result<Report, RunError> {
     let me = mesh.me();
-    let keys = agree_keys(mesh).map_err(|source| RunError::net(plan, source, None))?;
+    let keys = agree_keys(mesh).map_err(|cause| RunError::net(plan, cause, None))?;
     let base = mesh.traffic();
     let mut session = Session::new(plan, me, Cpu::new(me, keys));
     let mut awaited = submissions(plan);
@@ -102,7 +102,7 @@ fn steps(
         report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
         report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
     }
-    mesh.finish().map_err(|source| RunError::net(plan, source, None))?;
+    mesh.finish().map_err(|cause| RunError::net(plan, cause, None))?;
     let outputs = session.outputs().map_err(|e| RunError::device(plan, e, None))?;
     for (output, payload) in plan.outputs.iter().zip(outputs) {
         owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
@@ -132,10 +132,10 @@ fn exchange(plan: &Plan, mesh: &mut dyn Mesh, session: &mut Session<'_, Cpu>, ro
 }
 
 /// A network error in a round, with the line of the model that the round serves.
-fn failed(plan: &Plan, round: usize, from: Party, to: Party, source: NetError) -> RunError {
+fn failed(plan: &Plan, round: usize, from: Party, to: Party, cause: NetError) -> RunError {
     let span = incoming(plan, round, from, to).find_map(|s| s.span);
     let span = span.or_else(|| plan.rounds[round].sends.iter().find_map(|s| s.span));
-    RunError::net(plan, source, Some((round, span)))
+    RunError::net(plan, cause, Some((round, span)))
 }
 
 /// Each party draws its own key and gives it to the party before it, which holds it too.
