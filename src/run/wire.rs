@@ -22,7 +22,9 @@ pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
                 }
             }
             64 => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes())),
-            _ if width.is_multiple_of(8) => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()[..width / 8])),
+            _ if width.is_multiple_of(8) => {
+                plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()[..width / 8]))
+            }
             _ => pack_bits(plane, width, out),
         }
     }
