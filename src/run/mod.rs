@@ -65,7 +65,7 @@ impl RunError {
     pub fn net(plan: &Plan, cause: NetError, at: Option<(usize, Option<Span>)>) -> RunError {
         let place = at.map(|(round, span)| {
             let line = plan.place(span).map(|p| format!(", at {p}")).unwrap_or_default();
-            format!(" (in round {} of {}{line})", round + 1, plan.rounds.len())
+            format!(" (in round {} of {}{line})", round + 1, plan.communication_rounds())
         });
         RunError::Net { cause, place: place.unwrap_or_default() }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic};
+use crate::fixed::pow2;
 use crate::graph::{Constant, Graph, NodeId, Op, Repr, Ty};
 use crate::hir::Elem;
 use crate::label::Label;
@@ -228,14 +229,23 @@ impl Builder {
             return self.node(op, &[a, b], shape, Repr::Clear(label));
         }
         let frac = self.scale(elem);
-        let side = |build: &Builder, node| match build.splat(node) {
-            Some(value) if value.fract() == 0.0 => 0,
-            _ => frac,
-        };
+        let side = |build: &Builder, node| build.splat(node).map_or(frac, |value| build.constant_scale(value, frac));
         let (left, right) = (side(self, a), side(self, b));
         let (a, b) = (self.bring(a, left), self.bring(b, right));
         let product = self.node(op, &[a, b], shape, Repr::Ring { scale: left + right });
-        if left + right > frac { self.trunc(product, frac) } else { product }
+        if left + right > frac { self.trunc(product, left + right - frac) } else { product }
+    }
+
+    /// The scale of a constant factor: none for integers; small numbers get as many more bits as they have leading
+    /// zeros and the ring has room for, so that a mean over many elements is as exact as one over few.
+    fn constant_scale(&self, value: f64, frac: u32) -> u32 {
+        if value.fract() == 0.0 || frac == 0 {
+            return 0;
+        }
+        let format = self.graph.format;
+        let room = format.ring - 1 - (format.int + 2 * frac);
+        let zeros = (0..room).take_while(|bits| value.abs() * pow2(*bits as i32 + 1) < 1.0).count();
+        frac + zeros as u32
     }
 
     /// 1 / b, computed by whoever knows b.
