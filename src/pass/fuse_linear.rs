@@ -2,7 +2,8 @@
 //!
 //! Before: `%5 = trunc %4 (16); %6 = add %5 %b`. After: `%b' = up %b (16); %6' = add %4 %b'; %6 = trunc %6'`. Two
 //! truncations that are added become one: saves `K + 3f` bits an element each time. The rounding error of a sum of
-//! several products is then that of one. Raised scales of shared data move into the sharing.
+//! several products is then that of one. Raised scales of shared data move into the sharing. Differences that are
+//! compared with zero stay: they may leave the number format.
 
 use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 
@@ -27,10 +28,16 @@ fn only_trunc(graph: &Graph, id: NodeId) -> Option<u32> {
     }
 }
 
+/// Whether the node is a difference whose sign is read. Two numbers in range may differ by twice the range, which a
+/// comparison of shares allows for and a truncation, with the sign read beside it, does not.
+fn is_compared(graph: &Graph, id: NodeId) -> bool {
+    graph.node(id).op == Op::Sub && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative | Op::Relu))
+}
+
 /// Moves truncations of an addition's operands after the addition.
 fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
     let node = graph.node(id).clone();
-    if !matches!(node.op, Op::Add | Op::Sub) {
+    if !matches!(node.op, Op::Add | Op::Sub) || is_compared(graph, id) {
         return false;
     }
     let operands = graph.operands(id);

@@ -1,21 +1,21 @@
 //! The plan's rules, checked on its text before anything runs.
 //!
-//! Besides being well formed (every buffer written once and before it is used, at its own party, in a round in which it is
-//! there) a plan must be *masked*: each message is a value plus a stream whose key the receiver lacks, that mask occurs
-//! nowhere else in the message, and no two messages share a mask. Only messages marked as openings are exempt; they carry
-//! a share of a random bit that masks no other opening.
+//! *Form*: every buffer is written once, entirely, and before it is used, at its own party, in a round in which it is
+//! there; programs read and write planes that exist; a stream number has one element width and one length in the whole
+//! plan, so that no keystream bytes are drawn under two names.
 //!
-//! This is a syntactic check of a sufficient condition. It does not prove the protocols, which `docs/protocols.md`
-//! argues one by one; it makes a forgotten or reused mask a compile-time error.
+//! *Masks*: see [`masks`]. A plan that passes shows each party messages that are jointly uniform whatever the secrets.
+
+mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BufId, Instr, Kernel, Party, Plan, Reg, Send, Step};
+use super::{BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream};
 
 /// A broken rule: a mistake of the compiler or a damaged plan file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// A structural rule.
+    /// A rule of form.
     #[error("round {round}: {what}")]
     Structure {
         /// Index into the plan's rounds.
@@ -23,7 +23,7 @@ pub enum VerifyError {
         /// What is wrong.
         what: String,
     },
-    /// A message that its receiver could read, or that shares its mask with another.
+    /// A message from which its receiver could learn something.
     #[error("round {round}: {from} -> {to} `{name}`: {what}")]
     Mask {
         /// Index into the plan's rounds.
@@ -37,226 +37,169 @@ pub enum VerifyError {
         /// What is wrong.
         what: String,
     },
+    /// An output whose halves say more than their sum.
+    #[error("output `{name}`: {what}")]
+    Output {
+        /// The output's name.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
 }
-
-/// A stream plane: key, number, plane.
-type Mask = (u8, u32, u16);
 
 /// Checks a plan.
 ///
 /// # Errors
 /// Names the first rule that is broken.
 pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
-    let mut there: BTreeSet<BufId> = BTreeSet::new();
-    let mut checker = Checker { plan, writers: BTreeMap::new(), masks: BTreeSet::new(), openings: BTreeMap::new() };
-    for input in &plan.inputs {
-        for row in &input.bufs {
-            for (party, id) in Party::ALL.iter().zip(row) {
-                checker.buffer(0, *id, *party)?;
-                there.insert(*id);
-            }
-        }
-    }
+    let end = plan.rounds.len();
+    let error = |round: usize| move |what: String| VerifyError::Structure { round, what };
+    let mut form = Form { plan, there: BTreeSet::new(), streams: BTreeMap::new() };
+    form.inputs().map_err(error(0))?;
     for (index, round) in plan.rounds.iter().enumerate() {
         for step in &round.steps {
-            checker.step(index, step, &mut there)?;
+            form.step(step).map_err(error(index))?;
         }
-        let mut arriving = Vec::new();
         for send in &round.sends {
-            checker.send(index, send, &there)?;
-            arriving.push(send.target);
+            form.send(send).map_err(error(index))?;
         }
-        for id in arriving {
-            if !there.insert(id) {
-                return Err(VerifyError::Structure { round: index, what: format!("{id} arrives twice") });
-            }
+        for send in &round.sends {
+            form.arrives(send.target).map_err(error(index))?;
         }
     }
-    for output in &plan.outputs {
-        for (id, party) in output.bufs.iter().zip([Party(0), Party(1)]) {
-            checker.buffer(plan.rounds.len(), *id, party)?;
-            if !there.contains(id) {
-                return Err(VerifyError::Structure {
-                    round: plan.rounds.len(),
-                    what: format!("output {id} is never written"),
-                });
-            }
-        }
-        // Owners may work with any party, so each half is masked: by the same stream of k1, which cancels in the sum.
-        let half = |id: &BufId| checker.writers.get(id).and_then(|step| mask(step, *id, |key| key == 1));
-        let (first, second) = (half(&output.bufs[0]), half(&output.bufs[1]));
-        let Some(mask) = first.filter(|_| first == second) else {
-            let what = format!("output `{}` is not masked", output.name);
-            return Err(VerifyError::Structure { round: plan.rounds.len(), what });
-        };
-        if !checker.masks.insert(mask) {
-            let what = format!("the mask of output `{}` serves another message", output.name);
-            return Err(VerifyError::Structure { round: plan.rounds.len(), what });
-        }
-    }
-    Ok(())
+    form.outputs().map_err(error(end))?;
+    masks::check(plan)
 }
 
-struct Checker<'p> {
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+struct Form<'p> {
     plan: &'p Plan,
-    writers: BTreeMap<BufId, &'p Step>,
-    /// Masks in use.
-    masks: BTreeSet<Mask>,
-    /// Random bits in use by openings: stream number and sender to what it sends.
-    openings: BTreeMap<(u32, Party), BufId>,
+    /// Buffers that are there.
+    there: BTreeSet<BufId>,
+    /// Element width and words a plane of each stream number.
+    streams: BTreeMap<u32, (u32, usize)>,
 }
 
-impl<'p> Checker<'p> {
-    fn buffer(&self, round: usize, id: BufId, party: Party) -> Result<(), VerifyError> {
-        match self.plan.bufs.get(id.index()) {
-            Some(buf) if buf.party == party => Ok(()),
-            Some(buf) => {
-                Err(VerifyError::Structure { round, what: format!("{party} uses {id}, which is {}'s", buf.party) })
-            }
-            None => Err(VerifyError::Structure { round, what: format!("{id} does not exist") }),
-        }
+impl Form<'_> {
+    /// The buffer exists and is this party's.
+    fn owned(&self, id: BufId, party: Party) -> Result<(), String> {
+        let buf = self.plan.bufs.get(id.index()).ok_or_else(|| format!("{id} does not exist"))?;
+        ensure(party.0 < 3, || format!("there is no {party}"))?;
+        ensure(buf.party == party, || format!("{party} uses {id}, which is {}'s", buf.party))?;
+        let sound = (1..=64).contains(&buf.width) && (buf.planes == 1 || buf.width == 1);
+        ensure(sound && buf.planes <= usize::from(u16::MAX), || format!("{id} is neither of words nor of planes"))
     }
 
-    fn step(&mut self, round: usize, step: &'p Step, there: &mut BTreeSet<BufId>) -> Result<(), VerifyError> {
-        let structure = |what: String| VerifyError::Structure { round, what };
-        for operand in &step.ins {
-            self.buffer(round, operand.buf, step.party)?;
-            if !there.contains(&operand.buf) {
-                return Err(structure(format!("{} is used before it is there", operand.buf)));
-            }
-        }
-        for stream in &step.streams {
-            if !step.party.holds_key(stream.key) {
-                return Err(structure(format!("{} draws from k{}, which it does not hold", step.party, stream.key)));
-            }
-        }
-        for out in &step.outs {
-            self.buffer(round, *out, step.party)?;
-            if !there.insert(*out) {
-                return Err(structure(format!("{out} is written twice")));
-            }
-            self.writers.insert(*out, step);
-        }
-        if let Kernel::Map(program) = &step.kernel {
-            for (at, instr) in program.code.iter().enumerate() {
-                if instr.operands().any(|r| r.0 as usize >= at) {
-                    return Err(structure(format!("program `{}` uses a register before it is set", program.name)));
+    /// The buffer can be used by this party now.
+    fn usable(&self, id: BufId, party: Party) -> Result<(), String> {
+        self.owned(id, party)?;
+        ensure(self.there.contains(&id), || format!("{id} is used before it is there"))
+    }
+
+    fn arrives(&mut self, id: BufId) -> Result<(), String> {
+        ensure(self.there.insert(id), || format!("{id} is written twice"))
+    }
+
+    fn inputs(&mut self) -> Result<(), String> {
+        for input in &self.plan.inputs {
+            let rows = if input.owner.is_none() && input.bufs[0] == input.bufs[1] { 1 } else { 2 };
+            for row in &input.bufs[..rows] {
+                for (party, id) in Party::ALL.iter().zip(row) {
+                    self.owned(*id, *party)?;
+                    self.arrives(*id)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, round: usize, send: &Send, there: &BTreeSet<BufId>) -> Result<(), VerifyError> {
-        self.buffer(round, send.source, send.from)?;
-        self.buffer(round, send.target, send.to)?;
-        if !there.contains(&send.source) {
-            return Err(VerifyError::Structure { round, what: format!("{} is sent before it is there", send.source) });
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        for operand in &step.ins {
+            self.usable(operand.buf, step.party)?;
         }
-        let (source, target) = (self.plan.buf(send.source), self.plan.buf(send.target));
-        if (source.len, source.planes, source.width) != (target.len, target.planes, target.width) {
-            return Err(VerifyError::Structure {
-                round,
-                what: format!("{} and {} differ in size", send.source, send.target),
-            });
+        for out in &step.outs {
+            self.owned(*out, step.party)?;
+            self.arrives(*out)?;
         }
-        let error = |what: &str| VerifyError::Mask {
-            round,
-            from: send.from,
-            to: send.to,
-            name: send.name.clone(),
-            what: what.to_string(),
+        let stride = |id: &BufId| self.plan.buf(*id).stride();
+        let words = step.outs.first().map(stride).ok_or("a step without a result")?;
+        let Kernel::Map(program) = &step.kernel else {
+            let what = || "only element programs draw streams and have several results".to_string();
+            return ensure(step.streams.is_empty() && step.outs.len() == 1, what);
         };
-        let step =
-            *self.writers.get(&send.source).ok_or_else(|| error("the message is no result of an element program"))?;
-        let masks =
-            masks(step, send.source, |key| !send.to.holds_key(key)).ok_or_else(|| error("a value is sent unmasked"))?;
-        if let Some(r) = send.opening {
-            // An opening discloses a sum that includes a random bit; the bit serves this opening only.
-            if !has_summand(step, send.source, r) {
-                return Err(error("an opening without its random bit"));
-            }
-            if *self.openings.entry((r, send.from)).or_insert(send.source) != send.source {
-                return Err(error("its random bit masks another opening"));
-            }
-            return Ok(());
+        ensure(step.outs.iter().all(|o| stride(o) == words), || {
+            format!("results of program `{}` differ in size", program.name)
+        })?;
+        for stream in &step.streams {
+            self.stream(stream, step.party, program, words)?;
         }
-        for mask in masks {
-            if !self.masks.insert(mask) {
-                return Err(error(&format!("its mask k{}#{} plane {} serves another message", mask.0, mask.1, mask.2)));
+        self.program(step, program).map_err(|what| format!("program `{}`: {what}", program.name))
+    }
+
+    fn stream(&mut self, stream: &Stream, party: Party, program: &Program, words: usize) -> Result<(), String> {
+        let Stream { key, id, bits } = *stream;
+        ensure(party.holds_key(key), || format!("{party} draws from k{key}, which it does not hold"))?;
+        let sound = (1..=64).contains(&bits) && (bits == 1) == program.planes;
+        ensure(sound, || format!("program `{}` draws {bits} bits", program.name))?;
+        // Another width or length would read the same keystream bytes at other positions.
+        let first = *self.streams.entry(id).or_insert((bits, words));
+        ensure(first == (bits, words), || format!("stream #{id} is drawn in two ways"))
+    }
+
+    /// Registers are set before they are read; planes exist; every plane of every result is written once.
+    fn program(&self, step: &Step, program: &Program) -> Result<(), String> {
+        let mut written = BTreeSet::new();
+        for (at, instr) in program.code.iter().enumerate() {
+            let set = |r: super::Reg| {
+                let r = usize::from(r.0);
+                r < at && !matches!(program.code[r], Instr::Out { .. })
+            };
+            ensure(instr.operands().all(set), || "a register is read before it is set".to_string())?;
+            let operand = |input: u16| step.ins.get(usize::from(input)).map(|o| self.plan.buf(o.buf));
+            let fits = match *instr {
+                Instr::In { input, plane } => {
+                    operand(input).is_some_and(|b| (b.width == 1) == program.planes && usize::from(plane) < b.planes)
+                }
+                Instr::BitOf { input, plane } => {
+                    operand(input).is_some_and(|b| b.width == 1 && !program.planes && usize::from(plane) < b.planes)
+                }
+                Instr::Prf { stream, plane } => {
+                    usize::from(stream) < step.streams.len() && (program.planes || plane == 0)
+                }
+                Instr::Out { output, plane, .. } => {
+                    let buf = step.outs.get(usize::from(output)).map(|o| self.plan.buf(*o));
+                    buf.is_some_and(|b| (b.width == 1) == program.planes && usize::from(plane) < b.planes)
+                        && written.insert((output, plane))
+                }
+                _ => true,
+            };
+            ensure(fits, || format!("{instr:?} does not fit its operands"))?;
+        }
+        let planes: usize = step.outs.iter().map(|o| self.plan.buf(*o).planes).sum();
+        ensure(written.len() == planes, || "a plane of a result is never written".to_string())
+    }
+
+    fn send(&self, send: &Send) -> Result<(), String> {
+        self.usable(send.source, send.from)?;
+        self.owned(send.target, send.to)?;
+        ensure(send.from != send.to, || format!("{} sends to itself", send.from))?;
+        let (source, target) = (self.plan.buf(send.source), self.plan.buf(send.target));
+        let alike = (source.len, source.planes, source.width) == (target.len, target.planes, target.width);
+        ensure(alike, || format!("{} and {} differ in size", send.source, send.target))
+    }
+
+    fn outputs(&self) -> Result<(), String> {
+        for output in &self.plan.outputs {
+            for (id, party) in output.bufs.iter().zip([Party(0), Party(1)]) {
+                self.usable(*id, party)?;
+                let (buf, first) = (self.plan.buf(*id), self.plan.buf(output.bufs[0]));
+                let sound = buf.width > 1 && (buf.len, buf.width) == (first.len, first.width);
+                ensure(sound, || format!("the halves of output `{}` differ in size", output.name))?;
             }
         }
         Ok(())
     }
-}
-
-/// The mask of each plane of a buffer, or `None` if some plane has none.
-fn masks(step: &Step, buf: BufId, lacks: impl Fn(u8) -> bool + Copy) -> Option<Vec<Mask>> {
-    masks_by(step, buf, |key, _| lacks(key))
-}
-
-/// The same for streams chosen by key and number.
-fn masks_by(step: &Step, buf: BufId, serves: impl Fn(u8, u32) -> bool + Copy) -> Option<Vec<Mask>> {
-    let Kernel::Map(program) = &step.kernel else { return None };
-    let output = step.outs.iter().position(|o| *o == buf)?;
-    let values = program.code.iter().filter_map(|i| match i {
-        Instr::Out { output: o, value, .. } if *o as usize == output => Some(*value),
-        _ => None,
-    });
-    values.map(|value| value_mask(step, &program.code, value, serves)).collect()
-}
-
-/// The mask of a buffer of one plane.
-fn mask(step: &Step, buf: BufId, lacks: impl Fn(u8) -> bool + Copy) -> Option<Mask> {
-    masks(step, buf, lacks)?.first().copied()
-}
-
-/// A stream word that is a summand of the value with coefficient 1 or -1, that the receiver lacks, and on which nothing
-/// else in the value depends.
-fn value_mask(step: &Step, code: &[Instr], value: Reg, serves: impl Fn(u8, u32) -> bool) -> Option<Mask> {
-    let mut summands = Vec::new();
-    let mut others = Vec::new();
-    linear_terms(code, value, None, &mut summands, &mut others);
-    let depends = |root: Reg, on: Reg| {
-        let mut stack = vec![root];
-        let mut seen = BTreeSet::new();
-        while let Some(reg) = stack.pop() {
-            if reg == on {
-                return true;
-            }
-            if seen.insert(reg) {
-                stack.extend(code[reg.0 as usize].operands());
-            }
-        }
-        false
-    };
-    summands.iter().enumerate().find_map(|(at, reg)| {
-        let Instr::Prf { stream, plane } = code[reg.0 as usize] else { return None };
-        let stream = step.streams.get(stream as usize)?;
-        let once = summands.iter().enumerate().all(|(other, r)| other == at || r != reg)
-            && others.iter().all(|o| !depends(*o, *reg));
-        (serves(stream.key, stream.id) && once).then_some((stream.key, stream.id, plane))
-    })
-}
-
-/// Splits a value into stream words that are summands of it and the other summands. A group is one kind of addition:
-/// additions and subtractions modulo 2^64, or exclusive or. Reduction to low bits keeps either.
-fn linear_terms(code: &[Instr], value: Reg, xor: Option<bool>, summands: &mut Vec<Reg>, others: &mut Vec<Reg>) {
-    match code[value.0 as usize] {
-        Instr::Prf { .. } => summands.push(value),
-        Instr::Add(a, b) | Instr::Sub(a, b) if xor != Some(true) => {
-            linear_terms(code, a, Some(false), summands, others);
-            linear_terms(code, b, Some(false), summands, others);
-        }
-        Instr::Xor(a, b) if xor != Some(false) => {
-            linear_terms(code, a, Some(true), summands, others);
-            linear_terms(code, b, Some(true), summands, others);
-        }
-        _ => others.push(value),
-    }
-}
-
-/// Whether every plane of an opening has a share of the random bit `r` as a summand, once.
-fn has_summand(step: &Step, buf: BufId, r: u32) -> bool {
-    masks_by(step, buf, |_, id| id == r).is_some()
 }

@@ -34,7 +34,8 @@ pub struct Opened {
 }
 
 /// Sizes of the blocks, least significant first, that cover n carry positions: the cheapest whose tree is at most `depth`
-/// deep (`None`: cheapest of all), and the bits an element they cost (without role 0's top bit).
+/// deep (`None`: cheapest of all), and the bits an element they cost (without role 0's top bit). A depth that would need
+/// blocks of more than 12 positions is refused: no sizes, although n > 0.
 #[must_use]
 pub fn sign_blocks(n: u32, depth: Option<u32>) -> (u32, Vec<u32>) {
     let mut best: Option<(u32, Vec<u32>)> = None;
@@ -78,7 +79,7 @@ impl Prefer {
             return sizes;
         }
         let (flat_cost, flat) = sign_blocks(n, Some(depth - 1));
-        if flat_cost <= cost + cost / 8 { flat } else { sizes }
+        if !flat.is_empty() && flat_cost <= cost + cost / 8 { flat } else { sizes }
     }
 }
 
