@@ -82,7 +82,7 @@ impl Build {
         match (self.emit, &self.output) {
             (Some(Stage::Cost), _) => print!("{}", cost::table(&plan::cost::cost(&plan))),
             (None, Some(path)) => {
-                write_whole(path, &file::write(&plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
+                write_whole(path, file::write(&plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
             }
             _ => print!("{}", plan::text::print(&plan)),
         }
@@ -105,11 +105,11 @@ impl Build {
 }
 
 /// Writes beside the target and renames, so that a failure leaves no half-written file.
-pub(super) fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+pub(super) fn write_whole(path: &std::path::Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");
     let part = path.with_file_name(name);
-    std::fs::write(&part, text)?;
+    std::fs::write(&part, content)?;
     std::fs::rename(&part, path).inspect_err(|_| {
         // The rename's error is the one to report.
         let _removed = std::fs::remove_file(&part);

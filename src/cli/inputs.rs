@@ -226,10 +226,13 @@ fn fit(
             }
         }
     }
-    for (dim, n) in leaf.shape.iter().zip(&aligned) {
+    for (axis, (dim, n)) in leaf.shape.iter().zip(&aligned).enumerate() {
         let value = dim.evaluate(sizes);
-        if value.as_ref().is_ok_and(|v| *v != *n as i64) {
-            return Err(refuse(&found, format!("`{dim}` is {}, not {n}", value.unwrap_or_default())));
+        if let Ok(value) = value
+            && value != *n as i64
+        {
+            let is = if dim.as_constant().is_some() { String::new() } else { format!(" (`{dim}`)") };
+            return Err(refuse(&found, format!("axis {axis} has {n} elements where {value}{is} belong")));
         }
     }
     tensor.reshape(aligned).ok_or_else(|| refuse(&found, String::new()))

@@ -16,9 +16,12 @@ use super::cost::{Format, bytes};
 use super::inputs::{Beside, Inputs};
 use super::{Failure, Outcome, Talk, build, party};
 use crate::data::{self, Loaded, Tensor, npy};
+use crate::diag::{Code, Diagnostic};
+use crate::graph::eval::EvalError;
 use crate::net::Shape;
 use crate::plan::{Plan, cost, file};
-use crate::run::{client, local};
+use crate::run::owner::OwnerError;
+use crate::run::{RunError, client, local};
 
 /// Run the three parties on this machine
 #[derive(Debug, Args)]
@@ -141,7 +144,8 @@ impl Run {
             let name =
                 if name.is_empty() { total.outputs.keys().next().cloned().unwrap_or_default() } else { name.clone() };
             let (shape, values) = total.outputs.get(&name).ok_or_else(|| anyhow!("there is no result `{name}`"))?;
-            npy::write(path, &Tensor::from_f64(shape.clone(), values.clone()))?;
+            let content = npy::to_bytes(&Tensor::from_f64(shape.clone(), values.clone()));
+            build::write_whole(path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
         let scores = total.scores(&labels)?;
         match self.format {
@@ -159,18 +163,30 @@ impl Run {
         } else {
             ProgressBar::hidden()
         };
-        let outcome = match (self.transport, &self.parties) {
-            (Transport::Memory, None) => local::memory(plan, data, self.net, &|round| bar.set_position(round as u64))?,
+        let outcome = self.connected(plan, data, &bar)?;
+        bar.finish_and_clear();
+        Ok(outcome)
+    }
+
+    fn connected(
+        &self,
+        plan: &Plan,
+        data: &BTreeMap<String, Vec<f64>>,
+        bar: &ProgressBar,
+    ) -> Result<client::Outcome, Failure> {
+        Ok(match (self.transport, &self.parties) {
+            (Transport::Memory, None) => {
+                local::memory(plan, data, self.net, &|round| bar.set_position(round as u64)).map_err(told)?
+            }
             (Transport::Memory, Some(_)) => return Err(anyhow!("`--parties` needs `--transport tcp`").into()),
             (Transport::Tcp, Some(addresses)) => {
                 let id = party::session_id(self.session.as_deref().unwrap_or_default());
                 let addresses = party::parse_addresses(addresses)?;
-                local::submit_tcp(plan, data, &local::session(plan, id, addresses, Duration::from_secs(10)))?
+                local::submit_tcp(plan, data, &local::session(plan, id, addresses, Duration::from_secs(10)))
+                    .map_err(told)?
             }
             (Transport::Tcp, None) => self.processes(plan, data)?,
-        };
-        bar.finish_and_clear();
-        Ok(outcome)
+        })
     }
 
     /// Three processes of this program, and this one as the owners' client.
@@ -181,7 +197,7 @@ impl Run {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
         let _cleanup = Cleanup(folder.clone());
         let path = folder.join("model.plan");
-        build::write_whole(&path, &file::write(plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
+        build::write_whole(&path, file::write(plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut children = Children(Vec::new());
         for id in 0..3 {
@@ -194,7 +210,7 @@ impl Run {
             children.0.push(command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?);
         }
         let session = local::session(plan, party::session_id(&name), addresses, Duration::from_secs(10));
-        let outcome = local::submit_tcp(plan, data, &session)?;
+        let outcome = local::submit_tcp(plan, data, &session).map_err(told)?;
         children.wait()?;
         Ok(outcome)
     }
@@ -334,7 +350,13 @@ impl Total {
 
     fn table(&self, checked: &Checked, entry: &str, rows: usize, scores: &BTreeMap<String, Score>) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "{} {entry}: {rows} rows in {} runs", checked.path.display(), self.runs);
+        let _ = writeln!(
+            out,
+            "{} {entry}: {} in {}",
+            checked.path.display(),
+            plural(rows, "row"),
+            plural(self.runs, "run")
+        );
         for (name, score) in scores {
             let list = |values: &[i64]| values.iter().take(20).map(|v| format!("{v:>2}")).collect::<Vec<_>>().join(" ");
             let more = if score.predictions.len() > 20 { " ..." } else { "" };
@@ -395,6 +417,23 @@ impl Total {
             "outputs": outputs,
             "scores": scores,
         })
+    }
+}
+
+/// `1 row`, `2 rows`.
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Data that the number format cannot hold are the owner's to mend: told as a diagnostic.
+fn told(error: RunError) -> Failure {
+    match error {
+        RunError::Owner(OwnerError::Data(error @ EvalError::Range { .. })) => {
+            let diag = Diagnostic::global(Code::DataRange, error.to_string())
+                .help("raise `int` in the model's `fixed(...)`, or scale the data");
+            Failure::Data(vec![diag], crate::span::Sources::default())
+        }
+        other => Failure::Other(other.into()),
     }
 }
 
