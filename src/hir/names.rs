@@ -14,8 +14,12 @@ use crate::span::{FileId, Sources, Span};
 use crate::syntax::{ast, parser};
 
 /// The embedded standard library.
-const LIBRARY: &[(&str, &str)] =
-    &[("prelude", include_str!("../../stdlib/prelude.sml")), ("nn", include_str!("../../stdlib/nn.sml"))];
+const LIBRARY: &[(&str, &str)] = &[
+    ("prelude", include_str!("../../stdlib/prelude.sml")),
+    ("nn", include_str!("../../stdlib/nn.sml")),
+    ("math", include_str!("../../stdlib/math.sml")),
+    ("loss", include_str!("../../stdlib/loss.sml")),
+];
 
 /// What a name at the top of a module means.
 #[derive(Clone, Copy, Debug, PartialEq)]

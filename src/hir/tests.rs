@@ -129,8 +129,11 @@ fn names() {
     body("max_pool(x, 2)", &["E0201 3:1 there is no function `max_pool` in scope | bring it in: `use nn::max_pool;`"]);
     check("use nm::{relu};", &["E0203 2:5 there is no module `nm` | did you mean `nn`?"]);
     check(
-        "use loss::{mse};\nfn f(x: fix) -> fix { mse(x) + mse(y) }",
-        &["E0203 2:5 there is no module `loss` | modules are `prelude`, `nn`", "E0201 3:36 there is no `y` in scope"],
+        "use metrics::{top};\nfn f(x: fix) -> fix { top(x) + top(y) }",
+        &[
+            "E0203 2:5 there is no module `metrics` | modules are `prelude`, `nn`, `math`, `loss`",
+            "E0201 3:36 there is no `y` in scope",
+        ],
     );
     check("use nn::{linaer};", &["E0203 2:10 module `nn` has no `linaer` | did you mean `linear`?"]);
     check("fn f(x: fix) -> fix { x }\nfn f(x: fix) -> fix { x }", &["E0204 3:4 `f` is defined twice"]);
@@ -228,6 +231,11 @@ fn calls() {
     check(
         "fn f[N](x: fix) -> fix { x }\nfn g(x: fix) -> fix { f(x) }",
         &["E0304 3:23 size `N` of `f` does not follow from the arguments | make it a parameter: `N: nat`"],
+    );
+    // A size that is a known multiple follows; the caller's `D` is not the callee's.
+    check(
+        "fn f[D](x: fix[h * D], h: nat) -> fix[h, D] { reshape(x, [h, D]) }\nfn g[D](x: fix[6 * D]) -> fix[3, 2 * D] { f(x, h = 3) }\nfn k[D](x: fix[6 * D]) -> fix[5, D] { f(x, h = 5) }",
+        &["E0302 4:41 `x` is `fix[6*D]`, and `fix[D*h]` is needed"],
     );
     body(
         "reveal x to vendor",
