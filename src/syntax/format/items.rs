@@ -149,7 +149,7 @@ impl Formatter<'_> {
         text(name.name.clone() + &brackets)
     }
 
-    /// A type is never broken: a shape is read at one glance.
+    /// A shape is never broken: it is read at one glance. Tuples keep the line breaks between their parts.
     pub(super) fn ty(&mut self, ty: &Type) -> Layout {
         match ty {
             Type::Named { name, sizes, .. } => {
@@ -160,14 +160,35 @@ impl Formatter<'_> {
                 }
                 concat(parts)
             }
-            Type::Tuple(types, _) => {
-                let types = types.iter().map(|ty| self.ty(ty)).collect();
-                tuple(types)
-            }
+            Type::Tuple(types, span) => self.tuple_type(types, *span),
             Type::Array(element, length, _) => {
                 concat([text("["), self.ty(element), text("; "), self.expr(length).flat(), text("]")])
             }
         }
+    }
+
+    fn tuple_type(&mut self, types: &[Type], span: Span) -> Layout {
+        let one_line = self.trivia.one_line(span.start as usize, span.end as usize);
+        if types.len() < 2 {
+            return tuple(types.iter().map(|ty| self.ty(ty)).collect());
+        }
+        let mut parts = vec![Layout::SoftLine];
+        for (index, ty) in types.iter().enumerate() {
+            let layout = self.ty(ty);
+            let Some(before) = index.checked_sub(1).map(|before| types[before].span().end) else {
+                parts.push(layout);
+                continue;
+            };
+            parts.push(text(","));
+            // As many on a line as fit, but no more than the author put there.
+            parts.push(match self.trivia.one_line(before as usize, ty.span().start as usize) {
+                true => group(concat([Layout::Line, layout])),
+                false => concat([Layout::HardLine, layout]),
+            });
+        }
+        parts.push(Layout::IfBroken(","));
+        let content = concat([text("("), nest(INDENT, concat(parts)), Layout::SoftLine, text(")")]);
+        if one_line { group(content) } else { broken(content) }
     }
 
     fn size(&mut self, size: &Size) -> Layout {
