@@ -69,6 +69,8 @@ codes! {
         "The language defines it; this version of the compiler does not translate it yet. The message says what to write instead."
     BadSize "E0308" "a size that comes out negative, zero or fractional"
         "For example a convolution whose kernel is larger than the padded image. The message shows the arithmetic."
+    Derivative "E0309" "a derivative of something that has none"
+        "`grad(loss, net)` differentiates a single `fix` number by tensors of `fix` numbers. A function's own rule, `derivative { x => ... }`, names one of its parameters and gives the derivative of its result, a single `fix`, by that parameter."
     SecretBranch "E0401" "a secret decides a branch"
         "Which branch runs is visible to everybody, so the condition must be public. Compute both sides and choose with `select(c, a, b)`: it costs one comparison and one multiplication and reveals nothing."
     SecretPosition "E0402" "a secret where a public value is needed"

@@ -34,6 +34,9 @@ pub enum EvalError {
         /// Elements declared.
         wanted: usize,
     },
+    /// Derivatives are not evaluated.
+    #[error("the gradient is not computed in this version")]
+    Gradient,
     /// A value that the number format cannot hold is about to be encoded.
     #[error("element {index} of `{path}` is {value}, outside of the number format (|x| < {limit})")]
     Range {
@@ -72,7 +75,9 @@ pub fn results(
         .iter()
         .zip(values)
         .map(|(id, value)| {
-            let Op::Reveal { name, .. } = &graph.node(*id).op else { unreachable!("results are Reveal nodes") };
+            let (Op::Reveal { name, .. } | Op::Keep { name }) = &graph.node(*id).op else {
+                unreachable!("results are revealed or kept")
+            };
             (name.clone(), real(graph, *id, value))
         })
         .collect())
@@ -141,6 +146,19 @@ fn node(
             }
             return Ok(Elements::Real(data.clone()));
         }
+        Op::Stored { path } => {
+            let data = inputs.get(path).ok_or_else(|| EvalError::Missing(path.clone()))?;
+            if data.len() != node.ty.len() {
+                return Err(EvalError::Size { path: path.clone(), found: data.len(), wanted: node.ty.len() });
+            }
+            let Repr::Ring { scale } = node.ty.repr else { unreachable!("what is stored is shared") };
+            let encoded = encode(graph, id, data, scale)?;
+            return Ok(match mode {
+                Mode::Real => Elements::Real(data.clone()),
+                Mode::Fixed => Elements::Ring(encoded.into_iter().map(|w| graph.format.signed(w)).collect()),
+            });
+        }
+        Op::Gradient => return Err(EvalError::Gradient),
         Op::Const(Constant::Splat(x)) => return Ok(Elements::Real(vec![*x; node.ty.len()])),
         Op::Const(Constant::Dense(x)) => return Ok(Elements::Real(x.clone())),
         Op::Share { scale } | Op::Encode { scale } => {
@@ -208,7 +226,7 @@ fn origin(graph: &Graph, id: NodeId) -> String {
     let mut stack = vec![id];
     let mut paths = Vec::new();
     while let Some(id) = stack.pop() {
-        if let Op::Input { path } = &graph.node(id).op {
+        if let Op::Input { path } | Op::Stored { path } = &graph.node(id).op {
             paths.push(path.clone());
         }
         stack.extend(graph.operands(id));

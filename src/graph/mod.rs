@@ -117,6 +117,11 @@ pub enum Op {
         /// Field path.
         path: String,
     },
+    /// Shares that the parties have kept from an earlier run, by the path of their parameter.
+    Stored {
+        /// Field path.
+        path: String,
+    },
     /// A constant in the clear.
     Const(Constant),
     /// Clear at one owner -> `Ring { scale }`: encoded and shared by the owner.
@@ -215,6 +220,14 @@ pub enum Op {
     Up {
         /// Bits added.
         bits: u32,
+    },
+    /// The derivative of the first operand, a single number, by the second; of the second's shape. A pass of the
+    /// training compiler takes its place.
+    Gradient,
+    /// A result that stays with the parties, for a later run's `Stored`.
+    Keep {
+        /// The result's name, as for `Reveal`.
+        name: String,
     },
     /// A result of the entry. Ring -> whoever receives it.
     Reveal {
@@ -376,6 +389,6 @@ impl Graph {
 
     /// Result nodes, in order of creation.
     pub fn results(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.dag.node_indices().filter(|n| matches!(self.dag[*n].op, Op::Reveal { .. }))
+        self.dag.node_indices().filter(|n| matches!(self.dag[*n].op, Op::Reveal { .. } | Op::Keep { .. }))
     }
 }

@@ -59,7 +59,7 @@ fn window(w: &Window) -> String {
 fn op(graph: &Graph, op: &Op) -> String {
     let name = name(op);
     match op {
-        Op::Input { path } => format!("{name} \"{path}\""),
+        Op::Input { path } | Op::Stored { path } | Op::Keep { name: path } => format!("{name} \"{path}\""),
         Op::Const(Constant::Splat(x)) => format!("{name} {x:?}"),
         Op::Const(Constant::Dense(x)) => format!("{name} dense={}", join(x.iter().map(|v| format!("{v:?}")))),
         Op::Share { scale } | Op::Encode { scale } => format!("{name} scale={scale}"),
@@ -81,7 +81,7 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => {
             name.into()
         }
-        Op::IsNegative | Op::Xor | Op::And | Op::Select => name.into(),
+        Op::IsNegative | Op::Xor | Op::And | Op::Select | Op::Gradient => name.into(),
     }
 }
 
@@ -94,6 +94,7 @@ fn join(items: impl Iterator<Item = String>) -> String {
 pub fn name(op: &Op) -> &'static str {
     match op {
         Op::Input { .. } => "input",
+        Op::Stored { .. } => "stored",
         Op::Const(_) => "const",
         Op::Share { .. } => "share",
         Op::Encode { .. } => "encode",
@@ -121,6 +122,8 @@ pub fn name(op: &Op) -> &'static str {
         Op::Select => "select",
         Op::Trunc { .. } => "trunc",
         Op::Up { .. } => "up",
+        Op::Gradient => "gradient",
+        Op::Keep { .. } => "keep",
         Op::Reveal { .. } => "reveal",
     }
 }
@@ -249,6 +252,9 @@ fn parse_node(graph: &mut Graph, line: &str) -> Result<(), String> {
 fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, String> {
     Ok(match name {
         "input" => Op::Input { path: a.quoted()? },
+        "stored" => Op::Stored { path: a.quoted()? },
+        "gradient" => Op::Gradient,
+        "keep" => Op::Keep { name: a.quoted()? },
         "const" if a.words.first().is_some_and(|w| w.starts_with("dense=")) => {
             Op::Const(Constant::Dense(a.list("dense")?))
         }

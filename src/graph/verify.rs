@@ -35,13 +35,16 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
 /// How many operands an operation takes; `None`: one or more.
 fn arity(op: &Op) -> Option<usize> {
     match op {
-        Op::Input { .. } | Op::Const(_) => Some(0),
+        Op::Input { .. } | Op::Stored { .. } | Op::Const(_) => Some(0),
         Op::Concat { .. } => None,
         Op::Select => Some(3),
-        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::MatMul | Op::Conv2d { .. } | Op::Xor | Op::And => Some(2),
+        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::MatMul | Op::Conv2d { .. } | Op::Xor | Op::And | Op::Gradient => {
+            Some(2)
+        }
         Op::Share { .. } | Op::Encode { .. } | Op::Neg | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => Some(1),
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
-        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => Some(1),
+        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } => Some(1),
+        Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
 
@@ -70,7 +73,11 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
     let first = operands.first().map(|t| &t.shape);
     match op {
         Op::Const(Constant::Dense(x)) => ensure(x.len() == ty.len(), "constant of another size"),
-        Op::Input { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
+        Op::Input { .. } | Op::Stored { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
+        Op::Gradient => {
+            ensure(operands[0].len() == 1, "the first operand is more than a single number")?;
+            ensure(&operands[1].shape == out, "the second operand has another shape than the result")
+        }
         Op::Add
         | Op::Sub
         | Op::Mul
@@ -82,9 +89,13 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         | Op::Encode { .. } => {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
         }
-        Op::Neg | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => {
-            ensure(first == Some(out), "an operand of another shape than the result")
-        }
+        Op::Neg
+        | Op::Relu
+        | Op::IsNegative
+        | Op::Trunc { .. }
+        | Op::Up { .. }
+        | Op::Keep { .. }
+        | Op::Reveal { .. } => ensure(first == Some(out), "an operand of another shape than the result"),
         Op::Reshape => ensure(operands[0].len() == ty.len(), "another number of elements"),
         Op::MatMul => {
             let (x, y) = (&operands[0].shape, &operands[1].shape);
@@ -164,6 +175,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     let clear = |t: &Ty| matches!(t.repr, Repr::Clear(_));
     match op {
         Op::Input { .. } | Op::Const(_) => return ensure(clear(ty), "inputs and constants are in the clear"),
+        Op::Stored { .. } => return ensure(matches!(ty.repr, Repr::Ring { .. }), "what is stored is shared"),
         Op::Share { scale } => {
             let owned = matches!(operands[0].repr, Repr::Clear(l) if !l.is_public());
             return ensure(
@@ -185,7 +197,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             Repr::Clear(label) => l.join(label),
             Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => l,
         });
-        let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. });
+        let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Keep { .. } | Op::Reveal { .. });
         return ensure(
             allowed && ty.repr == Repr::Clear(label),
             "in the clear: the label is the join of the operands'",
@@ -200,7 +212,8 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
     ensure(
         shared
-            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Reveal { .. }),
+            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. })
+            || matches!(op, Op::Keep { .. } | Op::Reveal { .. }),
         "public operands alone are computed in the clear",
     )?;
     match op {
@@ -252,8 +265,16 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ensure(graph.format.int + x + bits < graph.format.ring, "does not fit the ring")?;
             ring(x + bits)
         }
+        Op::Gradient => {
+            let x = scale(operands[1]).ok_or("takes ring values")?;
+            ensure(scale(operands[0]).is_some(), "takes ring values")?;
+            ring(x)
+        }
+        Op::Keep { .. } => {
+            ensure(scale(operands[0]).is_some() && ty.repr == operands[0].repr, "keeps the numbers it is given")
+        }
         Op::Reveal { .. } => ensure(ty.repr == operands[0].repr, "reveals what it is given"),
         Op::Div => Err("divisions are in the clear only".to_string()),
-        Op::Input { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
+        Op::Input { .. } | Op::Stored { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! What the outside asks of a checked program: the tensors an entry reads, and who learns what.
 
-use super::{Destination, Elem, Entry, Program, Source, Ty};
+use super::{Bindings, Destination, Elem, Entry, Program, Source, Ty};
 use crate::label::Label;
-use crate::shape::{Dim, Sizes};
+use crate::shape::Dim;
 use crate::span::Span;
 
 /// What the elements of an input are.
@@ -17,6 +17,8 @@ pub struct Leaf {
     pub shape: Vec<Dim>,
     /// What its elements are.
     pub kind: Kind,
+    /// Smallest and largest element that its owner may give, when declared.
+    pub range: Option<(f64, f64)>,
     /// Who gives it.
     pub source: Source,
     /// The parameter it belongs to.
@@ -32,7 +34,7 @@ impl Program {
         let Ty::Struct { id, sizes, .. } = ty else { return Vec::new() };
         let record = &self.structs[id.index()];
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
-        let with = Sizes { dims, ..Sizes::default() };
+        let with = Bindings::of(dims);
         record.fields.iter().map(|(name, ty)| (name.clone(), ty.substitute(&with))).collect()
     }
 
@@ -40,17 +42,22 @@ impl Program {
     #[must_use]
     pub fn tensors(&self, path: &str, ty: &Ty) -> Vec<(String, Elem, Vec<Dim>)> {
         let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+        let array = |first: usize, item: &Ty, n: &Dim| -> Vec<(String, Elem, Vec<Dim>)> {
+            let count = n.as_constant().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            (first..first + count).flat_map(|i| self.tensors(&below(&i.to_string()), item)).collect()
+        };
         match ty {
             Ty::Tensor(elem, shape) => vec![(path.to_string(), *elem, shape.dims.clone())],
             Ty::Struct { .. } => self.fields(ty).iter().flat_map(|(name, ty)| self.tensors(&below(name), ty)).collect(),
             Ty::Tuple(items) => {
-                items.iter().enumerate().flat_map(|(i, ty)| self.tensors(&below(&i.to_string()), ty)).collect()
+                let element = |(i, ty): (usize, &Ty)| match ty {
+                    Ty::Spread(item, n) => array(i, item, n),
+                    ty => self.tensors(&below(&i.to_string()), ty),
+                };
+                items.iter().enumerate().flat_map(element).collect()
             }
-            Ty::Array(item, n) => {
-                let count = n.as_constant().unwrap_or(0).max(0);
-                (0..count).flat_map(|i| self.tensors(&below(&i.to_string()), item)).collect()
-            }
-            Ty::Error | Ty::Nat | Ty::Range(..) => Vec::new(),
+            Ty::Array(item, n) | Ty::Spread(item, n) => array(0, item, n),
+            Ty::Error | Ty::Nat | Ty::Range(..) | Ty::Param(_) => Vec::new(),
         }
     }
 
@@ -62,6 +69,7 @@ impl Program {
                 path,
                 shape,
                 kind,
+                range: param.range,
                 source: param.source,
                 param: param.name.clone(),
                 span: param.span,

@@ -46,9 +46,16 @@ impl Builder {
         self.node(op, &[a], shape, repr)
     }
 
-    /// An operation on one node that keeps its representation.
+    /// An operation on one node that keeps its representation. Shared bits are packed in words, so that moving them
+    /// about goes by way of numbers.
     pub fn reshaping(&mut self, op: Op, a: NodeId, shape: Vec<usize>) -> NodeId {
         let repr = self.repr(a);
+        if repr == Repr::Bit && op != Op::Reshape {
+            let number = self.number(a);
+            let moved = self.node(op, &[number], shape, Repr::Ring { scale: 0 });
+            let negative = self.like(Op::Neg, moved);
+            return self.is_negative(negative);
+        }
         self.node(op, &[a], shape, repr)
     }
 
@@ -321,19 +328,54 @@ impl Builder {
         self.is_negative(negative)
     }
 
-    /// a where the bit c is 1, b elsewhere; all of one shape.
+    /// b + c (a - b) for c of 0 and 1; no truncation, as c has no fraction. All of one shape.
+    fn choose(&mut self, c: NodeId, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let (shape, scale) = (self.shape(c).to_vec(), self.scale(elem));
+        let difference = self.sum(Op::Sub, a, b, elem);
+        let (c, difference) = (self.bring(c, 0), self.bring(difference, scale));
+        let part = self.node(Op::Mul, &[c, difference], shape, Repr::Ring { scale });
+        self.sum(Op::Add, part, b, elem)
+    }
+
+    /// A shared bit as the number 0 or 1.
+    fn number(&mut self, bit: NodeId) -> NodeId {
+        let shape = self.shape(bit).to_vec();
+        let (one, zero) = (self.constant(1.0, &shape), self.constant(0.0, &shape));
+        let (one, zero) = (self.bring(one, 0), self.bring(zero, 0));
+        self.node(Op::Select, &[bit, one, zero], shape, Repr::Ring { scale: 0 })
+    }
+
+    /// The node as a value that can be opened: encoded or shared, at the scale of its elements.
+    pub fn ring(&mut self, a: NodeId, elem: Elem) -> NodeId {
+        let scale = self.scale(elem);
+        self.bring(a, scale)
+    }
+
+    /// a where the bit c is 1, b elsewhere. `a` and `b` have one shape; `c` has it too or broadcasts to it.
     pub fn select(&mut self, c: NodeId, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
-        let shape = self.shape(c).to_vec();
+        let shape = self.shape(a).to_vec();
+        if self.shape(c) != shape {
+            if self.repr(c) != Repr::Bit {
+                let c = self.broadcast(c, &shape);
+                return self.select(c, a, b, elem);
+            }
+            // Few bits for many elements: b + c (a - b) takes each bit as a number once.
+            let number = self.number(c);
+            let c = self.broadcast(number, &shape);
+            return self.choose(c, a, b, elem);
+        }
         if let Some(label) = self.known(&[c, a, b]) {
             return self.node(Op::Select, &[c, a, b], shape, Repr::Clear(label));
         }
+        if elem == Elem::Bool {
+            let differ = self.xor(a, b);
+            let taken = self.and(c, differ);
+            return self.xor(taken, b);
+        }
         let scale = self.scale(elem);
         if matches!(self.repr(c), Repr::Clear(_)) {
-            // Somebody knows the bit: b + c (a - b) needs no comparison, and no truncation as c has no fraction.
-            let difference = self.sum(Op::Sub, a, b, elem);
-            let (c, difference) = (self.bring(c, 0), self.bring(difference, scale));
-            let part = self.node(Op::Mul, &[c, difference], shape, Repr::Ring { scale });
-            return self.sum(Op::Add, part, b, elem);
+            // Somebody knows the bit, so no comparison is needed.
+            return self.choose(c, a, b, elem);
         }
         let (a, b) = (self.bring(a, scale), self.bring(b, scale));
         self.node(Op::Select, &[c, a, b], shape, Repr::Ring { scale })

@@ -132,8 +132,12 @@ impl Formatter<'_> {
 
     fn entry_param(&mut self, param: &EntryParam) -> Layout {
         self.beside(param.span, Gap::Never, |f| {
-            let from = param.from.as_ref().map(|from| text(format!(" from {}", from.name)));
-            concat([f.typed(&param.name, param.public, &param.ty)].into_iter().chain(from))
+            let mut parts = vec![f.typed(&param.name, param.public, &param.ty)];
+            if let Some((low, high)) = &param.range {
+                parts.extend([text(" in "), f.expr(low).flat(), text(".."), f.expr(high).flat()]);
+            }
+            parts.extend(param.from.as_ref().map(|from| text(format!(" from {}", from.name))));
+            concat(parts)
         })
     }
 
@@ -143,8 +147,7 @@ impl Formatter<'_> {
     }
 
     fn signature(&self, name: &Ident, sizes: &[SizeParam]) -> Layout {
-        let size = |size: &SizeParam| format!("{}{}", if size.rest { ".." } else { "" }, size.name.name);
-        let sizes: Vec<String> = sizes.iter().map(size).collect();
+        let sizes: Vec<String> = sizes.iter().map(SizeParam::text).collect();
         let brackets = if sizes.is_empty() { String::new() } else { format!("[{}]", sizes.join(", ")) };
         text(name.name.clone() + &brackets)
     }
@@ -164,6 +167,7 @@ impl Formatter<'_> {
             Type::Array(element, length, _) => {
                 concat([text("["), self.ty(element), text("; "), self.expr(length).flat(), text("]")])
             }
+            Type::Spread(inner, _) => concat([text(".."), self.ty(inner)]),
         }
     }
 
