@@ -144,7 +144,6 @@ fn hold(promise: &Promise) {
             // Real numbers err by the method alone.
             let u = if arithmetic == "real" { 1e-12 } else { u };
             let (part, x) = worst(promise, u, &xs, &found);
-            println!("{} {format:?} {arithmetic}: {part:.3} of the bound, at {x}", promise.call);
             assert!(part <= 1.0, "{} {format:?} {arithmetic}: {part:.3} times the bound at {x}", promise.call);
         }
     }
@@ -280,7 +279,6 @@ fn functions_of_rows() {
                         worst = worst.max(part);
                     }
                 }
-                println!("{call} {format:?} {width} {arithmetic}: {worst:.3} of the bound");
                 assert!(worst > 0.005, "{call}: the bound is idle");
             }
         }
