@@ -3,6 +3,7 @@
 
 mod cse;
 mod dce;
+mod fold_scale;
 mod fuse_linear;
 mod relu_past_pool;
 
@@ -23,6 +24,11 @@ pub struct Pass {
 /// All passes in the order in which they run.
 pub const PASSES: &[Pass] = &[
     Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
+    Pass {
+        name: "fold-scale",
+        about: "scale a convolution's filters, not its results, where one owner knows both",
+        run: fold_scale::run,
+    },
     Pass {
         name: "fuse-linear",
         about: "add biases and residuals before the truncation, not after",
