@@ -285,9 +285,7 @@ fn damaged_loops_are_refused() {
         ("without turns", "turns=2 carried=1 scanned=0 %2", "turns=0 carried=1 scanned=0 %2"),
         ("gives fewer values", "final 1", "final 2"),
         ("another type than the loop gives", "%7 = final 1 %5 : ring(16)", "%7 = final 1 %5 : ring(8)"),
-        (
-            "takes",
-            "%9 = yield 0 %8 : ring("another type than it takes", "%9 = yield 0 %8 : ring(16) [2]", "%9 = yield 0 %6 : ring(32) [2]"),
+        ("another type than it takes", "%9 = yield 0 %8 : ring(16) [2]", "%9 = yield 0 %6 : ring(32) [2]"),
         ("positions", "yield 1", "yield 2"),
         ("too few arguments", "carried=1 scanned=1", "carried=1 scanned=3"),
         ("values are its", "%8 = add %6 %7", "%8 = add %6 %5"),
