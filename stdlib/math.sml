@@ -1,6 +1,5 @@
 // Functions of shared values, made of additions, multiplications, comparisons and `select`. What one owner holds alone
 // is better divided by directly: `1.0 / x` costs nothing there.
-//
 // u = 2^-frac is the step of the number format. The bounds count every rounding at its worst, and want int >= 14 and
 // frac >= 15. Outside of its domain a function returns a number without meaning, and nobody notices. Costs are for each
 // element: a multiplication is one of two shared numbers, with its truncation.

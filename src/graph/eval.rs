@@ -69,6 +69,7 @@ pub fn results(
     inputs: &BTreeMap<String, Vec<f64>>,
     mode: Mode,
 ) -> Result<BTreeMap<String, Vec<f64>>, EvalError> {
+    let graph = &super::unroll::unroll(graph);
     let wanted: Vec<NodeId> = graph.results().collect();
     let values = nodes(graph, inputs, mode, &wanted)?;
     Ok(wanted
@@ -94,7 +95,7 @@ fn real(graph: &Graph, id: NodeId, value: Elements) -> Vec<f64> {
     }
 }
 
-/// Evaluates chosen nodes and what they need.
+/// Evaluates chosen nodes and what they need, of a graph without loops.
 ///
 /// # Errors
 /// If an input is missing, mis-sized or out of the format's range.
@@ -159,6 +160,9 @@ fn node(
             });
         }
         Op::Gradient => return Err(EvalError::Gradient),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => {
+            unreachable!("loops are written out before")
+        }
         Op::Const(Constant::Splat(x)) => return Ok(Elements::Real(vec![*x; node.ty.len()])),
         Op::Const(Constant::Dense(x)) => return Ok(Elements::Real(x.clone())),
         Op::Share { scale } | Op::Encode { scale } => {

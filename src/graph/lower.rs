@@ -1,6 +1,7 @@
 //! From the typed program to the dataflow graph of one entry with all sizes known.
 //!
-//! Functions are inlined, loops unrolled, conditions decided. A value stays in the clear for as long as one owner (or
+//! Functions are inlined, conditions decided; the turns of a loop are lowered one by one, and those that compute the
+//! same become one loop node ([`roll`]). A value stays in the clear for as long as one owner (or
 //! everybody) knows all of it, so owner-local work costs the parties nothing; it is shared where it first meets
 //! another owner's data, before any broadcast that would make it larger. The arithmetic is in [`build`].
 
@@ -8,6 +9,7 @@ mod branch;
 mod build;
 mod intrinsics;
 mod records;
+mod roll;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 
 use self::build::Builder;
 use self::records::{Value, bind, part};
+use self::roll::Turns;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::{Graph, NodeId, Op};
 use crate::hir::{self, Bindings, Body, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Program, Stmt};
@@ -54,7 +57,7 @@ pub fn lower(
     let done = lowering.entry(entry, bindings);
     let failed = !lowering.build.diags.is_empty();
     diags.append(&mut lowering.build.diags);
-    (done.is_some() && !failed).then_some(lowering.build.graph)
+    (done.is_some() && !failed).then(|| lowering.build.finish())
 }
 
 /// A call being inlined.
@@ -88,7 +91,7 @@ impl<'a> Lowering<'a> {
             let mut path = param.name.clone();
             locals.push(self.input(&mut path, &ty, param.source, 0)?);
         }
-        locals.resize(entry.body.locals.len(), Value::Const(0.0));
+        locals.resize(entry.body.locals.len(), Value::unbound());
         let mut frame = Frame { body: &entry.body, bindings, locals };
         let value = self.block(&mut frame, &entry.body.block)?;
         for (index, result) in entry.results.iter().enumerate() {
@@ -144,20 +147,28 @@ impl<'a> Lowering<'a> {
                 }
                 Stmt::ForEach(pattern, over, body) => {
                     let Value::Record(items) = self.expr(frame, *over)? else { continue };
+                    let mut turns = Turns::new(&frame.locals);
                     for item in items {
                         self.turn()?;
                         bind(pattern, item, frame);
+                        turns.begin(&self.build);
                         self.block(frame, body)?;
+                        turns.end(&self.build);
                     }
+                    turns.roll(&mut self.build, &mut frame.locals);
                 }
                 Stmt::ForRange { name, from, to, body } => {
                     let from = self.number(&from.substitute(&frame.bindings.sizes.dims))?;
                     let to = self.number(&to.substitute(&frame.bindings.sizes.dims))?;
+                    let mut turns = Turns::new(&frame.locals);
                     for turn in from..to {
                         self.turn()?;
                         frame.bindings.sizes.dims.insert(name.clone(), Dim::constant(turn));
+                        turns.begin(&self.build);
                         self.block(frame, body)?;
+                        turns.end(&self.build);
                     }
+                    turns.roll(&mut self.build, &mut frame.locals);
                 }
                 Stmt::Expr(value) => {
                     self.expr(frame, *value)?;
@@ -217,7 +228,7 @@ impl<'a> Lowering<'a> {
                 let function = &self.program.fns[callee.index()];
                 let FnCode::Body(body) = &function.code else { return self.unsupported("this call") };
                 let mut locals = args?;
-                locals.resize(body.locals.len(), Value::Const(0.0));
+                locals.resize(body.locals.len(), Value::unbound());
                 let bindings = bindings.substitute(&frame.bindings);
                 self.block(&mut Frame { body, bindings, locals }, &body.block)
             }

@@ -112,8 +112,8 @@ impl Resolver<'_> {
         match ty {
             ast::Type::Named { name, sizes, span } => self.named_type(name, sizes, *span),
             ast::Type::Tuple(items, _) => {
-                let last = items.len();
-                Ty::Tuple(items.iter().zip(1..).map(|(t, at)| self.tuple_item(t, at == last)).collect())
+                let count = items.len();
+                Ty::Tuple(items.iter().enumerate().map(|(i, t)| self.tuple_item(t, i + 1 == count)).collect())
             }
             ast::Type::Spread(..) => self.tuple_item(ty, false),
             ast::Type::Array(item, length, _) => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, Intrinsic, Param, ParamKind, Pattern, Program,
-    Source, Stmt,
+    Source, Stmt, Ty,
 };
 use crate::label::Label;
 use crate::shape::{Dim, Shape};
@@ -190,7 +190,10 @@ impl<'a> Printer<'a> {
                 return format!("{base}.{}", name.unwrap_or_else(|| index.to_string()));
             }
             ExprKind::Element(base, at) => return format!("{}[{at}]", self.expr(*base)),
-            ExprKind::Elements(base, from) => return format!("{}[{from}..]", self.expr(*base)),
+            ExprKind::Elements(base, from) => {
+                let to = if let Ty::Array(_, n) = &expr.ty { from.plus(n).to_string() } else { String::new() };
+                return format!("{}[{from}..{to}]", self.expr(*base));
+            }
             ExprKind::Block(block) => {
                 self.line(&format!("{id} = {{"));
                 self.nested(block);

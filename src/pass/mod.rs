@@ -7,8 +7,8 @@ mod fold_scale;
 mod fuse_linear;
 mod relu_past_pool;
 
-use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
+use crate::graph::{Graph, Op};
 
 /// A pass by name.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,16 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "dce", about: "drop what no result needs", run: dce::run },
 ];
 
+/// Runs a rewrite on a graph and on the turns of all its loops.
+fn everywhere(graph: &mut Graph, run: fn(&mut Graph)) {
+    for id in graph.dag.node_indices().collect::<Vec<_>>() {
+        if let Op::Loop(turns) = &mut graph.dag[id].op {
+            everywhere(&mut turns.turn, run);
+        }
+    }
+    run(graph);
+}
+
 /// Finds a pass.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Pass> {
@@ -56,7 +66,7 @@ pub fn run(graph: &mut Graph, after: Option<&str>, without: &[String]) -> Result
     verify(graph).map_err(|e| ("lower", e))?;
     for pass in PASSES {
         if !without.iter().any(|w| w == pass.name) {
-            (pass.run)(graph);
+            everywhere(graph, pass.run);
             verify(graph).map_err(|e| (pass.name, e))?;
         }
         if after == Some(pass.name) {

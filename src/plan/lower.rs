@@ -64,6 +64,7 @@ pub fn unsupported(graph: &Graph) -> Option<(Option<Span>, &'static str)> {
             Op::Gradient => "the gradient",
             Op::Stored { .. } => "state kept in shares since an earlier run",
             Op::Keep { .. } => "a result that stays in shares for a later run",
+            Op::Loop(turns) => return unsupported(&turns.turn),
             _ => return None,
         };
         Some((node.span, what))
@@ -76,6 +77,7 @@ pub fn unsupported(graph: &Graph) -> Option<(Option<Span>, &'static str)> {
 /// If the graph breaks a rule that `graph::verify` checks.
 #[must_use]
 pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
+    let graph = &graph::unroll::unroll(graph);
     let mut lowering = Lowering {
         graph,
         clear: BTreeMap::new(),
@@ -181,6 +183,9 @@ impl Lowering<'_> {
             }
             Op::Stored { .. } | Op::Keep { .. } | Op::Gradient => {
                 unreachable!("{:?} is refused by `unsupported`", node.op)
+            }
+            Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => {
+                unreachable!("loops are written out before")
             }
             Op::Input { .. } | Op::Const(_) | Op::Div => unreachable!("{:?} is always in the clear", node.op),
         }

@@ -124,7 +124,16 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Argmax { axis } => reduce(data[0], shapes[0], *axis, |column| T::from_index(largest(column).0)),
         Op::SumPool { window } => pool(data[0], shapes[0], shape, window, |xs| xs.fold(T::ZERO, T::add)),
         Op::MaxPool { window } => pool(data[0], shapes[0], shape, window, |xs| largest(xs).1),
-        Op::Input { .. } | Op::Stored { .. } | Op::Gradient | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => {
+        Op::Loop(_)
+        | Op::Final { .. }
+        | Op::Arg { .. }
+        | Op::Yield { .. }
+        | Op::Input { .. }
+        | Op::Stored { .. }
+        | Op::Gradient
+        | Op::Const(_)
+        | Op::Share { .. }
+        | Op::Encode { .. } => {
             unreachable!("{op:?} has a value of its own")
         }
     }

@@ -30,12 +30,11 @@ impl<'a> Lowering<'a> {
             return self.unsupported("`reveal` in a branch that a run decides");
         }
         for (index, yes) in then_locals.into_iter().enumerate() {
-            if frame.locals[index] != yes {
+            let no = frame.locals[index].clone();
+            // Variables of one branch alone end with it.
+            if no != yes && no != Value::unbound() && yes != Value::unbound() {
                 let ty = frame.body.locals[index].ty.substitute(&frame.bindings);
-                // Variables of one branch alone are out of scope behind it.
-                if let Some(value) = self.choose(cond, &yes, &frame.locals[index].clone(), &ty) {
-                    frame.locals[index] = value;
-                }
+                frame.locals[index] = self.choose(cond, &yes, &no, &ty)?;
             }
         }
         let ty = ty.substitute(&frame.bindings);

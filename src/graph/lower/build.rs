@@ -17,12 +17,14 @@ pub(super) struct Builder {
     /// The place that new nodes come from.
     pub span: Span,
     /// What has been shared or encoded at which scale, so that no owner sends a tensor twice.
-    brought: BTreeMap<(NodeId, u32), NodeId>,
+    pub(super) brought: BTreeMap<(NodeId, u32), NodeId>,
+    /// The nodes that count, in order of creation; what became a loop is in the graph still, without edges.
+    pub(super) log: Vec<NodeId>,
 }
 
 impl Builder {
     pub fn new(graph: Graph, span: Span) -> Builder {
-        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new() }
+        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new(), log: Vec::new() }
     }
 
     /// Reports an error at the current place, once per place and code.
@@ -37,7 +39,21 @@ impl Builder {
     }
 
     pub fn node(&mut self, op: Op, operands: &[NodeId], shape: Vec<usize>, repr: Repr) -> NodeId {
-        self.graph.add(op, operands, Ty { shape, repr }, Some(self.span))
+        let id = self.graph.add(op, operands, Ty { shape, repr }, Some(self.span));
+        self.log.push(id);
+        id
+    }
+
+    /// The graph, of the nodes that count.
+    pub fn finish(&self) -> Graph {
+        let mut out = Graph::new(self.graph.entry.clone(), self.graph.format, self.graph.owners.clone());
+        let mut moved: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+        for id in &self.log {
+            let node = self.graph.node(*id);
+            let operands: Vec<NodeId> = self.graph.operands(*id).iter().map(|o| moved[o]).collect();
+            moved.insert(*id, out.add(node.op.clone(), &operands, node.ty.clone(), node.span));
+        }
+        out
     }
 
     /// An operation on one node that keeps its shape and representation.

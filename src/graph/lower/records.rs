@@ -1,5 +1,7 @@
 //! Structs, tuples and arrays while lowering: trees of tensors, taken apart by their types.
 
+use std::collections::BTreeMap;
+
 use super::{Frame, Lowering};
 use crate::graph::{NodeId, Op, Receiver, Repr, Ty};
 use crate::hir::{self, Destination, Pattern, Source};
@@ -14,6 +16,31 @@ pub(super) enum Value {
     Node(NodeId),
     /// A struct, tuple or array.
     Record(Vec<Value>),
+}
+
+impl Value {
+    /// What a variable is before it is bound.
+    pub(super) fn unbound() -> Value {
+        Value::Record(Vec::new())
+    }
+
+    /// All nodes in it.
+    pub(super) fn nodes(&self, out: &mut Vec<NodeId>) {
+        match self {
+            Value::Const(_) => {}
+            Value::Node(id) => out.push(*id),
+            Value::Record(parts) => parts.iter().for_each(|p| p.nodes(out)),
+        }
+    }
+
+    /// Puts other nodes in place of some.
+    pub(super) fn rename(&mut self, names: &BTreeMap<NodeId, NodeId>) {
+        match self {
+            Value::Const(_) => {}
+            Value::Node(id) => *id = names.get(id).copied().unwrap_or(*id),
+            Value::Record(parts) => parts.iter_mut().for_each(|p| p.rename(names)),
+        }
+    }
 }
 
 /// A part of a record type.
