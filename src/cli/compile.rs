@@ -41,7 +41,7 @@ pub(super) enum Spare {
     Bytes,
 }
 
-fn parse_dim(text: &str) -> Result<(String, usize), String> {
+pub(super) fn parse_dim(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("write it as `N=32`")?;
     let size: usize = size.parse().map_err(|_| format!("`{size}` is no size"))?;
     if size == 0 {

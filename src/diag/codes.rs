@@ -83,6 +83,8 @@ codes! {
         "The smallest step of the format is 2^-frac; a smaller constant becomes 0. Raise `frac`, or scale the computation."
     TooLarge "E0503" "a constant outside of the number format"
         "`fixed(int = 16, ..)` holds magnitudes below 2^15. Raise `int`, or scale the computation."
+    MayLeave "E0504" "a value that may leave the number format"
+        "`smlc check --ranges` follows the ranges that inputs declare (`x: fix[N] in 0.0..255.0 from hospital`). A value outside of the format is compared wrongly, without notice. Raise `int`, declare narrower ranges, or scale the computation."
     UnknownOwner "E0601" "an owner that the header does not name"
         "Owners are declared once: `owners hospital, vendor;`."
     EntryParameter "E0602" "an entry parameter without a source"

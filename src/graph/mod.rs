@@ -18,6 +18,7 @@
 
 pub mod eval;
 pub mod lower;
+pub mod ranges;
 mod repeat;
 pub mod text;
 pub mod unroll;

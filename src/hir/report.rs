@@ -1,9 +1,39 @@
 //! What the outside asks of a checked program: the tensors an entry reads, and who learns what.
 
-use super::{Bindings, Destination, Elem, Entry, Program, Source, Ty};
-use crate::label::Label;
+use std::collections::BTreeSet;
+
+use super::{Bindings, Body, Destination, Elem, Entry, ExprId, ExprKind, Program, Source, Ty};
+use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
 use crate::span::Span;
+
+impl Body {
+    /// The values that an expression is computed from directly, but for those of inner blocks.
+    fn operands(&self, id: ExprId) -> Vec<ExprId> {
+        match &self.expr(id).kind {
+            ExprKind::Size(_) | ExprKind::Constant(_) | ExprKind::Local(_) | ExprKind::Block(_) => Vec::new(),
+            ExprKind::Error(ids) | ExprKind::Record(ids) => ids.clone(),
+            ExprKind::Call { args, .. } | ExprKind::Intrinsic { args, .. } => args.clone(),
+            ExprKind::Binary(_, a, b) | ExprKind::Gradient { loss: a, by: b } => vec![*a, *b],
+            ExprKind::Unary(_, a) | ExprKind::Field(a, _) | ExprKind::Index(a, _) | ExprKind::Element(a, _) => vec![*a],
+            ExprKind::Elements(a, _) | ExprKind::Reveal(a, _) | ExprKind::NotStatic(a, _) => vec![*a],
+            ExprKind::If { cond, .. } => vec![*cond],
+        }
+    }
+
+    /// The whole of an expression in the source: `x |> f(y)` from x on.
+    fn place(&self, id: ExprId) -> Span {
+        self.operands(id).iter().fold(self.expr(id).span, |span, operand| span.to(self.place(*operand)))
+    }
+}
+
+/// More than taking apart what is given.
+fn is_work(body: &Body, id: ExprId) -> bool {
+    matches!(
+        body.expr(id).kind,
+        ExprKind::Unary(..) | ExprKind::Binary(..) | ExprKind::Call { .. } | ExprKind::Intrinsic { .. }
+    )
+}
 
 /// What the elements of an input are.
 pub type Kind = Elem;
@@ -77,6 +107,30 @@ impl Program {
             self.tensors(&param.name, &param.ty).into_iter().map(leaf).collect()
         };
         entry.params.iter().flat_map(of).collect()
+    }
+
+    /// The largest expressions of the entry that one owner computes alone before anything is shared: the owner's name
+    /// and the place, in order. Bare parameters and their fields are no computation.
+    #[must_use]
+    pub fn owner_local(&self, entry: &Entry) -> Vec<(&str, Span)> {
+        let body = &entry.body;
+        let owner = |id: ExprId| entry.labels[id.index()].single();
+        let mut inside: BTreeSet<ExprId> = BTreeSet::new();
+        let mut work: Vec<(OwnerId, ExprId)> = Vec::new();
+        // Operands come before users, so that going back sees the largest first.
+        for id in (0..body.exprs.len() as u32).rev().map(ExprId) {
+            let Some(owner) = owner(id) else { continue };
+            if inside.contains(&id) || is_work(body, id) {
+                inside.extend(body.operands(id));
+            }
+            if !inside.contains(&id) && is_work(body, id) {
+                work.push((owner, id));
+            }
+        }
+        let place = |(owner, id): (OwnerId, ExprId)| (self.owners[owner.index()].as_str(), body.place(id));
+        let mut found: Vec<(&str, Span)> = work.into_iter().map(place).collect();
+        found.sort_by_key(|(_, span)| (span.file, span.start));
+        found
     }
 
     /// One sentence for each thing the entry opens or keeps: who learns what, computed from whose inputs.
