@@ -14,6 +14,7 @@ mod intrinsic;
 mod labels;
 mod names;
 mod ops;
+mod references;
 mod report;
 mod signature;
 mod size;
@@ -24,6 +25,7 @@ mod types;
 mod tests;
 
 pub use intrinsic::Intrinsic;
+pub use references::{Analysis, Meaning, ModuleNames, Reference, References, Visible};
 pub use report::{Kind, Leaf};
 pub use types::{Elem, Ty};
 
@@ -77,6 +79,10 @@ pub struct Struct {
     pub sizes: Vec<String>,
     /// Fields in order; their types use the struct's sizes.
     pub fields: Vec<(String, Ty)>,
+    /// Where its name stands in the definition.
+    pub span: Span,
+    /// Where the names of its fields stand, in order.
+    pub places: Vec<Span>,
 }
 
 /// A function.
@@ -125,6 +131,8 @@ pub struct Param {
     pub kind: ParamKind,
     /// What it is when no argument is given.
     pub default: Option<Default>,
+    /// Where its name stands.
+    pub span: Span,
 }
 
 /// What a parameter takes.
@@ -396,15 +404,28 @@ pub struct AxisIndex {
 /// is missing from the tree would only be missed again.
 pub fn check(sources: &mut Sources, file: FileId, diags: &mut Vec<Diagnostic>) -> Option<Program> {
     let before = diags.len();
-    let failed = |diags: &[Diagnostic]| diags[before..].iter().any(|d| d.severity == Severity::Error);
+    let analysis = analyse(sources, file, diags);
+    (!failed(&diags[before..])).then_some(analysis.program)
+}
+
+/// The same, with what an editor wants to know about names and places. It says as much as it can about a program
+/// with errors, also about what could be read behind syntax errors.
+pub fn analyse(sources: &mut Sources, file: FileId, diags: &mut Vec<Diagnostic>) -> Analysis {
+    let before = diags.len();
     let tree = parser::parse(file, &sources.file(file).text.clone(), diags);
-    if failed(diags) {
-        return None;
+    let unreadable = failed(&diags[before..]);
+    let mut found = Vec::new();
+    let mut analysis = names::load(sources, file, tree, &mut found);
+    analysis.labels = labels::check(&mut analysis.program, &mut found);
+    if !unreadable {
+        diags.append(&mut found);
     }
-    let mut program = names::load(sources, file, tree, diags);
-    labels::check(&mut program, diags);
     diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
-    (!failed(diags)).then_some(program)
+    analysis
+}
+
+fn failed(diags: &[Diagnostic]) -> bool {
+    diags.iter().any(|d| d.severity == Severity::Error)
 }
 
 impl Program {

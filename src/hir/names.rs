@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::Checker;
 use super::entry::{check_entry, header};
+use super::references::{Analysis, ModuleNames, Notes, meaning};
 use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::Ty;
@@ -43,6 +44,7 @@ pub(super) struct Items<'a> {
     pub structs: Vec<Struct>,
     pub fns: Vec<Fn>,
     pub owners: Vec<String>,
+    pub notes: Notes,
 }
 
 /// The structs one module sees.
@@ -66,6 +68,14 @@ impl Structs for StructsOf<'_> {
         self.0.modules[self.1].scope.get(name) == Some(&Def::Missing)
     }
 
+    fn place(&self, id: StructId) -> Span {
+        self.0.structs[id.index()].span
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.0.notes
+    }
+
     fn names(&self) -> Vec<&str> {
         let scope = &self.0.modules[self.1].scope;
         scope.iter().filter(|(_, d)| matches!(d, Def::Struct(_))).map(|(n, _)| n.as_str()).collect()
@@ -73,7 +83,7 @@ impl Structs for StructsOf<'_> {
 }
 
 /// Parses the library, resolves all names of the program in `tree` and checks all bodies.
-pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: &mut Vec<Diagnostic>) -> Program {
+pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: &mut Vec<Diagnostic>) -> Analysis {
     let mut files = vec![("main".to_string(), file, tree)];
     let mut library = Vec::new();
     for (name, text) in LIBRARY {
@@ -82,7 +92,10 @@ pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: 
         files.push(((*name).to_string(), id, parser::parse(id, text, diags)));
     }
     let (owners, format) = header(&files[0].2, diags);
-    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners };
+    let mut items =
+        Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, notes: Notes::default() };
+    items.notes.header(&files[0].2);
+    files.iter().skip(1).for_each(|(name, id, _)| items.notes.module(name, *id));
     let mut defined: Vec<(usize, FnId, &ast::Fn)> = Vec::new();
     for (index, (name, _, ast)) in files.iter().enumerate() {
         let module = collect(&mut items, &mut defined, index, name, ast, diags);
@@ -106,6 +119,7 @@ pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: 
         if let Some(block) = &ast.body {
             let function = &items.fns[id.index()];
             let mut checker = Checker::new(&items, *module, names, diags);
+            checker.scope = block.span;
             for (param, ast) in function.params.iter().zip(&ast.params) {
                 if let ParamKind::Value(ty) = &param.kind {
                     checker.bind_param(&ast.name, ty.clone());
@@ -120,12 +134,18 @@ pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: 
         ast::Item::Struct(_) | ast::Item::Fn(_) => None,
     });
     let entries = entries.collect();
-    let Items { structs, mut fns, owners, .. } = items;
+    let Items { structs, mut fns, owners, modules, notes, .. } = items;
     for (id, body) in bodies {
         fns[id.index()].code = FnCode::Body(body);
     }
     refuse_recursion(&mut fns, diags);
-    Program { owners, format, structs, fns, entries, library }
+    let program = Program { owners, format, structs, fns, entries, library };
+    let modules = modules.into_iter().zip(files).map(|(module, (name, file, tree))| {
+        let scope = module.scope.into_iter().filter_map(|(n, def)| Some((n, meaning(def)?))).collect();
+        let own = module.own.into_iter().filter_map(|(n, (def, _))| Some((n, meaning(def)?))).collect();
+        ModuleNames { name, file, tree, scope, own }
+    });
+    Analysis { program, references: notes.finish(), modules: modules.collect(), labels: BTreeMap::new() }
 }
 
 /// Gives every item of a file an id.
@@ -142,7 +162,8 @@ fn collect<'f>(
         let def = match item {
             ast::Item::Struct(s) => {
                 let sizes = s.sizes.iter().map(|p| p.name.name.clone()).collect();
-                items.structs.push(Struct { name: s.name.name.clone(), sizes, fields: Vec::new() });
+                let (name, span) = (s.name.name.clone(), s.name.span);
+                items.structs.push(Struct { name, sizes, fields: Vec::new(), span, places: Vec::new() });
                 Def::Struct(StructId(items.structs.len() as u32 - 1))
             }
             ast::Item::Fn(f) => {
@@ -161,6 +182,7 @@ fn collect<'f>(
             ast::Item::Entry(_) => Def::Entry,
         };
         let ident = item.name();
+        items.notes.item(ident.span, ident.span, def);
         if let Some((_, first)) = own.get(&ident.name) {
             diags.push(twice(&ident.name, ident.span, *first));
         } else {
@@ -192,10 +214,14 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
             items.modules[index].scope.extend(missing);
             continue;
         };
+        items.notes.module_name(&line.module);
         let mut found = Vec::new();
         for name in &line.names {
             match module.own.get(&name.name) {
-                Some((def, _)) => found.push((name.clone(), *def)),
+                Some((def, place)) => {
+                    items.notes.item(name.span, *place, *def);
+                    found.push((name.clone(), *def));
+                }
                 None => {
                     found.push((name.clone(), Def::Missing));
                     let message = format!("module `{}` has no `{}`", module.name, name.name);
