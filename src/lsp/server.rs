@@ -1,0 +1,294 @@
+//! Messages to answers: the life of a session and the table of what it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response, ResponseError};
+use lsp_types::notification::{self as note, Notification as _};
+use lsp_types::request::{self, Request as _};
+use lsp_types::{
+    CompletionOptions, CompletionResponse, DocumentSymbolResponse, GotoDefinitionResponse, HoverProviderCapability,
+    InitializeParams, InitializeResult, MessageType, OneOf, PublishDiagnosticsParams, ServerCapabilities, ServerInfo,
+    ShowMessageParams, TextDocumentPositionParams, TextDocumentSyncCapability, TextDocumentSyncKind, Uri,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::document::Document;
+use super::position::Encoding;
+use super::{completion, diagnostics, formatting, hover, symbols};
+
+/// The text of a file of the embedded library: `{"uri": "smlc-std:/nn.sml"}` to a string.
+const SOURCE: &str = "smlc/source";
+
+/// Answers messages until the editor ends the session. True when it ended it in order: `shutdown`, then `exit`.
+#[must_use]
+pub fn serve(connection: &Connection) -> bool {
+    let mut server = Server {
+        connection,
+        phase: Phase::New,
+        encoding: Encoding::default(),
+        related: false,
+        open: BTreeMap::new(),
+        changed: BTreeSet::new(),
+    };
+    loop {
+        // Checking waits until the editor does, so that a fast writer gets one answer for several changes.
+        let message = match connection.receiver.try_recv() {
+            Ok(message) => message,
+            Err(_) => {
+                server.publish();
+                match connection.receiver.recv() {
+                    Ok(message) => message,
+                    Err(_) => return false,
+                }
+            }
+        };
+        match message {
+            Message::Request(request) => server.request(request),
+            Message::Notification(notification) if notification.method == note::Exit::METHOD => {
+                return server.phase == Phase::ShutDown;
+            }
+            Message::Notification(notification) => server.notification(notification),
+            Message::Response(_) => {}
+        }
+    }
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Ready,
+    ShutDown,
+}
+
+/// An open text; checked when something is asked about it.
+struct Open {
+    uri: Uri,
+    version: i32,
+    text: String,
+    checked: Option<Document>,
+}
+
+struct Server<'a> {
+    connection: &'a Connection,
+    phase: Phase,
+    encoding: Encoding,
+    /// Whether the editor shows the other places of a message.
+    related: bool,
+    /// By address.
+    open: BTreeMap<String, Open>,
+    /// Addresses of the texts whose messages are not published yet.
+    changed: BTreeSet<String>,
+}
+
+type Answer = Result<Value, ResponseError>;
+
+impl Server<'_> {
+    fn send(&self, message: impl Into<Message>) {
+        // When the editor is gone, the next receive ends the session.
+        let _ = self.connection.sender.send(message.into());
+    }
+
+    fn notify<N: note::Notification>(&self, params: N::Params) {
+        self.send(Notification::new(N::METHOD.to_string(), params));
+    }
+
+    fn request(&mut self, request: Request) {
+        let Request { id, method, params } = request;
+        let answer = match (self.phase, method.as_str()) {
+            (Phase::New, request::Initialize::METHOD) => self.initialize(params),
+            (Phase::New, _) => failure(ErrorCode::ServerNotInitialized, "`initialize` comes first"),
+            (Phase::ShutDown, _) => failure(ErrorCode::InvalidRequest, "the session is shut down"),
+            (Phase::Ready, request::Initialize::METHOD) => {
+                failure(ErrorCode::InvalidRequest, "the session is initialized already")
+            }
+            (Phase::Ready, request::Shutdown::METHOD) => {
+                self.phase = Phase::ShutDown;
+                Ok(Value::Null)
+            }
+            (Phase::Ready, _) => catch_unwind(AssertUnwindSafe(|| self.answer(&method, params)))
+                .unwrap_or_else(|_| failure(ErrorCode::InternalError, &format!("mistake in smlc: `{method}` failed"))),
+        };
+        self.send(Response { id, response_result: answer });
+    }
+
+    fn initialize(&mut self, params: Value) -> Answer {
+        let params: InitializeParams = parse(params)?;
+        let general = params.capabilities.general.as_ref();
+        self.encoding = Encoding::choose(general.and_then(|g| g.position_encodings.as_deref()));
+        let documents = params.capabilities.text_document.as_ref();
+        let shown = documents.and_then(|d| d.publish_diagnostics.as_ref());
+        self.related = shown.and_then(|p| p.related_information).unwrap_or(false);
+        self.phase = Phase::Ready;
+        give(InitializeResult {
+            capabilities: ServerCapabilities {
+                position_encoding: Some(self.encoding.kind()),
+                text_document_sync: Some(TextDocumentSyncCapability::Kind(TextDocumentSyncKind::FULL)),
+                hover_provider: Some(HoverProviderCapability::Simple(true)),
+                definition_provider: Some(OneOf::Left(true)),
+                document_symbol_provider: Some(OneOf::Left(true)),
+                document_formatting_provider: Some(OneOf::Left(true)),
+                completion_provider: Some(CompletionOptions {
+                    trigger_characters: Some(vec![".".to_string(), ":".to_string()]),
+                    ..CompletionOptions::default()
+                }),
+                ..ServerCapabilities::default()
+            },
+            server_info: Some(ServerInfo {
+                name: "smlc".to_string(),
+                version: Some(env!("CARGO_PKG_VERSION").to_string()),
+            }),
+        })
+    }
+
+    fn answer(&mut self, method: &str, params: Value) -> Answer {
+        match method {
+            request::HoverRequest::METHOD => {
+                let params: lsp_types::HoverParams = parse(params)?;
+                self.at(&params.text_document_position_params, hover::hover)
+            }
+            request::GotoDefinition::METHOD => {
+                let params: lsp_types::GotoDefinitionParams = parse(params)?;
+                self.at(&params.text_document_position_params, |document, offset| {
+                    let reference = document.analysis.references.at(document.file, offset)?;
+                    Some(GotoDefinitionResponse::Scalar(document.location(reference.definition)?))
+                })
+            }
+            request::Completion::METHOD => {
+                let params: lsp_types::CompletionParams = parse(params)?;
+                self.at(&params.text_document_position, |document, offset| {
+                    CompletionResponse::Array(completion::completion(document, offset))
+                })
+            }
+            request::DocumentSymbolRequest::METHOD => {
+                let params: lsp_types::DocumentSymbolParams = parse(params)?;
+                self.with(&params.text_document.uri, |document| {
+                    DocumentSymbolResponse::Nested(symbols::symbols(document))
+                })
+            }
+            request::Formatting::METHOD => {
+                let params: lsp_types::DocumentFormattingParams = parse(params)?;
+                self.with(&params.text_document.uri, formatting::formatting)
+            }
+            SOURCE => {
+                let params: lsp_types::TextDocumentIdentifier = parse(params)?;
+                match Document::library(&params.uri, self.encoding) {
+                    Some(document) => give(document.text()),
+                    None => {
+                        failure(ErrorCode::InvalidParams, &format!("the library has no file `{}`", params.uri.as_str()))
+                    }
+                }
+            }
+            _ => failure(ErrorCode::MethodNotFound, &format!("`{method}` is not offered")),
+        }
+    }
+
+    /// Asks a document about a place.
+    fn at<T: Serialize>(
+        &mut self,
+        place: &TextDocumentPositionParams,
+        ask: impl FnOnce(&Document, u32) -> T,
+    ) -> Answer {
+        self.with(&place.text_document.uri, |document| {
+            let offset = document.lines().offset(place.position);
+            ask(document, offset)
+        })
+    }
+
+    /// Asks a document.
+    fn with<T: Serialize>(&mut self, uri: &Uri, ask: impl FnOnce(&Document) -> T) -> Answer {
+        let encoding = self.encoding;
+        if let Some(open) = self.open.get_mut(uri.as_str()) {
+            return give(ask(open.check(encoding)));
+        }
+        match Document::library(uri, encoding) {
+            Some(document) => give(ask(&document)),
+            None => failure(ErrorCode::InvalidParams, &format!("`{}` is not open", uri.as_str())),
+        }
+    }
+
+    fn notification(&mut self, notification: Notification) {
+        if self.phase != Phase::Ready {
+            return;
+        }
+        let Notification { method, params } = notification;
+        match method.as_str() {
+            note::DidOpenTextDocument::METHOD => {
+                if let Ok(params) = parse::<lsp_types::DidOpenTextDocumentParams>(params) {
+                    let document = params.text_document;
+                    self.set(document.uri, document.version, document.text);
+                }
+            }
+            note::DidChangeTextDocument::METHOD => {
+                if let Ok(params) = parse::<lsp_types::DidChangeTextDocumentParams>(params)
+                    && let Some(change) = params.content_changes.into_iter().next_back()
+                {
+                    self.set(params.text_document.uri, params.text_document.version, change.text);
+                }
+            }
+            note::DidCloseTextDocument::METHOD => {
+                if let Ok(params) = parse::<lsp_types::DidCloseTextDocumentParams>(params) {
+                    let uri = params.text_document.uri;
+                    self.changed.remove(uri.as_str());
+                    self.open.remove(uri.as_str());
+                    self.notify::<note::PublishDiagnostics>(PublishDiagnosticsParams::new(uri, Vec::new(), None));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, uri: Uri, version: i32, text: String) {
+        let key = uri.as_str().to_string();
+        // The library has no mistakes, and is no program by itself.
+        if Document::library(&uri, self.encoding).is_none() {
+            self.changed.insert(key.clone());
+            self.open.insert(key, Open { uri, version, text, checked: None });
+        }
+    }
+
+    /// Tells the editor what is wrong with the texts that changed.
+    fn publish(&mut self) {
+        for key in std::mem::take(&mut self.changed) {
+            let (encoding, related) = (self.encoding, self.related);
+            let Some(open) = self.open.get_mut(&key) else { continue };
+            let (uri, version) = (open.uri.clone(), Some(open.version));
+            let found = catch_unwind(AssertUnwindSafe(|| diagnostics::diagnostics(open.check(encoding), related)));
+            match found {
+                Ok(found) => {
+                    self.notify::<note::PublishDiagnostics>(PublishDiagnosticsParams::new(uri, found, version));
+                }
+                Err(_) => self.notify::<note::ShowMessage>(ShowMessageParams {
+                    typ: MessageType::ERROR,
+                    message: format!("mistake in smlc: `{}` cannot be checked", uri.as_str()),
+                }),
+            }
+        }
+    }
+}
+
+impl Open {
+    fn check(&mut self, encoding: Encoding) -> &Document {
+        let (uri, text) = (&self.uri, &self.text);
+        self.checked.get_or_insert_with(|| Document::new(uri.clone(), text, encoding))
+    }
+}
+
+fn parse<T: DeserializeOwned>(params: Value) -> Result<T, ResponseError> {
+    serde_json::from_value(params).map_err(|e| error(ErrorCode::InvalidParams, &e.to_string()))
+}
+
+fn give(result: impl Serialize) -> Answer {
+    serde_json::to_value(result).map_err(|e| error(ErrorCode::InternalError, &e.to_string()))
+}
+
+fn failure(code: ErrorCode, message: &str) -> Answer {
+    Err(error(code, message))
+}
+
+fn error(code: ErrorCode, message: &str) -> ResponseError {
+    ResponseError { code: code as i32, message: message.to_string(), data: None }
+}
