@@ -87,15 +87,27 @@ fn token_at(document: &Document, offset: u32) -> Option<(usize, usize)> {
     let tokens = token::lex(document.file, document.text(), &mut Vec::new());
     let offset = offset as usize;
     let (start, token, end) = tokens.into_iter().find(|(start, _, end)| *start <= offset && offset < *end)?;
-    let shows = match token {
-        Token::Plus | Token::Minus | Token::Star | Token::Slash | Token::Percent | Token::Not | Token::Pipe => true,
-        Token::Less | Token::LessEqual | Token::Greater | Token::GreaterEqual | Token::Equal | Token::NotEqual => true,
-        Token::And | Token::Or | Token::True | Token::False => true,
-        Token::OpenParen | Token::CloseParen | Token::OpenBracket | Token::CloseBracket => true,
-        Token::Int(_) | Token::Float(_) | Token::TupleField(_) => true,
-        _ => false,
-    };
-    shows.then_some((start, end))
+    let operator = matches!(
+        token,
+        Token::Plus
+            | Token::Minus
+            | Token::Star
+            | Token::Slash
+            | Token::Percent
+            | Token::Not
+            | Token::Pipe
+            | Token::Less
+            | Token::LessEqual
+            | Token::Greater
+            | Token::GreaterEqual
+            | Token::Equal
+            | Token::NotEqual
+            | Token::And
+            | Token::Or
+    );
+    let bracket = matches!(token, Token::OpenParen | Token::CloseParen | Token::OpenBracket | Token::CloseBracket);
+    let literal = matches!(token, Token::True | Token::False | Token::Int(_) | Token::Float(_) | Token::TupleField(_));
+    (operator || bracket || literal).then_some((start, end))
 }
 
 /// All expressions of a program.
