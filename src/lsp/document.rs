@@ -10,8 +10,10 @@ use crate::hir::{self, Analysis};
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::ast;
 
-/// The scheme of the files that are built into the program.
-const LIBRARY: &str = "smlc-std:/";
+/// The start of the addresses of files that are built into the program. Some editors need the empty host.
+const LIBRARY: &str = "smlc-std:///";
+/// The same as other editors normalise it.
+const LIBRARY_SHORT: &str = "smlc-std:/";
 
 /// A text with its analysis.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Document {
     /// A file of the embedded library, if there is one with this address.
     #[must_use]
     pub fn library(uri: &Uri, encoding: Encoding) -> Option<Document> {
-        let name = format!("<std>/{}", uri.as_str().strip_prefix(LIBRARY)?.trim_start_matches('/'));
+        let name = format!("<std>/{}", uri.as_str().strip_prefix(LIBRARY_SHORT)?.trim_start_matches('/'));
         let empty = Document::new(uri.clone(), "", encoding);
         let (file, _) = empty.sources.iter().find(|(_, file)| file.name == name)?;
         Some(Document { file, diags: Vec::new(), ..empty })

@@ -19,7 +19,7 @@ use super::document::Document;
 use super::position::Encoding;
 use super::{completion, diagnostics, formatting, hover, symbols};
 
-/// The text of a file of the embedded library: `{"uri": "smlc-std:/nn.sml"}` to a string.
+/// The text of a file of the embedded library: `{"uri": "smlc-std:///nn.sml"}` to a string.
 const SOURCE: &str = "smlc/source";
 
 /// Answers messages until the editor ends the session. True when it ended it in order: `shutdown`, then `exit`.

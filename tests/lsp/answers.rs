@@ -116,7 +116,7 @@ fn definition(before: &str) -> String {
     let (mut client, place) = at(before);
     let found = client.at("textDocument/definition", place);
     let uri = found["uri"].as_str().unwrap_or_default();
-    let file = uri.strip_prefix("smlc-std:/").map(|name| format!("{name} ")).unwrap_or_default();
+    let file = uri.strip_prefix("smlc-std:///").map(|name| format!("{name} ")).unwrap_or_default();
     if found.is_null() { "nowhere".to_string() } else { format!("{file}{}", range(&found["range"])) }
 }
 
@@ -152,8 +152,9 @@ fn definitions_in_the_library() {
     for before in ["fc: Lin", "use nn::{Lin"] {
         let (mut client, place) = at(before);
         let found = client.at("textDocument/definition", place);
-        assert_eq!(found["uri"], "smlc-std:/nn.sml");
+        assert_eq!(found["uri"], "smlc-std:///nn.sml");
         let text = client.ask("smlc/source", json!({ "uri": found["uri"] }));
+        assert_eq!(client.ask("smlc/source", json!({ "uri": "smlc-std:/nn.sml" })), text, "as VS Code writes it");
         let line = found["range"]["start"]["line"].as_u64().unwrap() as usize;
         assert!(text.as_str().unwrap().lines().nth(line).unwrap().starts_with("struct Linear[I, O]"));
         let hover = json!({ "textDocument": { "uri": found["uri"] }, "position": found["range"]["start"] });
