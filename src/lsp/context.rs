@@ -62,11 +62,13 @@ pub fn context(text: &str, cursor: usize) -> (usize, Context) {
     let mut tokens = token::lex(FileId(0), &before[..start], &mut Vec::new());
     tokens.retain(|(_, token, _)| !matches!(token, Token::Comment(_) | Token::Doc(_)));
     let number = before[start..].starts_with(|c: char| c.is_ascii_digit());
-    let (context, fields) = match tokens.last() {
-        Some((at, Token::Dot, _)) => (Context::FieldOf(*at), true),
-        _ => (behind(&tokens), false),
+    let context = match tokens.as_slice() {
+        [.., (_, Token::Int(_), _), (_, Token::Dot, _)] => Context::Nothing,
+        [.., (at, Token::Dot, _)] => Context::FieldOf(*at),
+        _ if number => Context::Nothing,
+        _ => behind(&tokens),
     };
-    (start, if number && !fields { Context::Nothing } else { context })
+    (start, context)
 }
 
 /// The brackets that are open at the end, outermost first, by index.
@@ -134,7 +136,7 @@ fn behind(tokens: &[Spanned<'_>]) -> Context {
         let entry = at(item) == Some(Token::Entry);
         return in_signature(last, inner, at(back(innermost, 2)), brackets.len(), entry);
     }
-    in_body_at(tokens, innermost, last)
+    in_body_at(tokens, innermost, last, brackets.len() == 1)
 }
 
 /// Outside of all brackets.
@@ -174,8 +176,8 @@ fn in_signature(
     }
 }
 
-/// In the braces of a function or an entry.
-fn in_body_at(tokens: &[Spanned<'_>], innermost: usize, last: Option<Token<'_>>) -> Context {
+/// In the braces of a function or an entry; `outermost` when in no other brackets.
+fn in_body_at(tokens: &[Spanned<'_>], innermost: usize, last: Option<Token<'_>>, outermost: bool) -> Context {
     let at = |index: Option<usize>| index.and_then(|i| tokens.get(i)).map(|(_, token, _)| *token);
     let inner = at(Some(innermost));
     let separated = matches!(
@@ -183,7 +185,9 @@ fn in_body_at(tokens: &[Spanned<'_>], innermost: usize, last: Option<Token<'_>>)
         Some(Token::Comma | Token::OpenParen | Token::OpenBrace | Token::StructBrace | Token::OpenBracket)
     );
     match (inner, at(innermost.checked_sub(1)), last) {
-        (Some(Token::StructBrace | Token::OpenBrace), Some(Token::Ident(name)), _) if separated => {
+        (Some(Token::StructBrace | Token::OpenBrace), Some(Token::Ident(name)), _)
+            if separated && !outermost && at(innermost.checked_sub(2)) != Some(Token::Dot) =>
+        {
             let given = parts(&tokens[innermost + 1..]).into_iter().filter_map(|part| match part {
                 [(_, Token::Ident(name), _), (_, Token::Colon, _), ..] => Some((*name).to_string()),
                 _ => None,

@@ -14,4 +14,7 @@ mod position;
 mod server;
 mod symbols;
 
+#[cfg(test)]
+mod tests;
+
 pub use server::serve;

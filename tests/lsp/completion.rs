@@ -88,6 +88,7 @@ fn fields() {
     assert_eq!(body("Net { ^ }"), ["fc", "pair", "scale"]);
     assert_eq!(body("Net { pair: net.pair, ^ }"), ["fc", "scale"]);
     has(&body("if N == 2 { ^ }"), &["a", "let"], &["fc"]);
+    has(&labels(&format!("{HEAD}fn same(net: Net[3]) -> Net {{ ^ }}\n")), &["net", "let"], &["fc"]);
 }
 
 #[test]
