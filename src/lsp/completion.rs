@@ -2,9 +2,10 @@
 
 use lsp_types::{CompletionItem, CompletionItemKind, Documentation, MarkupContent, MarkupKind};
 
-use super::context::{Call, Context, context};
+use super::context::{Call, Context, context, unclosed};
 use super::document::Document;
 use super::hover::{doc, item, parameter, signature};
+use crate::diag::{Code, Diagnostic};
 use crate::hir::{Expr, FnCode, Meaning, ModuleNames, ParamKind, Ty};
 use crate::span::Span;
 
@@ -22,16 +23,43 @@ pub fn completion(document: &Document, cursor: u32) -> Vec<CompletionItem> {
     let text = document.text();
     let cursor = (cursor as usize).min(text.len());
     let (start, context) = context(text, cursor);
-    // With a word at the cursor more of the text around it can be read.
-    let after = text[cursor..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let whole = format!("{}{PLACEHOLDER}{after}", &text[..start]);
-    let read = Document::new(document.uri.clone(), &whole, document.encoding);
+    let read = read_around(document, start, cursor);
     let offers = Offers { document: &read, start: start as u32 };
     let mut items = offers.of(&context);
     for (index, item) in items.iter_mut().enumerate() {
         item.sort_text = Some(format!("{index:04}"));
     }
     items
+}
+
+/// Checks the text with a word at the cursor, with which more of what is around it can be read; when that is not
+/// enough, with the lists closed that are open there, then without the rest of the line.
+fn read_around(document: &Document, start: usize, cursor: usize) -> Document {
+    let text = document.text();
+    let before = &text[..start];
+    let line = text[cursor..].find('\n').map_or(text.len(), |end| cursor + end);
+    let rest = text[cursor..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let closers = unclosed(before);
+    let check = |after: &str| {
+        let whole = format!("{before}{PLACEHOLDER}{after}");
+        Document::new(document.uri.clone(), &whole, document.encoding)
+    };
+    let unread = |document: &Document| {
+        let syntax = |d: &&Diagnostic| matches!(d.code, Code::UnknownCharacter | Code::Syntax | Code::BadNumber);
+        document.diags.iter().filter(syntax).count()
+    };
+    let mut best = check(rest);
+    for after in [format!("{closers}{rest}"), format!("{closers};{}", &text[line..])] {
+        let least = unread(&best);
+        if least == 0 {
+            break;
+        }
+        let read = check(&after);
+        if unread(&read) < least {
+            best = read;
+        }
+    }
+    best
 }
 
 struct Offers<'a> {

@@ -71,6 +71,19 @@ pub fn context(text: &str, cursor: usize) -> (usize, Context) {
     (start, context)
 }
 
+/// What closes the lists that are open at the end of a text, as far as they lie in one block.
+#[must_use]
+pub fn unclosed(text: &str) -> String {
+    let tokens = token::lex(FileId(0), text, &mut Vec::new());
+    let closer = |index: &usize| match tokens[*index].1 {
+        Token::OpenParen => Some(')'),
+        Token::OpenBracket => Some(']'),
+        Token::StructBrace => Some('}'),
+        _ => None,
+    };
+    open(&tokens).iter().rev().map_while(closer).collect()
+}
+
 /// The brackets that are open at the end, outermost first, by index.
 fn open(tokens: &[Spanned<'_>]) -> Vec<usize> {
     let mut open = Vec::new();
@@ -313,6 +326,12 @@ mod tests {
         assert_eq!(body("P { a: x[1, 2], ^"), Context::FieldsOf("P".into(), vec!["a".into()]));
         assert_eq!(body("P { a: ^"), value(false));
         assert_eq!(body("if x { ^"), Context::FieldsOf("x".into(), vec![]));
+    }
+
+    #[test]
+    fn open_lists_are_closed() {
+        assert_eq!(unclosed("fn f() -> fix { let x = (1, P { a: f(x[2"), "])})");
+        assert_eq!(unclosed("fn f() -> fix { (1, { g(x)"), "");
     }
 
     #[test]

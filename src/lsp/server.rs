@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::document::Document;
-use super::position::Encoding;
+use super::position::{Encoding, Lines};
 use super::{completion, diagnostics, formatting, hover, symbols};
 
 /// The text of a file of the embedded library: `{"uri": "smlc-std:///nn.sml"}` to a string.
@@ -224,9 +224,18 @@ impl Server<'_> {
             }
             note::DidChangeTextDocument::METHOD => {
                 if let Ok(params) = parse::<lsp_types::DidChangeTextDocumentParams>(params)
-                    && let Some(change) = params.content_changes.into_iter().next_back()
+                    && let Some(open) = self.open.get(params.text_document.uri.as_str())
                 {
-                    self.set(params.text_document.uri, params.text_document.version, change.text);
+                    let encoding = self.encoding;
+                    let text = params.content_changes.into_iter().fold(open.text.clone(), |old, change| {
+                        let Some(range) = change.range else { return change.text };
+                        // Not asked for, but said by some editors all the same.
+                        let lines = Lines::new(&old, encoding);
+                        let (start, end) = (lines.offset(range.start), lines.offset(range.end));
+                        let (before, after) = (&old[..start as usize], &old[end.max(start) as usize..]);
+                        format!("{before}{}{after}", change.text)
+                    });
+                    self.set(params.text_document.uri, params.text_document.version, text);
                 }
             }
             note::DidCloseTextDocument::METHOD => {

@@ -80,7 +80,9 @@ fn fields() {
     assert_eq!(body("let w = net.^ let v = 1; w"), ["fc", "pair", "scale"]);
     assert_eq!(body("net.^"), ["fc", "pair", "scale"]);
     assert_eq!(body("a |> linear(net.fc.^)"), ["weight", "bias"]);
-    assert_eq!(body("a |> linear(net.fc.^"), [""; 0], "what is not closed cannot be read yet");
+    assert_eq!(body("a |> linear(net.fc.^"), ["weight", "bias"], "nothing is closed");
+    assert_eq!(body("let b = [a, (net.^ 3\n let c = 4; c"), ["fc", "pair", "scale"]);
+    assert_eq!(body("net.^ }\nfn g( {"), ["fc", "pair", "scale"], "a mistake elsewhere");
     assert_eq!(body("let w = net.pair.^;"), ["0", "1"]);
     assert_eq!(body("let w = a.^;"), [""; 0]);
     let found = offers(&entry("net.^"));

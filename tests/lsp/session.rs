@@ -96,6 +96,11 @@ fn messages_come_and_go() {
         client.diagnostics(3)[0]["message"],
         "there is no function `selekt` in scope\nhelp: did you mean `select`?"
     );
+    let range = json!({ "start": { "line": 2, "character": 4 }, "end": { "line": 2, "character": 10 } });
+    let document = json!({ "uri": URI, "version": 4 });
+    let changes = json!([{ "text": FINE.replace("select", "selekt") }, { "range": range, "text": "select" }]);
+    client.tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+    assert!(client.diagnostics(4).is_empty(), "also a change of a part");
     client.tell("textDocument/didClose", json!({ "textDocument": { "uri": URI } }));
     assert!(client.diagnostics(None).is_empty(), "a closed text has no messages");
 }
@@ -189,6 +194,14 @@ fn no_text_kills_the_server() {
         deep(100_000),
         format!("owners a;\nentry f(x: fix from a) -> fix to a {{ {} x }}\n", "-".repeat(480)),
         format!("owners a;\nentry f(x: fix from a) -> fix to a {{ x {} }}\n", "+ x".repeat(240)),
+        format!("owners a;\nentry f(x: fix from a) -> fix to a {{ {} x {} }}\n", "{ ".repeat(240), "}".repeat(240)),
+        format!(
+            "owners a;\nentry f(x: fix from a) -> fix to a {{ if true {{ x }} {} else {{ x }} }}\n",
+            "else if true { x } ".repeat(60)
+        ),
+        format!("owners a;\nentry f(x: {}fix{} from a) -> fix to a {{ x }}\n", "(".repeat(240), ",)".repeat(240)),
+        format!("owners a;\nentry f(x: fix from a) -> fix to a {{ x{} }}\n", ".a".repeat(240)),
+        format!("owners a;\nuse nn::relu;\nentry f(x: fix from a) -> fix to a {{ x {} }}\n", "|> relu ".repeat(200)),
         "owners a; entry f(x: fix from a) -> fix to a { f(x) } fn g() -> fix { g() } struct S { s: S }".to_string(),
         "fn f(x: fix[9223372036854775807 * 2]) -> fix { x[9223372036854775807..] }".to_string(),
         "owners a; entry e[N](x: fix[N] from a) -> fix to a { let n = N * 4611686018427387904 * 4; x[n] }".to_string(),
