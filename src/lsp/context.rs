@@ -244,6 +244,31 @@ fn call(tokens: &[Spanned<'_>], paren: usize) -> Option<Call> {
     Some(call)
 }
 
+/// The call in whose parentheses a text ends, without the argument that is being written; with that one's name, if it
+/// has one.
+#[must_use]
+pub fn call_around(text: &str) -> Option<(Call, Option<String>)> {
+    let mut tokens = token::lex(FileId(0), text, &mut Vec::new());
+    if matches!(tokens.last(), Some((_, Token::Comment(_) | Token::Doc(_), end)) if *end == text.len()) {
+        return None;
+    }
+    tokens.retain(|(_, token, _)| !matches!(token, Token::Comment(_) | Token::Doc(_)));
+    let brackets = open(&tokens);
+    let inside = brackets.iter().rposition(|i| tokens[*i].1 == Token::OpenBrace)? + 1;
+    let paren = brackets[inside..].iter().rev().find(|i| {
+        tokens[**i].1 == Token::OpenParen && i.checked_sub(1).is_some_and(|b| matches!(tokens[b].1, Token::Ident(_)))
+    })?;
+    let arguments = parts(&tokens[paren + 1..]);
+    let current = arguments.last().copied().unwrap_or_default();
+    let mut call = call(&tokens[..tokens.len() - current.len()], *paren)?;
+    let name = match current {
+        [(_, Token::Ident(name), _), (_, Token::Assign, _), ..] => Some((*name).to_string()),
+        _ => None,
+    };
+    call.named.extend(name.clone());
+    Some((call, name))
+}
+
 /// The parts between the commas of the innermost list.
 fn parts<'t, 's>(tokens: &'t [Spanned<'s>]) -> Vec<&'t [Spanned<'s>]> {
     let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
@@ -326,6 +351,21 @@ mod tests {
         assert_eq!(body("P { a: x[1, 2], ^"), Context::FieldsOf("P".into(), vec!["a".into()]));
         assert_eq!(body("P { a: ^"), value(false));
         assert_eq!(body("if x { ^"), Context::FieldsOf("x".into(), vec![]));
+    }
+
+    #[test]
+    fn calls_around() {
+        let around = |text: &str| {
+            let found = call_around(&format!("fn f(x: fix) -> fix {{ {text}"));
+            found.map(|(call, name)| format!("{} {} {}", call.name, call.positional, name.unwrap_or_default()))
+        };
+        assert_eq!(around("g(").as_deref(), Some("g 0 "));
+        assert_eq!(around("g(a, b + h(c), [d").as_deref(), Some("g 2 "));
+        assert_eq!(around("a |> g(b, k = 2 * (3").as_deref(), Some("g 2 k"));
+        assert_eq!(around("g(a, { let x = 1; "), None);
+        assert_eq!(around("g(a) + "), None);
+        assert_eq!(around("g(a // b"), None);
+        assert_eq!(call_around("fn f(x: "), None);
     }
 
     #[test]

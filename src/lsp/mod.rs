@@ -10,8 +10,10 @@ mod diagnostics;
 mod document;
 mod formatting;
 mod hover;
+mod names;
 mod position;
 mod server;
+mod signature;
 mod symbols;
 
 #[cfg(test)]

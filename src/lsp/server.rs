@@ -8,8 +8,9 @@ use lsp_types::notification::{self as note, Notification as _};
 use lsp_types::request::{self, Request as _};
 use lsp_types::{
     CompletionOptions, CompletionResponse, DocumentSymbolResponse, GotoDefinitionResponse, HoverProviderCapability,
-    InitializeParams, InitializeResult, MessageType, OneOf, PublishDiagnosticsParams, ServerCapabilities, ServerInfo,
-    ShowMessageParams, TextDocumentPositionParams, TextDocumentSyncCapability, TextDocumentSyncKind, Uri,
+    InitializeParams, InitializeResult, MessageType, OneOf, PublishDiagnosticsParams, RenameOptions,
+    ServerCapabilities, ServerInfo, ShowMessageParams, SignatureHelpOptions, TextDocumentPositionParams,
+    TextDocumentSyncCapability, TextDocumentSyncKind, Uri, WorkDoneProgressOptions,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use super::document::Document;
 use super::position::{Encoding, Lines};
-use super::{completion, diagnostics, formatting, hover, symbols};
+use super::{completion, diagnostics, formatting, hover, names, signature, symbols};
 
 /// The text of a file of the embedded library: `{"uri": "smlc-std:///nn.sml"}` to a string.
 const SOURCE: &str = "smlc/source";
@@ -129,6 +130,16 @@ impl Server<'_> {
                 text_document_sync: Some(TextDocumentSyncCapability::Kind(TextDocumentSyncKind::FULL)),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
                 definition_provider: Some(OneOf::Left(true)),
+                references_provider: Some(OneOf::Left(true)),
+                document_highlight_provider: Some(OneOf::Left(true)),
+                rename_provider: Some(OneOf::Right(RenameOptions {
+                    prepare_provider: Some(true),
+                    work_done_progress_options: WorkDoneProgressOptions::default(),
+                })),
+                signature_help_provider: Some(SignatureHelpOptions {
+                    trigger_characters: Some(vec!["(".to_string(), ",".to_string()]),
+                    ..SignatureHelpOptions::default()
+                }),
                 document_symbol_provider: Some(OneOf::Left(true)),
                 document_formatting_provider: Some(OneOf::Left(true)),
                 completion_provider: Some(CompletionOptions {
@@ -163,6 +174,36 @@ impl Server<'_> {
                     CompletionResponse::Array(completion::completion(document, offset))
                 })
             }
+            request::References::METHOD => {
+                let params: lsp_types::ReferenceParams = parse(params)?;
+                let definition = params.context.include_declaration;
+                self.at(&params.text_document_position, |document, offset| {
+                    names::references(document, offset, definition)
+                })
+            }
+            request::DocumentHighlightRequest::METHOD => {
+                let params: lsp_types::DocumentHighlightParams = parse(params)?;
+                self.at(&params.text_document_position_params, names::highlights)
+            }
+            request::PrepareRenameRequest::METHOD => {
+                let params: TextDocumentPositionParams = parse(params)?;
+                let found = self.ask(&params, |document, offset| {
+                    names::renamed(document, offset).map(|span| document.lines().range(span))
+                })?;
+                give(found.map_err(|why| error(ErrorCode::RequestFailed, &why))?)
+            }
+            request::Rename::METHOD => {
+                let params: lsp_types::RenameParams = parse(params)?;
+                let place = &params.text_document_position;
+                let found = self.ask(place, |document, offset| names::rename(document, offset, &params.new_name))?;
+                let edits = found.map_err(|why| error(ErrorCode::RequestFailed, &why))?;
+                // The protocol's map from addresses to changes.
+                give(serde_json::json!({ "changes": { place.text_document.uri.as_str(): edits } }))
+            }
+            request::SignatureHelpRequest::METHOD => {
+                let params: lsp_types::SignatureHelpParams = parse(params)?;
+                self.at(&params.text_document_position_params, signature::signature_help)
+            }
             request::DocumentSymbolRequest::METHOD => {
                 let params: lsp_types::DocumentSymbolParams = parse(params)?;
                 self.with(&params.text_document.uri, |document| {
@@ -186,27 +227,39 @@ impl Server<'_> {
         }
     }
 
-    /// Asks a document about a place.
+    /// What a document says about a place.
     fn at<T: Serialize>(
         &mut self,
         place: &TextDocumentPositionParams,
         ask: impl FnOnce(&Document, u32) -> T,
     ) -> Answer {
-        self.with(&place.text_document.uri, |document| {
+        give(self.ask(place, ask)?)
+    }
+
+    /// What a document says.
+    fn with<T: Serialize>(&mut self, uri: &Uri, ask: impl FnOnce(&Document) -> T) -> Answer {
+        give(self.document(uri, ask)?)
+    }
+
+    fn ask<T>(
+        &mut self,
+        place: &TextDocumentPositionParams,
+        ask: impl FnOnce(&Document, u32) -> T,
+    ) -> Result<T, ResponseError> {
+        self.document(&place.text_document.uri, |document| {
             let offset = document.lines().offset(place.position);
             ask(document, offset)
         })
     }
 
-    /// Asks a document.
-    fn with<T: Serialize>(&mut self, uri: &Uri, ask: impl FnOnce(&Document) -> T) -> Answer {
+    fn document<T>(&mut self, uri: &Uri, ask: impl FnOnce(&Document) -> T) -> Result<T, ResponseError> {
         let encoding = self.encoding;
         if let Some(open) = self.open.get_mut(uri.as_str()) {
-            return give(ask(open.check(encoding)));
+            return Ok(ask(open.check(encoding)));
         }
         match Document::library(uri, encoding) {
-            Some(document) => give(ask(&document)),
-            None => failure(ErrorCode::InvalidParams, &format!("`{}` is not open", uri.as_str())),
+            Some(document) => Ok(ask(&document)),
+            None => Err(error(ErrorCode::InvalidParams, &format!("`{}` is not open", uri.as_str()))),
         }
     }
 

@@ -6,7 +6,7 @@ use lsp_types::Uri;
 
 use super::document::Document;
 use super::position::Encoding;
-use super::{completion, diagnostics, formatting, hover, symbols};
+use super::{completion, diagnostics, formatting, hover, names, signature, symbols};
 
 const PROGRAM: &str = "owners a, b; // \u{1d11e}
 fixed(int = 16, frac = 16);
@@ -32,8 +32,11 @@ fn ask_everything(text: &str, step: usize) {
     let _ = symbols::symbols(&document);
     for (count, offset) in (0..=text.len()).filter(|at| text.is_char_boundary(*at)).enumerate() {
         let _ = hover::hover(&document, offset as u32);
+        let _ = signature::signature_help(&document, offset as u32);
+        let _ = names::highlights(&document, offset as u32);
         if count % step == 0 {
             let _ = completion::completion(&document, offset as u32);
+            let _ = names::rename(&document, offset as u32, "other");
         }
         if let Some(reference) = document.analysis.references.at(document.file, offset as u32) {
             assert!(document.location(reference.definition).is_some(), "{reference:?}");

@@ -105,6 +105,29 @@ fn hover_says_nothing_without_a_subject() {
     }
 }
 
+/// What docs/editor.md says about its program.
+#[test]
+fn hover_tells_what_the_manual_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/editor.md");
+    let manual = std::fs::read_to_string(path).unwrap();
+    let program = manual.split("```sml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let text = format!("owners hospital, vendor;\n{program}");
+    for (before, told) in [
+        ("    cent", vec!["centred: fix[N, 4]", "clear at hospital"]),
+        ("|> lin", vec!["fn linear[", "x W^T + b", "gives `fix[N, 2]` here, shared: depends on hospital and vendor"]),
+    ] {
+        let offset = text.find(before).unwrap() + before.len();
+        let (text, place) = cursor(&format!("{}^{}", &text[..offset], &text[offset..]));
+        let found = Client::open(&text).at("textDocument/hover", place)["contents"]["value"].to_string();
+        for part in told {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+    }
+    for told in ["`centred: fix[N, 4]` and \"clear at hospital\"", "\"gives `fix[N, 2]` here, shared: depends on"] {
+        assert!(manual.contains(told), "{told}");
+    }
+}
+
 #[test]
 fn hover_marks_the_name() {
     let (mut client, place) = at("y * net.sc");

@@ -18,7 +18,14 @@ fn a_session_in_order_ends_with_0() {
     assert_eq!(capabilities["positionEncoding"], "utf-16");
     assert_eq!(capabilities["textDocumentSync"], 1);
     assert_eq!(capabilities["completionProvider"]["triggerCharacters"], json!([".", ":"]));
-    for offered in ["hoverProvider", "definitionProvider", "documentSymbolProvider", "documentFormattingProvider"] {
+    for offered in [
+        "hoverProvider",
+        "definitionProvider",
+        "referencesProvider",
+        "documentHighlightProvider",
+        "documentSymbolProvider",
+        "documentFormattingProvider",
+    ] {
         assert_eq!(capabilities[offered], true, "{offered}");
     }
     assert_eq!(result["serverInfo"]["name"], "smlc");
@@ -50,9 +57,9 @@ fn wrong_requests_are_refused() {
     assert_eq!(early["error"]["code"], -32002);
     client.ask("initialize", json!({ "capabilities": {} }));
     assert_eq!(client.answer("initialize", json!({ "capabilities": {} }))["error"]["code"], -32600);
-    let unknown = client.answer("textDocument/rename", json!({}));
+    let unknown = client.answer("textDocument/codeLens", json!({}));
     assert_eq!(unknown["error"]["code"], -32601);
-    assert_eq!(unknown["error"]["message"], "`textDocument/rename` is not offered");
+    assert_eq!(unknown["error"]["message"], "`textDocument/codeLens` is not offered");
     let wrong = client.answer("textDocument/hover", json!({ "line": 3 }));
     assert_eq!(wrong["error"]["code"], -32602);
     let place = json!({ "textDocument": { "uri": URI }, "position": { "line": 0, "character": 0 } });
