@@ -70,7 +70,14 @@ fn codes(place: &str, text: &str) -> (Vec<String>, String) {
 #[test]
 fn the_programs_in_the_documents_check() {
     let mut checked = 0;
-    for path in ["README.md", "docs/language.md", "docs/protocols.md", "docs/architecture.md", "docs/formats.md"] {
+    for path in [
+        "README.md",
+        "docs/language.md",
+        "docs/protocols.md",
+        "docs/architecture.md",
+        "docs/formats.md",
+        "docs/editor.md",
+    ] {
         for block in blocks(path) {
             let mut words = block.kind.split_whitespace();
             if words.next() != Some("sml") {
@@ -122,6 +129,8 @@ fn links_between_documents_lead_somewhere() {
         "docs/protocols.md",
         "docs/architecture.md",
         "docs/formats.md",
+        "docs/editor.md",
+        "editors/vscode/README.md",
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(path).parent().unwrap().to_path_buf();
         // Programs have `](` of their own: only prose is looked at.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{Items, StructsOf};
+use super::references::Meaning;
 use super::size::{Resolver, SizeNames};
 use super::types::{Bindings, Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::shape::Dim;
-use crate::span::Span;
+use crate::span::{FileId, Span};
 use crate::syntax::ast;
 
 /// What a name in a body means.
@@ -29,6 +30,8 @@ pub(super) struct Checker<'a> {
     /// True in an entry, where values may be opened.
     pub entry: bool,
     pub body: Body,
+    /// Where what is bound next can be used, for the notes.
+    pub scope: Span,
     scopes: Vec<BTreeMap<String, Binding>>,
     names: SizeNames,
     pub reveals: Vec<Opening>,
@@ -43,6 +46,7 @@ impl<'a> Checker<'a> {
             diags,
             entry: false,
             body: Body::default(),
+            scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
             reveals: Vec::new(),
@@ -136,6 +140,7 @@ impl<'a> Checker<'a> {
     }
 
     fn bind_local(&mut self, name: &ast::Ident, ty: Ty, mutable: bool) -> LocalId {
+        self.items.notes.bind(name, self.scope, Meaning::Local { ty: ty.clone(), mutable });
         let id = LocalId(self.body.locals.len() as u32);
         self.body.locals.push(Local { name: name.name.clone(), ty, mutable, span: name.span });
         self.bind(&name.name, Binding::Local(id));
@@ -162,6 +167,7 @@ impl<'a> Checker<'a> {
 
     /// A block with its type and the place to blame for it.
     pub fn block(&mut self, block: &ast::Block) -> (Block, Ty, Span) {
+        let outer = std::mem::replace(&mut self.scope, block.span);
         self.scopes.push(BTreeMap::new());
         let mut stmts = Vec::new();
         for stmt in &block.stmts {
@@ -169,6 +175,7 @@ impl<'a> Checker<'a> {
         }
         let result = block.result.as_deref().map(|e| self.infer(e));
         self.scopes.pop();
+        self.scope = outer;
         match result {
             Some(id) => (Block { stmts, result: Some(id) }, self.ty(id).clone(), self.span(id)),
             None => (Block { stmts, result: None }, Ty::unit(), block.span),
@@ -177,7 +184,7 @@ impl<'a> Checker<'a> {
 
     fn stmt(&mut self, stmt: &ast::Stmt, out: &mut Vec<Stmt>) {
         match stmt {
-            ast::Stmt::Let { pattern, mutable, ty, value, .. } => {
+            ast::Stmt::Let { pattern, mutable, ty, value, span } => {
                 let mut id = self.infer(value);
                 if let Some(ty) = ty {
                     let want = self.resolve(ty);
@@ -185,10 +192,12 @@ impl<'a> Checker<'a> {
                         id = self.coerce(id, &want, "the value");
                     }
                 }
+                self.scope.start = span.end;
                 // A compile-time number stays one under its new name, unless it is to vary at run time.
                 match (pattern, &self.body.expr(id).kind, self.ty(id)) {
                     (ast::Pattern::Name(name), ExprKind::Size(dim), Ty::Nat) if !mutable => {
                         let dim = dim.clone();
+                        self.items.notes.bind(name, self.scope, Meaning::Size(dim.clone()));
                         self.bind(&name.name, Binding::Size(dim));
                         return;
                     }
@@ -200,7 +209,11 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Let(pattern, id));
             }
             ast::Stmt::Assign { name, value, span } => self.assign(name, value, *span, out),
-            ast::Stmt::For { pattern, range, body, .. } => self.for_loop(pattern, range, body, out),
+            ast::Stmt::For { pattern, range, body, .. } => {
+                let outer = std::mem::replace(&mut self.scope, body.span);
+                self.for_loop(pattern, range, body, out);
+                self.scope = outer;
+            }
             ast::Stmt::Expr(e) => {
                 let id = self.infer(e);
                 let ty = self.ty(id).clone();
@@ -219,6 +232,7 @@ impl<'a> Checker<'a> {
 
     fn assign(&mut self, name: &ast::Ident, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
         let id = self.infer(value);
+        self.items.notes.value(&name.name, name.span);
         let error = match self.lookup(&name.name) {
             Some(Binding::Local(local)) => {
                 let (local, variable) = (*local, self.body.local(*local).clone());
@@ -255,6 +269,7 @@ impl<'a> Checker<'a> {
                 let name = self.loop_name(pattern);
                 if let ast::Pattern::Name(ident) = pattern {
                     self.bind(&ident.name, Binding::Size(Dim::var(&name)));
+                    self.items.notes.bind(ident, self.scope, Meaning::Size(Dim::var(&name)));
                 }
                 if let ast::Pattern::Tuple(_, span) = pattern {
                     self.error(Code::TypeMismatch, *span, "a range gives single numbers");

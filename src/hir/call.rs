@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
 use super::names::{Def, list};
+use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -32,7 +33,7 @@ impl Checker<'_> {
         };
         let function: &Fn = &self.items.fns[id.index()];
         let before = self.diags.len();
-        let given = self.arguments(function, args, span);
+        let given = self.arguments(id, function, args, span);
         let mut bindings = Bindings::default();
         for (param, given) in function.params.iter().zip(&given) {
             if let (ParamKind::Nat, Some(Given::Sizes(dims))) = (&param.kind, given) {
@@ -193,20 +194,21 @@ impl Checker<'_> {
 
     /// The function that a callee names.
     fn callee(&mut self, callee: &ast::Expr) -> Option<FnId> {
-        let (name, def) = match &callee.kind {
+        let (name, place, def) = match &callee.kind {
             ast::ExprKind::Name(name) => {
                 if matches!(self.lookup(name), Some(Binding::Local(_) | Binding::Size(_))) {
                     self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"));
                     return None;
                 }
-                (name, self.items.modules[self.module].scope.get(name).copied())
+                (name, callee.span, self.items.modules[self.module].scope.get(name).copied())
             }
             ast::ExprKind::Path(module, name) => {
                 let Some(found) = self.items.usable().find(|m| m.name == module.name) else {
                     self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
                     return None;
                 };
-                (&name.name, found.own.get(&name.name).map(|(def, _)| *def))
+                self.items.notes.module_name(module);
+                (&name.name, name.span, found.own.get(&name.name).map(|(def, _)| *def))
             }
             ast::ExprKind::Error => return None,
             _ => {
@@ -215,7 +217,10 @@ impl Checker<'_> {
             }
         };
         let error = match def {
-            Some(Def::Fn(id)) => return Some(id),
+            Some(Def::Fn(id)) => {
+                self.items.notes.refer(place, self.items.fns[id.index()].span, Meaning::Fn(id));
+                return Some(id);
+            }
             Some(Def::Struct(_)) => {
                 Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
                     .help(format!("build one: `{name} {{ field: value }}`"))
@@ -247,14 +252,19 @@ impl Checker<'_> {
     }
 
     /// Gives each argument to its parameter.
-    fn arguments(&mut self, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
+    fn arguments(&mut self, id: FnId, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
         let mut given: Vec<Option<Given>> = function.params.iter().map(|_| None).collect();
         let mut named = false;
         for (position, arg) in args.iter().enumerate() {
             let index = match &arg.name {
                 Some(name) => {
                     named = true;
-                    function.params.iter().position(|p| p.name == name.name)
+                    let index = function.params.iter().position(|p| p.name == name.name);
+                    if let Some(index) = index {
+                        let definition = function.params[index].span;
+                        self.items.notes.refer(name.span, definition, Meaning::Param(id, index));
+                    }
+                    index
                 }
                 None => Some(position).filter(|p| *p < function.params.len() && !named),
             };

@@ -54,6 +54,7 @@ pub(super) fn rule(
         return None;
     }
     let mut checker = Checker::new(items, module, names, diags);
+    checker.scope = block.span;
     checker.bind_params(function, item);
     checker.run(block, ty, "the derivative");
     Some(Derivative { param, body: checker.finish().0 })

@@ -74,11 +74,14 @@ fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Dia
 /// An entry: its inputs, its results, its body.
 pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagnostic>) -> Entry {
     let (_, names) = size_params(&ast.sizes, diags);
+    items.notes.bind_sizes(&ast.sizes, ast.span);
     for param in ast.sizes.iter().filter(|s| s.kind != SizeKind::Size) {
         let message = format!("an entry's inputs have known axes and types, and `{}` has not", param.text());
         diags.push(Diagnostic::error(Code::OpenSize, param.name.span, message).help("name each axis and type"));
     }
     let structs = StructsOf(items, 0);
+    ast.params.iter().filter_map(|p| p.from.as_ref()).for_each(|name| items.notes.owner(name));
+    ast.results.iter().filter_map(|r| r.to.as_ref()).for_each(|name| items.notes.owner(name));
     let mut params = Vec::new();
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
@@ -119,6 +122,7 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     };
     let mut checker = Checker::new(items, 0, names, diags);
     checker.entry = true;
+    checker.scope = ast.body.span;
     for (param, ast) in params.iter().zip(&ast.params) {
         checker.bind_param(&ast.name, param.ty.clone());
     }

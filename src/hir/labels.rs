@@ -5,7 +5,7 @@
 
 mod flow;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::flow::{Flow, Known, Value};
 use super::{Block, Body, Destination, ExprId, ExprKind, FnCode, FnId, Pattern, Program, Source, Stmt, Ty};
@@ -16,9 +16,11 @@ use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast::BinaryOp;
 
-/// Follows every entry, reports secrets in public places, and fills the labels of results and expressions.
-pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
+/// Follows every entry, reports secrets in public places, and fills the labels of results and expressions. Gives back
+/// the labels of all places that entries lead to, but for those behind an error.
+pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) -> BTreeMap<Span, Label> {
     let mut found = Vec::new();
+    let mut places = BTreeMap::new();
     for index in 0..program.entries.len() {
         let entry = &program.entries[index];
         let mut walk = Walk {
@@ -29,9 +31,11 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
             calls: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
             undecided: 0,
+            places: &mut places,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
+        walk.note_params(&entry.body, &locals[..entry.params.len()]);
         let result = walk.block(&entry.body, &mut locals, &entry.body.block);
         found.push((walk.labels, result));
     }
@@ -44,6 +48,7 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
         }
         entry.labels = labels;
     }
+    places.into_iter().filter_map(|(place, label)| Some((place, label?))).collect()
 }
 
 struct Walk<'a> {
@@ -58,6 +63,8 @@ struct Walk<'a> {
     labels: Vec<Label>,
     /// Branches around this place that are decided at run time.
     undecided: usize,
+    /// Labels of the expressions and variables at these places, over all calls.
+    places: &'a mut BTreeMap<Span, Option<Label>>,
 }
 
 impl Walk<'_> {
@@ -71,7 +78,7 @@ impl Walk<'_> {
             Source::Shares => (all(), true),
         };
         let params = if label.is_public() && !shared { BTreeSet::new() } else { BTreeSet::from([index]) };
-        Flow { label, shared, params, known: Known::No }
+        Flow { label, shared, params, known: Known::No, unclear: false }
     }
 
     fn report(&mut self, diag: Diagnostic, flow: &Flow) {
@@ -106,11 +113,17 @@ impl Walk<'_> {
             match stmt {
                 Stmt::Let(pattern, value) => {
                     let value = self.expr(body, locals, *value);
+                    self.note_pattern(body, pattern, &value);
                     bind(pattern, value, locals);
                 }
-                Stmt::Assign(local, value) => locals[local.index()] = self.expr(body, locals, *value),
+                Stmt::Assign(local, value) => {
+                    let value = self.expr(body, locals, *value);
+                    self.note(body.local(*local).span, &value);
+                    locals[local.index()] = value;
+                }
                 Stmt::ForEach(pattern, over, inner) => {
                     let item = Value::Leaf(self.expr(body, locals, *over).flow());
+                    self.note_pattern(body, pattern, &item);
                     self.repeat(body, locals, inner, |locals| bind(pattern, item.clone(), locals));
                 }
                 Stmt::ForRange { body: inner, .. } => self.repeat(body, locals, inner, |_| ()),
@@ -137,6 +150,7 @@ impl Walk<'_> {
 
     fn expr(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
         let value = self.kind(body, locals, id);
+        self.note(body.expr(id).span, &value);
         if self.calls.is_empty() {
             let label = &mut self.labels[id.index()];
             *label = label.join(value.flow().label);
@@ -149,7 +163,7 @@ impl Walk<'_> {
         match &expr.kind {
             ExprKind::Error(operands) => {
                 operands.iter().for_each(|id| drop(self.expr(body, locals, *id)));
-                Value::Leaf(Flow::default())
+                Value::Leaf(Flow::unclear())
             }
             ExprKind::Size(dim) => Value::Leaf(Flow::known(dim.as_constant().map(|c| c as f64))),
             ExprKind::Constant(value) => Value::Leaf(Flow::known(Some(*value))),
@@ -220,7 +234,27 @@ impl Walk<'_> {
             ExprKind::NotStatic(inner, role) => {
                 let flow = self.expr(body, locals, *inner).flow();
                 self.not_static(&flow, body.expr(*inner).span, role);
-                Value::Leaf(Flow::default())
+                Value::Leaf(Flow::unclear())
+            }
+        }
+    }
+
+    fn note(&mut self, place: Span, value: &Value) {
+        let flow = value.flow();
+        let known = self.places.entry(place).or_insert(Some(Label::PUBLIC));
+        *known = known.filter(|_| !flow.unclear).map(|label| label.join(flow.label));
+    }
+
+    fn note_params(&mut self, body: &Body, values: &[Value]) {
+        body.locals.iter().zip(values).for_each(|(local, value)| self.note(local.span, value));
+    }
+
+    fn note_pattern(&mut self, body: &Body, pattern: &Pattern, value: &Value) {
+        match pattern {
+            Pattern::Local(local) => self.note(body.local(*local).span, value),
+            Pattern::Ignore => {}
+            Pattern::Tuple(parts) => {
+                parts.iter().enumerate().for_each(|(i, part)| self.note_pattern(body, part, &value.part(i)));
             }
         }
     }
@@ -302,6 +336,9 @@ impl Walk<'_> {
     fn call(&mut self, callee: FnId, args: Vec<(Value, Span)>, span: Span) -> Value {
         let function = &self.program.fns[callee.index()];
         let FnCode::Body(body) = &function.code else { return Value::Leaf(Flow::default()) };
+        if body.exprs.is_empty() {
+            return Value::Leaf(Flow::unclear()); // it calls itself, which has been reported
+        }
         let values = function.params.iter().filter(|p| matches!(p.kind, super::ParamKind::Value(_)));
         for (param, (value, place)) in values.zip(&args) {
             let flow = value.flow();
@@ -312,6 +349,7 @@ impl Walk<'_> {
             }
         }
         let mut locals: Vec<Value> = args.into_iter().map(|(value, _)| value).collect();
+        self.note_params(body, &locals);
         locals.resize(body.locals.len(), Value::Leaf(Flow::default()));
         self.calls.push(span);
         let result = self.block(body, &mut locals, &body.block);

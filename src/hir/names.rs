@@ -7,6 +7,7 @@ use super::body::Checker;
 use super::derivative;
 use super::entry::{check_entry, header};
 use super::modules::{File, Origin};
+use super::references::{Analysis, ModuleNames, Notes, meaning};
 use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::{Elem, Ty};
@@ -43,6 +44,7 @@ pub(super) struct Items<'a> {
     pub fns: Vec<Fn>,
     pub owners: Vec<String>,
     pub format: Format,
+    pub notes: Notes,
 }
 
 impl Items<'_> {
@@ -89,6 +91,14 @@ impl Structs for StructsOf<'_> {
         self.0.modules[self.1].scope.get(name) == Some(&Def::Missing)
     }
 
+    fn place(&self, id: StructId) -> Span {
+        self.0.structs[id.index()].span
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.0.notes
+    }
+
     fn names(&self) -> Vec<&str> {
         let scope = &self.0.modules[self.1].scope;
         scope.iter().filter(|(_, d)| matches!(d, Def::Struct(_))).map(|(n, _)| n.as_str()).collect()
@@ -96,10 +106,20 @@ impl Structs for StructsOf<'_> {
 }
 
 /// Resolves all names of the program's files and checks all bodies.
-pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnostic>) -> Program {
+pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagnostic>) -> Analysis {
     let library = files.iter().filter(|f| f.origin == Origin::Library).map(|f| f.id).collect();
     let (owners, format) = header(&files[0].ast, diags);
-    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, format };
+    let mut items = Items {
+        sources,
+        modules: Vec::new(),
+        structs: Vec::new(),
+        fns: Vec::new(),
+        owners,
+        format,
+        notes: Notes::default(),
+    };
+    items.notes.header(&files[0].ast);
+    files.iter().skip(1).for_each(|file| items.notes.module(&file.name, file.id));
     let mut defined: Vec<(usize, FnId, &ast::Fn)> = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let module = collect(&mut items, &mut defined, index, file, diags);
@@ -111,7 +131,7 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
     for (index, file) in files.iter().enumerate() {
         fields(&mut items, index, &file.ast, diags);
     }
-    refuse_endless_structs(&mut items, files, diags);
+    refuse_endless_structs(&mut items, &files, diags);
     let mut scopes: Vec<SizeNames> = Vec::new();
     for (module, id, ast) in &defined {
         let (signature, names) = signature(&items, *module, ast, diags);
@@ -123,6 +143,7 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
         if let Some(block) = &ast.body {
             let function = &items.fns[id.index()];
             let mut checker = Checker::new(&items, *module, names.clone(), diags);
+            checker.scope = block.span;
             checker.bind_params(function, ast);
             checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), "the result");
             let body = checker.finish().0;
@@ -136,13 +157,19 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
         ast::Item::Struct(_) | ast::Item::Fn(_) => None,
     });
     let entries = entries.collect();
-    let Items { structs, mut fns, owners, .. } = items;
+    let Items { structs, mut fns, owners, modules, notes, .. } = items;
     for (id, body, rule) in bodies {
         fns[id.index()].code = FnCode::Body(body);
         fns[id.index()].derivative = rule;
     }
     refuse_recursion(&mut fns, diags);
-    Program { owners, format, structs, fns, entries, library }
+    let program = Program { owners, format, structs, fns, entries, library };
+    let modules = modules.into_iter().zip(files).map(|(module, file)| {
+        let scope = module.scope.into_iter().filter_map(|(n, def)| Some((n, meaning(def)?))).collect();
+        let own = module.own.into_iter().filter_map(|(n, (def, _))| Some((n, meaning(def)?))).collect();
+        ModuleNames { name: file.name, file: file.id, tree: file.ast, scope, own }
+    });
+    Analysis { program, references: notes.finish(), modules: modules.collect(), labels: BTreeMap::new() }
 }
 
 /// Gives every item of a file an id.
@@ -158,7 +185,8 @@ fn collect<'f>(
         let def = match item {
             ast::Item::Struct(s) => {
                 let sizes = s.sizes.iter().map(|p| p.name.name.clone()).collect();
-                items.structs.push(Struct { name: s.name.name.clone(), sizes, fields: Vec::new() });
+                let (name, span) = (s.name.name.clone(), s.name.span);
+                items.structs.push(Struct { name, sizes, fields: Vec::new(), span, places: Vec::new() });
                 Def::Struct(StructId(items.structs.len() as u32 - 1))
             }
             ast::Item::Fn(f) => {
@@ -178,6 +206,7 @@ fn collect<'f>(
             ast::Item::Entry(_) => Def::Entry,
         };
         let ident = item.name();
+        items.notes.item(ident.span, ident.span, def);
         if let Some((_, first)) = own.get(&ident.name) {
             diags.push(twice(&ident.name, ident.span, *first));
         } else {
@@ -213,10 +242,14 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
             items.modules[index].scope.extend(missing);
             continue;
         };
+        items.notes.module_name(&line.module);
         let mut found = Vec::new();
         for name in &line.names {
             match module.own.get(&name.name) {
-                Some((def, _)) => found.push((name.clone(), *def)),
+                Some((def, place)) => {
+                    items.notes.item(name.span, *place, *def);
+                    found.push((name.clone(), *def));
+                }
                 None => {
                     found.push((name.clone(), Def::Missing));
                     let message = format!("module `{}` has no `{}`", module.name, name.name);

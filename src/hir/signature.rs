@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::intrinsic::Intrinsic;
 use super::modules::{File, Origin};
 use super::names::{Def, Items, StructsOf, twice};
+use super::references::Meaning;
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
 use super::{Body, Default, Fn, FnCode, Param, ParamKind, SizeParam, Struct, StructId};
@@ -46,6 +47,8 @@ pub(super) fn fields(items: &mut Items, index: usize, file: &ast::File, diags: &
             diags.push(Diagnostic::error(Code::NotAllowedHere, param.name.span, message).help("name each axis"));
         }
         let (_, names) = size_params(&ast.sizes, diags);
+        items.notes.bind_sizes(&ast.sizes, ast.span);
+        let mut field_places = Vec::new();
         let mut fields: Vec<(String, Ty)> = Vec::new();
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         for field in &ast.fields {
@@ -55,9 +58,12 @@ pub(super) fn fields(items: &mut Items, index: usize, file: &ast::File, diags: &
             }
             let ty = Resolver { structs: &StructsOf(items, index), names: &names, diags }.ty(&field.ty);
             let ty = no_nat(ty, field.ty.span(), "a field", diags);
+            items.notes.define(&field.name, Meaning::Field(id, fields.len()));
+            field_places.push(field.name.span);
             fields.push((field.name.name.clone(), ty));
         }
         items.structs[id.index()].fields = fields;
+        items.structs[id.index()].places = field_places;
     }
 }
 
@@ -113,6 +119,7 @@ pub(super) fn refuse_endless_structs(items: &mut Items, files: &[File], diags: &
 /// Parameters and result of a function, with the names its body may use in sizes.
 pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut Vec<Diagnostic>) -> (Fn, SizeNames) {
     let (mut sizes, mut names) = size_params(&ast.sizes, diags);
+    items.notes.bind_sizes(&ast.sizes, ast.span);
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
         if let Some(first) = places.insert(&param.name.name, param.name.span) {
@@ -121,6 +128,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
         if matches!(&param.ty, ast::Type::Named { name, .. } if name.name == "nat") {
             sizes.push(SizeParam { name: param.name.name.clone(), kind: SizeKind::Size });
             names.dims.insert(param.name.name.clone(), Dim::var(&param.name.name));
+            items.notes.bind(&param.name, ast.span, Meaning::Size(Dim::var(&param.name.name)));
         }
     }
     let structs = StructsOf(items, module);
@@ -133,7 +141,8 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
             ty => ParamKind::Value(no_nat(ty, param.ty.span(), "a value", diags)),
         };
         let default = param.default.as_ref().and_then(|e| default(e, &kind, &structs, &names, diags));
-        params.push(Param { name: param.name.name.clone(), public: param.public, kind, default });
+        let span = param.name.span;
+        params.push(Param { name: param.name.name.clone(), public: param.public, kind, default, span });
     }
     let result = ast.result.as_ref().map(|ty| {
         let resolved = Resolver { structs: &structs, names: &names, diags }.ty(ty);

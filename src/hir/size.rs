@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StructId;
+use super::references::{Meaning, Notes};
 use super::types::{Elem, Ty};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::shape::{Dim, Shape};
@@ -32,6 +33,10 @@ pub(super) trait Structs {
     fn is_missing(&self, name: &str) -> bool;
     /// All of them, for suggestions.
     fn names(&self) -> Vec<&str>;
+    /// Where they are defined.
+    fn place(&self, id: StructId) -> Span;
+    /// Where resolved names are noted.
+    fn notes(&self) -> &Notes;
 }
 
 /// Resolves sizes and types in one scope.
@@ -63,6 +68,7 @@ impl Resolver<'_> {
 
     fn named(&mut self, name: &str, span: Span) -> Option<Dim> {
         if let Some(dim) = self.names.dims.get(name) {
+            self.structs.notes().value(name, span);
             return Some(dim.clone());
         }
         let error = if self.names.rests.contains(name) {
@@ -177,6 +183,7 @@ impl Resolver<'_> {
                 .help("write it once, in front of the other sizes")
         } else {
             shape.rest = Some(rest.name.clone());
+            self.structs.notes().value(&rest.name, rest.span);
             return true;
         };
         self.diags.push(error);
@@ -197,6 +204,7 @@ impl Resolver<'_> {
             });
             return Ty::Error;
         };
+        self.structs.notes().refer(name.span, self.structs.place(id), Meaning::Struct(id));
         let mut dims = Vec::new();
         for size in sizes {
             match size {
