@@ -13,10 +13,23 @@ pub(super) struct LspCommand {
     stdio: bool,
 }
 
+/// Files as they lie on disk.
+struct Disk;
+
+impl lsp::Files for Disk {
+    fn read(&self, path: &str) -> Result<Option<String>, String> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
+    }
+}
+
 impl LspCommand {
     pub fn run(&self) -> Outcome {
         let (connection, threads) = lsp_server::Connection::stdio();
-        let in_order = lsp::serve(&connection);
+        let in_order = lsp::serve(&connection, &Disk);
         // The writer ends when nobody can send any more.
         drop(connection);
         if !in_order {

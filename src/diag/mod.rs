@@ -111,8 +111,12 @@ impl Diagnostic {
     }
 }
 
-/// The candidate nearest to `name`, when it is near enough to be a typing mistake.
+/// The candidate nearest to `name`, when it is near enough to be a typing mistake. Any letter is one change away from
+/// any other, so a single one has none.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() < 2 {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(name, c), c))

@@ -38,6 +38,10 @@ fn named(document: &Document, reference: &Reference) -> Option<String> {
         Meaning::Rest => {
             Some(paragraphs([Some(code(&format!("..{name}"))), Some("any number of leading axes".to_string())]))
         }
+        Meaning::Record => {
+            let what = "any type that is added and scaled as a whole";
+            Some(paragraphs([Some(code(&format!("{name}: record"))), Some(what.to_string())]))
+        }
         Meaning::Fn(_) | Meaning::Struct(_) | Meaning::Entry => {
             let item = item(document, reference.definition)?;
             let here = if matches!(reference.meaning, Meaning::Fn(_)) && reference.span != reference.definition {

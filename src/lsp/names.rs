@@ -6,7 +6,7 @@ use lsp_types::{DocumentHighlight, Location, TextEdit};
 
 use super::document::Document;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::Reference;
+use crate::hir::{Meaning, Reference};
 use crate::span::Span;
 use crate::syntax::token::{self, Token};
 
@@ -49,7 +49,11 @@ pub fn renamed(document: &Document, offset: u32) -> Result<Span, String> {
     let name = name(document, offset).ok_or("there is no name here")?;
     let unread = |d: &Diagnostic| matches!(d.code, Code::UnknownCharacter | Code::Syntax | Code::BadNumber);
     if name.definition.file != document.file {
-        return Err(format!("`{}` is defined in the library", document.sources.text(name.span)));
+        return Err(format!("`{}` is defined in another file", document.sources.text(name.span)));
+    }
+    let shared = matches!(name.meaning, Meaning::Fn(_) | Meaning::Struct(_) | Meaning::Field(..) | Meaning::Param(..));
+    if shared && document.analysis.program.entries.is_empty() {
+        return Err("other files may use this name of a module".to_string());
     }
     if document.diags.iter().any(unread) {
         return Err("first mend what cannot be read: names in it would be missed".to_string());
@@ -74,7 +78,7 @@ pub fn rename(document: &Document, offset: u32, new: &str) -> Result<Vec<TextEdi
         text.replace_range(span.start as usize..span.end as usize, new);
     }
     // The same names must mean the same as before.
-    let after = Document::new(document.uri.clone(), &text, document.encoding);
+    let after = document.with_text(&text);
     if meanings(document) != meanings(&after) || document.diags.len() != after.diags.len() {
         return Err(format!("`{new}` already means something where it would stand"));
     }
