@@ -13,6 +13,9 @@ pub(super) struct LspCommand {
     stdio: bool,
 }
 
+/// Bytes of the stack on which programs are checked.
+const STACK: usize = 64 << 20;
+
 /// Files as they lie on disk.
 struct Disk;
 
@@ -29,7 +32,12 @@ impl lsp::Files for Disk {
 impl LspCommand {
     pub fn run(&self) -> Outcome {
         let (connection, threads) = lsp_server::Connection::stdio();
-        let in_order = lsp::serve(&connection, &Disk);
+        // Trees are walked recursively, and a stack that is too small could not be answered with an error.
+        let in_order = std::thread::scope(|scope| {
+            let server = std::thread::Builder::new().stack_size(STACK);
+            let server = server.spawn_scoped(scope, || lsp::serve(&connection, &Disk))?;
+            Ok::<bool, std::io::Error>(server.join().unwrap_or(false))
+        })?;
         // The writer ends when nobody can send any more.
         drop(connection);
         if !in_order {
