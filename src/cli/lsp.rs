@@ -1,7 +1,5 @@
 //! `smlc lsp`: the language server on stdin and stdout.
 
-use std::str::FromStr as _;
-
 use clap::Args;
 
 use super::{Failure, Outcome};
@@ -15,20 +13,31 @@ pub(super) struct LspCommand {
     stdio: bool,
 }
 
-/// The text of the file at a `file:` address.
-fn read(uri: &str) -> Option<String> {
-    let uri = lsp_types::Uri::from_str(uri).ok()?;
-    if uri.scheme()?.as_str() != "file" {
-        return None;
+/// Bytes of the stack on which programs are checked.
+const STACK: usize = 64 << 20;
+
+/// Files as they lie on disk.
+struct Disk;
+
+impl lsp::Files for Disk {
+    fn read(&self, path: &str) -> Result<Option<String>, String> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
     }
-    let path = uri.path().as_estr().decode().into_string().ok()?.into_owned();
-    std::fs::read_to_string(path).ok()
 }
 
 impl LspCommand {
     pub fn run(&self) -> Outcome {
         let (connection, threads) = lsp_server::Connection::stdio();
-        let in_order = lsp::serve(&connection, &read);
+        // Trees are walked recursively, and a stack that is too small could not be answered with an error.
+        let in_order = std::thread::scope(|scope| {
+            let server = std::thread::Builder::new().stack_size(STACK);
+            let server = server.spawn_scoped(scope, || lsp::serve(&connection, &Disk))?;
+            Ok::<bool, std::io::Error>(server.join().unwrap_or(false))
+        })?;
         // The writer ends when nobody can send any more.
         drop(connection);
         if !in_order {

@@ -30,8 +30,8 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) -> BTree
             reported: BTreeSet::new(),
             calls: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
-            undecided: 0,
             places: &mut places,
+            undecided: 0,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
@@ -61,10 +61,10 @@ struct Walk<'a> {
     calls: Vec<Span>,
     /// Labels of the entry's own expressions.
     labels: Vec<Label>,
-    /// Branches around this place that are decided at run time.
-    undecided: usize,
     /// Labels of the expressions and variables at these places, over all calls.
     places: &'a mut BTreeMap<Span, Option<Label>>,
+    /// Branches around this place that are decided at run time.
+    undecided: usize,
 }
 
 impl Walk<'_> {

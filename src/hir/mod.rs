@@ -453,13 +453,14 @@ pub fn analyse(
 ) -> Analysis {
     let before = diags.len();
     let tree = parser::parse(file, &sources.file(file).text.clone(), diags);
-    let files = modules::load(sources, file, tree, modules, diags);
-    let unreadable = failed(&diags[before..]);
-    let mut found = Vec::new();
-    let mut analysis = names::resolve(sources, files, &mut found);
-    analysis.labels = labels::check(&mut analysis.program, &mut found);
-    if !unreadable {
-        diags.append(&mut found);
+    let (mut unread, mut unclear) = (Vec::new(), Vec::new());
+    let files = modules::load(sources, file, tree, modules, &mut unread);
+    let mut analysis = names::resolve(sources, files, &mut unclear);
+    analysis.labels = labels::check(&mut analysis.program, &mut unclear);
+    for mut later in [unread, unclear] {
+        if !failed(&diags[before..]) {
+            diags.append(&mut later);
+        }
     }
     diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
     analysis

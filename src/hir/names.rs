@@ -109,17 +109,8 @@ impl Structs for StructsOf<'_> {
 pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagnostic>) -> Analysis {
     let library = files.iter().filter(|f| f.origin == Origin::Library).map(|f| f.id).collect();
     let (owners, format) = header(&files[0].ast, diags);
-    let mut items = Items {
-        sources,
-        modules: Vec::new(),
-        structs: Vec::new(),
-        fns: Vec::new(),
-        owners,
-        format,
-        notes: Notes::default(),
-    };
-    items.notes.header(&files[0].ast);
-    files.iter().skip(1).for_each(|file| items.notes.module(&file.name, file.id));
+    let notes = Notes::new(&files);
+    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, notes, format };
     let mut defined: Vec<(usize, FnId, &ast::Fn)> = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let module = collect(&mut items, &mut defined, index, file, diags);
@@ -167,7 +158,8 @@ pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagn
     let modules = modules.into_iter().zip(files).map(|(module, file)| {
         let scope = module.scope.into_iter().filter_map(|(n, def)| Some((n, meaning(def)?))).collect();
         let own = module.own.into_iter().filter_map(|(n, (def, _))| Some((n, meaning(def)?))).collect();
-        ModuleNames { name: file.name, file: file.id, tree: file.ast, scope, own }
+        let library = file.origin == Origin::Library;
+        ModuleNames { name: file.name, library, file: file.id, tree: file.ast, scope, own }
     });
     Analysis { program, references: notes.finish(), modules: modules.collect(), labels: BTreeMap::new() }
 }

@@ -9,13 +9,14 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::modules::{File, Origin};
 use super::names::Def;
 use super::types::Ty;
 use super::{FnId, Program, StructId};
 use crate::label::Label;
 use crate::shape::Dim;
 use crate::span::{FileId, Span};
-use crate::syntax::ast;
+use crate::syntax::ast::{self, SizeKind};
 
 /// A program with what is known about its names and places.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct Analysis {
     pub program: Program,
     /// What the names in the text mean.
     pub references: References,
-    /// The program's own module first, then the library.
+    /// The program's own module first, then the library, then modules of its own.
     pub modules: Vec<ModuleNames>,
     /// Whose data is in the expressions and variables at these places, over all calls from entries; places that no
     /// entry leads to are missing.
@@ -36,6 +37,8 @@ pub struct Analysis {
 pub struct ModuleNames {
     /// What `use` calls it.
     pub name: String,
+    /// True for modules of the standard library.
+    pub library: bool,
     /// Its text.
     pub file: FileId,
     /// What was read of it.
@@ -60,7 +63,7 @@ pub enum Meaning {
     Size(Dim),
     /// `..S`.
     Rest,
-    /// `P: record`.
+    /// `P: record`, a type.
     Record,
     /// A function.
     Fn(FnId),
@@ -140,6 +143,20 @@ impl References {
 pub(super) struct Notes(RefCell<References>);
 
 impl Notes {
+    /// Knows the owners and the modules of a program.
+    pub fn new(files: &[File]) -> Notes {
+        let notes = Notes::default();
+        for file in files {
+            match file.origin {
+                Origin::Program => notes.header(&file.ast),
+                Origin::Library | Origin::Module => {
+                    notes.0.borrow_mut().modules.insert(file.name.clone(), file.id);
+                }
+            }
+        }
+        notes
+    }
+
     pub fn finish(self) -> References {
         self.0.into_inner()
     }
@@ -165,9 +182,9 @@ impl Notes {
     pub fn bind_sizes(&self, params: &[ast::SizeParam], item: Span) {
         for param in params {
             let meaning = match param.kind {
-                ast::SizeKind::Rest => Meaning::Rest,
-                ast::SizeKind::Record => Meaning::Record,
-                ast::SizeKind::Size => Meaning::Size(Dim::var(&param.name.name)),
+                SizeKind::Size => Meaning::Size(Dim::var(&param.name.name)),
+                SizeKind::Rest => Meaning::Rest,
+                SizeKind::Record => Meaning::Record,
             };
             self.bind(&param.name, item, meaning);
         }
@@ -182,7 +199,7 @@ impl Notes {
     }
 
     /// The owners of the header.
-    pub fn header(&self, file: &ast::File) {
+    fn header(&self, file: &ast::File) {
         for header in &file.headers {
             let ast::Header::Owners { names, .. } = header else { continue };
             for name in names {
@@ -198,11 +215,6 @@ impl Notes {
         if let Some(definition) = found {
             self.refer(name.span, definition, Meaning::Owner);
         }
-    }
-
-    /// A module that can be named.
-    pub fn module(&self, name: &str, file: FileId) {
-        self.0.borrow_mut().modules.insert(name.to_string(), file);
     }
 
     /// A use of a module's name.

@@ -153,7 +153,10 @@ impl Resolver<'_> {
             "int" => Elem::Int,
             "bool" => Elem::Bool,
             "nat" if sizes.is_empty() => return Ty::Nat,
-            other if sizes.is_empty() && self.names.records.contains(other) => return Ty::Param(other.to_string()),
+            other if sizes.is_empty() && self.names.records.contains(other) => {
+                self.structs.notes().value(other, name.span);
+                return Ty::Param(other.to_string());
+            }
             _ => return self.struct_type(name, sizes, span),
         };
         let mut shape = Shape::scalar();

@@ -83,7 +83,7 @@ impl Offers<'_> {
                 owners.chain(words(extra)).collect()
             }
             Context::Type => {
-                let mut found = self.visible(|m| matches!(m, Meaning::Size(_) | Meaning::Rest));
+                let mut found = self.visible(|m| matches!(m, Meaning::Size(_) | Meaning::Rest | Meaning::Record));
                 found.extend(self.scope(|m| matches!(m, Meaning::Struct(_))));
                 found.extend(words(TYPES));
                 found
@@ -100,7 +100,7 @@ impl Offers<'_> {
             }
             Context::Value { statement, call } => {
                 let mut found: Vec<_> = call.iter().flat_map(|call| self.arguments(call)).collect();
-                found.extend(self.visible(|m| !matches!(m, Meaning::Rest)));
+                found.extend(self.visible(|m| !matches!(m, Meaning::Rest | Meaning::Record)));
                 found.extend(self.scope(|m| matches!(m, Meaning::Fn(_) | Meaning::Struct(_))));
                 found.extend(self.modules("::"));
                 if *statement {
@@ -112,13 +112,13 @@ impl Offers<'_> {
         }
     }
 
-    /// The library modules.
-    fn libraries(&self) -> impl Iterator<Item = &ModuleNames> {
-        self.document.analysis.modules.iter().skip(1)
+    /// The modules that `use` can name.
+    fn usable(&self) -> impl Iterator<Item = &ModuleNames> {
+        self.document.analysis.modules.iter().filter(|m| m.file != self.document.file && m.name != "prelude")
     }
 
     fn module(&self, name: &str) -> Option<&ModuleNames> {
-        self.libraries().find(|m| m.name == name)
+        self.usable().find(|m| m.name == name)
     }
 
     fn modules(&self, end: &str) -> Vec<CompletionItem> {
@@ -126,7 +126,7 @@ impl Offers<'_> {
             insert_text: Some(format!("{}{end}", m.name)),
             ..plain(&m.name, CompletionItemKind::MODULE, "module")
         };
-        self.libraries().map(item).collect()
+        self.usable().map(item).collect()
     }
 
     /// Variables and sizes that can be used here.
@@ -139,6 +139,7 @@ impl Offers<'_> {
                     (CompletionItemKind::TYPE_PARAMETER, "nat".to_string())
                 }
                 Meaning::Size(dim) => (CompletionItemKind::TYPE_PARAMETER, format!("nat = {dim}")),
+                Meaning::Record => (CompletionItemKind::TYPE_PARAMETER, "record".to_string()),
                 _ => (CompletionItemKind::TYPE_PARAMETER, "leading axes".to_string()),
             };
             plain(name, kind, &detail)

@@ -7,7 +7,7 @@ use lsp_types::{Location, Uri};
 
 use super::position::{Encoding, Lines};
 use crate::diag::Diagnostic;
-use crate::hir::{self, Analysis};
+use crate::hir::{self, Analysis, Modules, NoModules};
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::ast;
 
@@ -16,33 +16,30 @@ const LIBRARY: &str = "smlc-std:///";
 /// The same as other editors normalise it.
 const LIBRARY_SHORT: &str = "smlc-std:/";
 
-/// Texts by their addresses: what is open in the editor, else what a file holds.
-pub type Texts<'t> = &'t dyn Fn(&str) -> Option<String>;
+/// What is known of a module: the name to show for its file and its text, that there is none, or why it cannot be read.
+type Found = Result<Option<(String, String)>, String>;
 
-/// The modules of a document: name to address and text; `None` where there is none.
+/// Modules as they were found once.
 #[derive(Clone, Debug, Default)]
-struct Beside(BTreeMap<String, Option<(String, String)>>);
+struct Texts(BTreeMap<String, Found>);
 
-impl hir::Modules for Beside {
-    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
-        Ok(self.0.get(name).cloned().flatten())
+impl Modules for Texts {
+    fn module(&mut self, name: &str) -> Found {
+        self.0.get(name).cloned().unwrap_or(Ok(None))
     }
 }
 
-/// Looks modules up beside a document and remembers them.
-struct LookUp<'t> {
-    uri: &'t str,
-    texts: Texts<'t>,
-    found: Beside,
+/// Finds modules and remembers them.
+struct Finding<'a> {
+    modules: &'a mut dyn Modules,
+    texts: Texts,
 }
 
-impl hir::Modules for LookUp<'_> {
-    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
-        let folder = self.uri.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let uri = format!("{folder}/{name}.sml");
-        let found = (self.texts)(&uri).map(|text| (uri, text));
-        self.found.0.insert(name.to_string(), found.clone());
-        Ok(found)
+impl Modules for Finding<'_> {
+    fn module(&mut self, name: &str) -> Found {
+        let found = self.modules.module(name);
+        self.texts.0.insert(name.to_string(), found.clone());
+        found
     }
 }
 
@@ -61,37 +58,38 @@ pub struct Document {
     pub diags: Vec<Diagnostic>,
     /// How its columns are counted.
     pub encoding: Encoding,
-    modules: Beside,
+    texts: Texts,
 }
 
 impl Document {
-    /// Checks a text with the modules beside it.
+    /// Checks a text with the modules it uses.
     #[must_use]
-    pub fn new(uri: Uri, text: &str, encoding: Encoding, texts: Texts<'_>) -> Document {
-        let address = uri.as_str().to_string();
-        let mut modules = LookUp { uri: &address, texts, found: Beside::default() };
-        let checked = check(&uri, text, &mut modules);
-        Document::of(uri, checked, encoding, modules.found)
+    pub fn new(uri: Uri, text: &str, encoding: Encoding, modules: &mut dyn Modules) -> Document {
+        let mut sources = Sources::default();
+        let file = sources.add(name(&uri), text);
+        let mut diags = Vec::new();
+        let mut finding = Finding { modules, texts: Texts::default() };
+        let analysis = hir::analyse(&mut sources, file, &mut finding, &mut diags);
+        Document { uri, sources, file, analysis, diags, encoding, texts: finding.texts }
     }
 
-    /// The same document with another text and the same modules.
+    /// Checks another text in its place, with the modules that were found for this one.
     #[must_use]
     pub fn with_text(&self, text: &str) -> Document {
-        let mut modules = self.modules.clone();
-        let checked = check(&self.uri, text, &mut modules);
-        Document::of(self.uri.clone(), checked, self.encoding, modules)
+        Document::new(self.uri.clone(), text, self.encoding, &mut self.texts.clone())
     }
 
-    fn of(uri: Uri, checked: Checked, encoding: Encoding, modules: Beside) -> Document {
-        let Checked { sources, file, analysis, diags } = checked;
-        Document { uri, sources, file, analysis, diags, encoding, modules }
+    /// Whether it, or a module it uses, names a module.
+    #[must_use]
+    pub fn uses(&self, module: &str) -> bool {
+        self.analysis.modules.iter().flat_map(|m| &m.tree.uses).any(|line| line.module.name == module)
     }
 
     /// A file of the embedded library, if there is one with this address.
     #[must_use]
     pub fn library(uri: &Uri, encoding: Encoding) -> Option<Document> {
         let name = format!("<std>/{}", uri.as_str().strip_prefix(LIBRARY_SHORT)?.trim_start_matches('/'));
-        let empty = Document::new(uri.clone(), "", encoding, &|_| None);
+        let empty = Document::new(uri.clone(), "", encoding, &mut NoModules);
         let (file, _) = empty.sources.iter().find(|(_, file)| file.name == name)?;
         Some(Document { file, diags: Vec::new(), ..empty })
     }
@@ -118,29 +116,27 @@ impl Document {
     #[must_use]
     pub fn location(&self, span: Span) -> Option<Location> {
         let source = self.sources.file(span.file);
-        let uri = match source.name.strip_prefix("<std>/") {
-            _ if span.file == self.file => self.uri.clone(),
-            Some(name) => Uri::from_str(&format!("{LIBRARY}{name}")).ok()?,
-            // Modules are shown by their addresses.
-            None => Uri::from_str(&source.name).ok()?,
+        let module = self.analysis.modules.iter().find(|m| m.file == span.file)?;
+        let uri = match module.library {
+            _ if span.file == self.file && !self.uri.as_str().starts_with(LIBRARY_SHORT) => self.uri.clone(),
+            true => Uri::from_str(&format!("{LIBRARY}{}.sml", module.name)).ok()?,
+            false => beside(&self.uri, &module.name)?,
         };
         Some(Location::new(uri, Lines::new(&source.text, self.encoding).range(span)))
     }
 }
 
-struct Checked {
-    sources: Sources,
-    file: FileId,
-    analysis: Analysis,
-    diags: Vec<Diagnostic>,
+/// The address of a module: a file of its name in the same folder.
+#[must_use]
+pub fn beside(program: &Uri, module: &str) -> Option<Uri> {
+    let (folder, _) = program.as_str().rsplit_once('/')?;
+    Uri::from_str(&format!("{folder}/{module}.sml")).ok()
 }
 
-fn check(uri: &Uri, text: &str, modules: &mut dyn hir::Modules) -> Checked {
-    let mut sources = Sources::default();
-    let file = sources.add(name(uri), text);
-    let mut diags = Vec::new();
-    let analysis = hir::analyse(&mut sources, file, modules, &mut diags);
-    Checked { sources, file, analysis, diags }
+/// The module that a file can be used as by those beside it.
+#[must_use]
+pub fn stem(uri: &Uri) -> Option<&str> {
+    uri.as_str().rsplit('/').next()?.strip_suffix(".sml")
 }
 
 /// What a file is called in messages: the last part of its address.

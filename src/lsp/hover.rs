@@ -39,8 +39,8 @@ fn named(document: &Document, reference: &Reference) -> Option<String> {
             Some(paragraphs([Some(code(&format!("..{name}"))), Some("any number of leading axes".to_string())]))
         }
         Meaning::Record => {
-            let about = "any type that is added and scaled as a whole".to_string();
-            Some(paragraphs([Some(code(&format!("{name}: record"))), Some(about)]))
+            let what = "any type that is added and scaled as a whole";
+            Some(paragraphs([Some(code(&format!("{name}: record"))), Some(what.to_string())]))
         }
         Meaning::Fn(_) | Meaning::Struct(_) | Meaning::Entry => {
             let item = item(document, reference.definition)?;

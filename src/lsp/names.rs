@@ -6,7 +6,7 @@ use lsp_types::{DocumentHighlight, Location, TextEdit};
 
 use super::document::Document;
 use crate::diag::{Code, Diagnostic};
-use crate::hir::Reference;
+use crate::hir::{Meaning, Reference};
 use crate::span::Span;
 use crate::syntax::token::{self, Token};
 
@@ -49,7 +49,11 @@ pub fn renamed(document: &Document, offset: u32) -> Result<Span, String> {
     let name = name(document, offset).ok_or("there is no name here")?;
     let unread = |d: &Diagnostic| matches!(d.code, Code::UnknownCharacter | Code::Syntax | Code::BadNumber);
     if name.definition.file != document.file {
-        return Err(format!("`{}` is defined in the library", document.sources.text(name.span)));
+        return Err(format!("`{}` is defined in another file", document.sources.text(name.span)));
+    }
+    let shared = matches!(name.meaning, Meaning::Fn(_) | Meaning::Struct(_) | Meaning::Field(..) | Meaning::Param(..));
+    if shared && document.analysis.program.entries.is_empty() {
+        return Err("other files may use this name of a module".to_string());
     }
     if document.diags.iter().any(unread) {
         return Err("first mend what cannot be read: names in it would be missed".to_string());

@@ -16,17 +16,26 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::document::{Document, Texts};
+use super::document::{Document, beside, stem};
 use super::position::{Encoding, Lines};
 use super::{completion, diagnostics, formatting, hover, names, signature, symbols};
+use crate::hir::Modules;
 
 /// The text of a file of the embedded library: `{"uri": "smlc-std:///nn.sml"}` to a string.
 const SOURCE: &str = "smlc/source";
 
+/// Where the texts of files come from that the editor has not opened.
+pub trait Files {
+    /// The text of a file, or `None` when there is no such file.
+    ///
+    /// # Errors
+    /// Says why a file that is there cannot be read.
+    fn read(&self, path: &str) -> Result<Option<String>, String>;
+}
+
 /// Answers messages until the editor ends the session. True when it ended it in order: `shutdown`, then `exit`.
-/// `files` reads the file at an address, for modules that are not open.
 #[must_use]
-pub fn serve(connection: &Connection, files: Texts<'_>) -> bool {
+pub fn serve(connection: &Connection, files: &dyn Files) -> bool {
     let mut server = Server {
         connection,
         files,
@@ -34,6 +43,7 @@ pub fn serve(connection: &Connection, files: Texts<'_>) -> bool {
         encoding: Encoding::default(),
         related: false,
         open: BTreeMap::new(),
+        checked: BTreeMap::new(),
         changed: BTreeSet::new(),
     };
     loop {
@@ -67,23 +77,48 @@ enum Phase {
     ShutDown,
 }
 
-/// An open text; checked when something is asked about it.
+/// An open text.
 struct Open {
     uri: Uri,
     version: i32,
     text: String,
-    checked: Option<Document>,
+}
+
+/// The modules beside a program: as the editor has them open, or from files.
+struct Beside<'a> {
+    program: &'a Uri,
+    open: &'a BTreeMap<String, Open>,
+    files: &'a dyn Files,
+}
+
+impl Modules for Beside<'_> {
+    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
+        let Some(uri) = beside(self.program, name) else { return Ok(None) };
+        let shown = format!("{name}.sml");
+        if let Some(open) = self.open.get(uri.as_str()) {
+            return Ok(Some((shown, open.text.clone())));
+        }
+        if uri.scheme().is_none_or(|scheme| scheme.as_str() != "file") {
+            return Ok(None);
+        }
+        let path = uri.path().as_estr().decode().into_string_lossy();
+        // `/c:/models` is `c:/models`.
+        let drive = path.as_bytes().get(2) == Some(&b':');
+        Ok(self.files.read(if drive { &path[1..] } else { &path })?.map(|text| (shown, text)))
+    }
 }
 
 struct Server<'a> {
     connection: &'a Connection,
-    files: Texts<'a>,
+    files: &'a dyn Files,
     phase: Phase,
     encoding: Encoding,
     /// Whether the editor shows the other places of a message.
     related: bool,
     /// By address.
     open: BTreeMap<String, Open>,
+    /// What is known about them, since something was asked.
+    checked: BTreeMap<String, Document>,
     /// Addresses of the texts whose messages are not published yet.
     changed: BTreeSet<String>,
 }
@@ -265,6 +300,17 @@ impl Server<'_> {
         }
     }
 
+    /// What is known about an open text.
+    fn check(&mut self, key: &str) -> Option<&Document> {
+        let Server { open, files, encoding, checked, .. } = self;
+        let Open { uri, text, .. } = open.get(key)?;
+        let document = checked.entry(key.to_string()).or_insert_with(|| {
+            let mut modules = Beside { program: uri, open, files: *files };
+            Document::new(uri.clone(), text, *encoding, &mut modules)
+        });
+        Some(document)
+    }
+
     fn notification(&mut self, notification: Notification) {
         if self.phase != Phase::Ready {
             return;
@@ -297,7 +343,8 @@ impl Server<'_> {
                 if let Ok(params) = parse::<lsp_types::DidCloseTextDocumentParams>(params) {
                     let uri = params.text_document.uri;
                     self.open.remove(uri.as_str());
-                    self.forget();
+                    self.forget(&uri);
+                    self.changed.remove(uri.as_str());
                     self.notify::<note::PublishDiagnostics>(PublishDiagnosticsParams::new(uri, Vec::new(), None));
                 }
             }
@@ -306,46 +353,31 @@ impl Server<'_> {
     }
 
     fn set(&mut self, uri: Uri, version: i32, text: String) {
-        let key = uri.as_str().to_string();
         // The library has no mistakes, and is no program by itself.
         if Document::library(&uri, self.encoding).is_none() {
-            self.open.insert(key, Open { uri, version, text, checked: None });
-            self.forget();
+            self.forget(&uri);
+            self.open.insert(uri.as_str().to_string(), Open { uri, version, text });
         }
     }
 
-    /// A text changed: it may be a module of the others.
-    fn forget(&mut self) {
-        self.changed.extend(self.open.keys().cloned());
-        self.open.values_mut().for_each(|open| open.checked = None);
-    }
-
-    /// The analysis of an open text.
-    fn check(&mut self, key: &str) -> Option<&Document> {
-        let open = self.open.get(key)?;
-        if open.checked.is_none() {
-            let texts = |uri: &str| {
-                let open = self.open.get(uri).map(|open| open.text.clone());
-                open.or_else(|| (self.files)(uri))
-            };
-            let document = Document::new(open.uri.clone(), &open.text, self.encoding, &texts);
-            self.open.get_mut(key)?.checked = Some(document);
-        }
-        self.open.get(key)?.checked.as_ref()
+    /// What was known about a text and about those that use it as a module is to be found out again.
+    fn forget(&mut self, uri: &Uri) {
+        let depends = |document: &Document| document.uri == *uri || stem(uri).is_some_and(|name| document.uses(name));
+        self.changed.insert(uri.as_str().to_string());
+        self.changed.extend(self.checked.iter().filter(|(_, d)| depends(d)).map(|(key, _)| key.clone()));
+        self.checked.retain(|_, document| !depends(document));
     }
 
     /// Tells the editor what is wrong with the texts that changed.
     fn publish(&mut self) {
         for key in std::mem::take(&mut self.changed) {
-            let related = self.related;
-            let Some(open) = self.open.get(&key) else { continue };
-            let (uri, version) = (open.uri.clone(), Some(open.version));
+            let Some(Open { uri, version, .. }) = self.open.get(&key) else { continue };
+            let (uri, version, related) = (uri.clone(), Some(*version), self.related);
             let found = catch_unwind(AssertUnwindSafe(|| {
-                self.check(&key).map(|document| diagnostics::diagnostics(document, related))
+                self.check(&key).map(|document| diagnostics::diagnostics(document, related)).unwrap_or_default()
             }));
             match found {
                 Ok(found) => {
-                    let found = found.unwrap_or_default();
                     self.notify::<note::PublishDiagnostics>(PublishDiagnosticsParams::new(uri, found, version));
                 }
                 Err(_) => self.notify::<note::ShowMessage>(ShowMessageParams {

@@ -13,7 +13,7 @@ pub fn signature_help(document: &Document, offset: u32) -> Option<SignatureHelp>
     let (call, current) = call_around(&document.text()[..offset as usize])?;
     let mut modules = document.analysis.modules.iter();
     let names = match &call.module {
-        Some(module) => &modules.find(|m| m.name == *module)?.own,
+        Some(module) => &modules.find(|m| m.name == *module && m.file != document.file)?.own,
         None => &modules.find(|m| m.file == document.file)?.scope,
     };
     let (_, Meaning::Fn(id)) = names.iter().find(|(name, _)| *name == call.name)? else { return None };

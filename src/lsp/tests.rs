@@ -7,6 +7,7 @@ use lsp_types::Uri;
 use super::document::Document;
 use super::position::Encoding;
 use super::{completion, diagnostics, formatting, hover, names, signature, symbols};
+use crate::hir::NoModules;
 
 const PROGRAM: &str = "owners a, b; // \u{1d11e}
 fixed(int = 16, frac = 16);
@@ -25,7 +26,7 @@ entry e[N](x: fix[N, 3] from a, p: P[3] from b) -> (fix[N, 2] to a, fix to all) 
 
 fn ask_everything(text: &str, step: usize) {
     let uri = Uri::from_str("file:///m.sml").unwrap();
-    let document = Document::new(uri, text, Encoding::Utf16, &|_| None);
+    let document = Document::new(uri, text, Encoding::Utf16, &mut NoModules);
     let _ = diagnostics::diagnostics(&document, false);
     let _ = diagnostics::diagnostics(&document, true);
     let _ = formatting::formatting(&document);
@@ -55,8 +56,10 @@ fn every_beginning_of_a_program() {
         if count % 29 == 0 {
             ask_everything(&PROGRAM[..end], 1_000);
             let uri = Uri::from_str("file:///m.sml").unwrap();
-            let _ =
-                completion::completion(&Document::new(uri, &PROGRAM[..end], Encoding::Utf16, &|_| None), end as u32);
+            let _ = completion::completion(
+                &Document::new(uri, &PROGRAM[..end], Encoding::Utf16, &mut NoModules),
+                end as u32,
+            );
         }
     }
 }

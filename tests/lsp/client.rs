@@ -140,6 +140,19 @@ impl Client {
         }
     }
 
+    /// The messages published next for a text.
+    pub fn published(&mut self, uri: &str) -> Vec<Value> {
+        let wanted = |m: &Value| m["method"] == "textDocument/publishDiagnostics" && m["params"]["uri"] == uri;
+        let at = loop {
+            if let Some(at) = self.notices.iter().position(wanted) {
+                break at;
+            }
+            let message = self.receive();
+            self.notices.push(message);
+        };
+        self.notices.remove(at)["params"]["diagnostics"].as_array().unwrap().clone()
+    }
+
     /// Closes stdin.
     pub fn hang_up(&mut self) {
         self.stdin = None;

@@ -4,5 +4,6 @@
 mod answers;
 mod client;
 mod completion;
+mod modules;
 mod names;
 mod session;

@@ -81,7 +81,7 @@ fn names_that_cannot_be_changed() {
     assert_eq!(rename(&before("f[N]"), "relu"), means("relu"));
     assert_eq!(rename(&before("k: nat"), "for"), Err("`for` is no name".to_string()));
     assert_eq!(rename(&before("k: nat"), "a b"), Err("`a b` is no name".to_string()));
-    assert_eq!(rename(&before("relu(y)"), "r"), Err("`relu` is defined in the library".to_string()));
+    assert_eq!(rename(&before("relu(y)"), "r"), Err("`relu` is defined in another file".to_string()));
     assert_eq!(rename(&before("owners"), "r"), Err("there is no name here".to_string()));
     let broken = before("k: nat").replace("let y = x", "let = x");
     assert_eq!(

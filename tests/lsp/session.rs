@@ -228,31 +228,3 @@ fn no_text_kills_the_server() {
     client.change(99, FINE);
     assert!(client.diagnostics(99).is_empty());
 }
-
-/// Modules are files beside the document, or what is open under their addresses.
-#[test]
-fn modules_are_read_and_followed() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("layers.sml"), "/// Twice.\nfn double(x: fix) -> fix { 2.0 * x }\n").unwrap();
-    let uri = |name: &str| format!("file://{}/{name}", folder.path().display());
-    let program = "owners a;\nuse layers::double;\nentry f(x: fix from a) -> fix to a { double(x) }\n";
-    let mut client = Client::ready();
-    let open = |client: &mut Client, name: &str, text: &str| {
-        let document = json!({ "uri": uri(name), "languageId": "sml-smlc", "version": 1, "text": text });
-        client.tell("textDocument/didOpen", json!({ "textDocument": document }));
-    };
-    open(&mut client, "program.sml", program);
-    assert!(client.diagnostics(1).is_empty());
-    let place = json!({ "textDocument": { "uri": uri("program.sml") }, "position": { "line": 2, "character": 40 } });
-    let found = client.ask("textDocument/definition", place.clone());
-    assert_eq!(found["uri"], uri("layers.sml"));
-    assert_eq!(range(&found["range"]), "1:3-1:9");
-    let hover = client.ask("textDocument/hover", place);
-    assert!(hover["contents"]["value"].as_str().unwrap().contains("Twice."), "{hover}");
-    // What the editor shows counts, not what the file still holds.
-    open(&mut client, "layers.sml", "fn double(x: fix, y: fix) -> fix { x + y }\n");
-    let messages: Vec<String> =
-        (0..2).flat_map(|_| client.diagnostics(1)).map(|d| d["message"].as_str().unwrap().to_string()).collect();
-    assert_eq!(messages.len(), 1, "{messages:?}");
-    assert!(messages[0].starts_with("`double` also needs `y`"), "{messages:?}");
-}

@@ -7,7 +7,7 @@ use crate::span::{Sources, Span};
 fn names(text: &str) -> Vec<String> {
     let mut sources = Sources::default();
     let file = sources.add("m.sml", text);
-    let analysis = hir::analyse(&mut sources, file, &mut hir::NoModules, &mut Vec::new());
+    let analysis = hir::analyse(&mut sources, file, &mut Parts, &mut Vec::new());
     let mut found: Vec<&hir::Reference> =
         analysis.references.all().iter().filter(|r| r.span.file == file && r.span != r.definition).collect();
     found.sort_by_key(|r| r.span);
@@ -34,6 +34,16 @@ fn names(text: &str) -> Vec<String> {
         )
     };
     found.iter().map(line).collect()
+}
+
+/// One module, `parts`.
+struct Parts;
+
+impl hir::Modules for Parts {
+    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
+        let text = "fn twice[..S](x: fix[..S]) -> fix[..S] { x + x }";
+        Ok((name == "parts").then(|| ("parts.sml".to_string(), text.to_string())))
+    }
 }
 
 #[test]
@@ -124,4 +134,45 @@ fn broken(x: fix) -> fix { let y = x; let = 3; y + x }";
     let mut diags = Vec::new();
     hir::analyse(&mut sources, file, &mut hir::NoModules, &mut diags);
     assert_eq!(diags.iter().map(|d| d.code.to_string()).collect::<Vec<_>>(), ["E0102"]);
+}
+
+#[test]
+fn records_modules_and_rules_are_noted() {
+    let text = "owners h, v;
+use parts::twice;
+fn move_by[P: record](p: P, by: P, rate: fix) -> P { p - rate * by }
+fn loss(x: fix) -> fix { x * x } derivative { x => 2.0 * x }
+entry e(x: fix in 0.0..1.0 from h, p: (fix, ..[fix; 2]) from v) -> fix to h {
+    let (first, ..rest) = p; twice(x) + first + rest[0] + loss(x) + grad(loss(x), x)
+}";
+    assert_eq!(
+        names(text),
+        [
+            "2:5 parts -> parts.sml module",
+            "2:12 twice -> parts.sml fn",
+            "3:26 P -> 3:12 record",
+            "3:33 P -> 3:12 record",
+            "3:50 P -> 3:12 record",
+            "3:54 p -> 3:23 P",
+            "3:58 rate -> 3:36 fix",
+            "3:65 by -> 3:29 P",
+            "4:26 x -> 4:9 fix h",
+            "4:30 x -> 4:9 fix h",
+            "4:47 x -> 4:9 fix",
+            "4:58 x -> 4:9 fix",
+            "5:33 h -> 1:8 owner",
+            "5:62 v -> 1:11 owner",
+            "5:75 h -> 1:8 owner",
+            "6:27 p -> 5:36 (fix, ..[fix; 2]) v",
+            "6:30 twice -> parts.sml fn",
+            "6:36 x -> 5:9 fix h",
+            "6:41 first -> 6:10 fix v",
+            "6:49 rest -> 6:19 [fix; 2] v",
+            "6:59 loss -> 4:4 fn",
+            "6:64 x -> 5:9 fix h",
+            "6:74 loss -> 4:4 fn",
+            "6:79 x -> 5:9 fix h",
+            "6:83 x -> 5:9 fix h",
+        ]
+    );
 }
