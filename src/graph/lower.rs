@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use self::build::Builder;
 use crate::diag::{Code, Diagnostic};
-use crate::graph::{Graph, NodeId, Op, Receiver, Repr, Ty};
+use crate::graph::{Graph, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty};
 use crate::hir::{
     self, Body, Destination, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Pattern, Program, Source, Stmt,
 };
@@ -25,6 +25,12 @@ use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 /// More turns of all loops together than this are refused: loops are unrolled.
 const MAX_TURNS: usize = 1_000_000;
+/// More expressions, in all calls and turns, are refused.
+const MAX_STEPS: usize = 20_000_000;
+/// More nodes are refused.
+const MAX_NODES: usize = 4_000_000;
+/// Expressions stand in one another at most this deep.
+const MAX_DEPTH: usize = 700;
 
 /// Builds the graph of an entry. `dims` gives every open size; what they lead to is checked here, and `None` follows
 /// an error in `diags`.
@@ -49,12 +55,15 @@ pub fn lower(
         return None;
     }
     let sizes = Sizes {
-        dims: dims.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect(),
+        dims: dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect(),
         ..Sizes::default()
     };
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
-    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0 };
+    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0, steps: 0, depth: 0 };
     let done = lowering.entry(entry, sizes);
+    if done.is_none() && lowering.build.diags.is_empty() {
+        lowering.build.error(Code::Unsupported, "this program is not compiled for these sizes");
+    }
     let failed = !lowering.build.diags.is_empty();
     diags.append(&mut lowering.build.diags);
     (done.is_some() && !failed).then_some(lowering.build.graph)
@@ -91,6 +100,10 @@ struct Lowering<'a> {
     build: Builder,
     reveals: usize,
     turns: usize,
+    /// Expressions lowered so far.
+    steps: usize,
+    /// Expressions that the one being lowered stands in.
+    depth: usize,
 }
 
 impl<'a> Lowering<'a> {
@@ -161,7 +174,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn number(&mut self, dim: &Dim) -> Option<i64> {
-        if dim.as_constant().is_none() {
+        if dim.is_too_large() {
+            self.build.error(Code::BadSize, "a size comes out too large for these sizes");
+        } else if dim.as_constant().is_none() {
             self.build.error(Code::OpenSize, format!("nothing determines the size `{dim}`"));
         }
         dim.as_constant()
@@ -178,7 +193,13 @@ impl<'a> Lowering<'a> {
                 Some(help.into());
             return None;
         }
-        Some(dims.into_iter().map(|d| d as usize).collect())
+        let dims: Vec<usize> = dims.into_iter().map(|d| d as usize).collect();
+        if dims.iter().fold(1, |len: usize, n| len.saturating_mul(*n)) > MAX_ELEMENTS {
+            let message = format!("a tensor of shape `{shape}` has more than {MAX_ELEMENTS} elements");
+            self.build.error(Code::BadSize, message);
+            return None;
+        }
+        Some(dims)
     }
 
     fn block(&mut self, frame: &mut Frame<'a>, block: &'a hir::Block) -> Option<Value> {
@@ -231,12 +252,18 @@ impl<'a> Lowering<'a> {
 
     /// Lowers an expression; its nodes carry the innermost place in the user's own files.
     fn expr(&mut self, frame: &mut Frame<'a>, id: ExprId) -> Option<Value> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.build.graph.dag.node_count() > MAX_NODES || self.depth > MAX_DEPTH {
+            return self.unsupported("a program whose calls and loops lead to so many operations");
+        }
         let outer = self.build.span;
         let span = frame.body.expr(id).span;
         if !self.program.is_library(span) {
             self.build.span = span;
         }
+        self.depth += 1;
         let value = self.kind(frame, id, span);
+        self.depth -= 1;
         self.build.span = outer;
         value
     }

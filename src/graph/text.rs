@@ -149,16 +149,28 @@ pub fn parse(text: &str) -> Result<Graph, TextError> {
         }
         let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
         match keyword {
-            "graph" => graph.entry = rest.to_string(),
-            "owners" => graph.owners = rest.split_whitespace().map(str::to_string).collect(),
+            "graph" | "owners" | "format" if graph.dag.node_count() > 0 => {
+                return Err(at(format!("`{keyword}` stands before the nodes")));
+            }
+            "graph" => graph.entry = rest.trim().to_string(),
+            "owners" => graph.owners = parse_owners(rest).map_err(at)?,
             "format" => graph.format = parse_format(rest).map_err(at)?,
             _ => parse_node(&mut graph, line).map_err(at)?,
         }
     }
-    if graph.owners.len() > Label::MAX_OWNERS {
-        return Err(TextError { line: 1, what: "too many owners".to_string() });
-    }
     Ok(graph)
+}
+
+fn parse_owners(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
+    if names.len() > Label::MAX_OWNERS {
+        return Err(format!("more than {} owners", Label::MAX_OWNERS));
+    }
+    let is_name = |name: &String| name != "all" && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!("`{name}` is no owner's name")),
+        None => Ok(names),
+    }
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {

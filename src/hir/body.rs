@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{Items, StructsOf};
-use super::size::{Resolver, SizeNames};
+use super::names::{Items, StructsOf, too_many_parts};
+use super::size::{Resolver, SizeNames, too_large};
 use super::types::{Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Local, LocalId, Opening, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -85,8 +85,19 @@ impl<'a> Checker<'a> {
     }
 
     pub fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        let (kind, ty) = match &kind {
+            ExprKind::Size(dim) if dim.is_too_large() => self.refuse(too_large(span)),
+            _ if ty.is_too_large() => self.refuse(too_large(span)),
+            ExprKind::Record(_) if self.items.tensors(&ty).is_none() => self.refuse(too_many_parts(span)),
+            _ => (kind, ty),
+        };
         self.body.exprs.push(Expr { kind, ty, span });
         ExprId(self.body.exprs.len() as u32 - 1)
+    }
+
+    fn refuse(&mut self, error: Diagnostic) -> (ExprKind, Ty) {
+        self.diags.push(error);
+        (ExprKind::Error(Vec::new()), Ty::Error)
     }
 
     /// What stands for an expression with an error.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::body::Checker;
-use super::names::{Items, StructsOf, list, twice};
+use super::names::{Items, StructsOf, list, too_many_parts, twice};
 use super::signature::{no_nat, size_params};
 use super::size::Resolver;
 use super::types::Ty;
@@ -92,6 +92,9 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
                 format!("the length `{length}` of an array in an input must be a number from 1 to {MAX_ARRAY}");
             let error = Diagnostic::error(Code::OpenSize, param.ty.span(), message);
             diags.push(error.help("write it out: it decides which tensors are read"));
+        }
+        if items.tensors(&ty).is_none() {
+            diags.push(too_many_parts(param.ty.span()));
         }
         let source = source(items, param, diags);
         params.push(EntryParam { name: param.name.name.clone(), ty, source, span: param.span });

@@ -27,6 +27,8 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
             reported: BTreeSet::new(),
             calls: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
+            steps: 0,
+            depth: 0,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
@@ -54,7 +56,17 @@ struct Walk<'a> {
     calls: Vec<Span>,
     /// Labels of the entry's own expressions.
     labels: Vec<Label>,
+    /// Expressions looked at so far.
+    steps: usize,
+    /// Expressions that the one looked at stands in, through all calls.
+    depth: usize,
 }
+
+/// A program whose calls and loops lead to more expressions than this is refused, as later stages would fill the memory.
+const MAX_STEPS: usize = 1_000_000;
+
+/// Expressions stand in one another, through all calls, at most this deep: they are followed recursively.
+const MAX_DEPTH: usize = 600;
 
 impl Walk<'_> {
     /// The flow of an entry's parameter.
@@ -121,6 +133,10 @@ impl Walk<'_> {
     /// Runs a loop's body until nothing changes.
     fn repeat(&mut self, body: &Body, locals: &mut Vec<Value>, inner: &Block, start: impl Fn(&mut Vec<Value>)) {
         loop {
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return;
+            }
             let before = locals.clone();
             start(locals);
             self.block(body, locals, inner);
@@ -132,12 +148,29 @@ impl Walk<'_> {
     }
 
     fn expr(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
+            return self.give_up(body.expr(id).span);
+        }
+        self.depth += 1;
         let value = self.kind(body, locals, id);
+        self.depth -= 1;
         if self.calls.is_empty() {
             let label = &mut self.labels[id.index()];
             *label = label.join(value.flow().label);
         }
         value
+    }
+
+    /// Refuses a program that is too large to be followed, once.
+    fn give_up(&mut self, span: Span) -> Value {
+        let entry = &self.program.entries[self.entry];
+        let message = format!("the calls and loops of entry `{}` are too many, or too deep in one another", entry.name);
+        let place = self.calls.first().copied().unwrap_or(span);
+        if self.reported.insert((Code::Unsupported, entry.span)) {
+            self.diags.push(Diagnostic::error(Code::Unsupported, place, message));
+        }
+        Value::Leaf(Flow::default())
     }
 
     fn kind(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
