@@ -30,7 +30,7 @@ const MAX_STEPS: usize = 20_000_000;
 /// More nodes are refused.
 const MAX_NODES: usize = 4_000_000;
 /// Expressions stand in one another at most this deep.
-const MAX_DEPTH: usize = 700;
+const MAX_DEPTH: usize = 400;
 
 /// Builds the graph of an entry. `dims` gives every open size; what they lead to is checked here, and `None` follows
 /// an error in `diags`.
@@ -54,12 +54,11 @@ pub fn lower(
         diags.push(Diagnostic::error(Code::OpenSize, entry.span, message).help(help));
         return None;
     }
-    let sizes = Sizes {
-        dims: dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect(),
-        ..Sizes::default()
-    };
+    let sizes =
+        Sizes { dims: dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect(), ..Sizes::default() };
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
-    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0, steps: 0, depth: 0 };
+    let mut lowering =
+        Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0, steps: 0, depth: 0 };
     let done = lowering.entry(entry, sizes);
     if done.is_none() && lowering.build.diags.is_empty() {
         lowering.build.error(Code::Unsupported, "this program is not compiled for these sizes");

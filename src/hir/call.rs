@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
-use super::names::{Def, list};
+use super::names::Def;
 use super::types::{Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::shape::{Dim, Sizes};
 use crate::span::Span;
 use crate::syntax::ast;

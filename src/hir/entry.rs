@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::body::Checker;
-use super::names::{Items, StructsOf, list, too_many_parts, twice};
+use super::names::{Items, StructsOf, too_many_parts, twice};
 use super::signature::{no_nat, size_params};
 use super::size::Resolver;
 use super::types::Ty;
 use super::{Destination, Entry, EntryParam, EntryResult, Source};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;

@@ -66,7 +66,7 @@ struct Walk<'a> {
 const MAX_STEPS: usize = 1_000_000;
 
 /// Expressions stand in one another, through all calls, at most this deep: they are followed recursively.
-const MAX_DEPTH: usize = 600;
+const MAX_DEPTH: usize = 400;
 
 impl Walk<'_> {
     /// The flow of an entry's parameter.

@@ -9,7 +9,7 @@ use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::Ty;
 use super::{Body, Fn, FnCode, FnId, ParamKind, Program, Struct, StructId};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::{ast, parser};
 
@@ -251,11 +251,6 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     for (name, def) in prelude {
         items.modules[index].scope.entry(name).or_insert(def);
     }
-}
-
-/// `a`, `b`, `c`.
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// How things use one another: what leads back to itself, and how deep the rest goes.

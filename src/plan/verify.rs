@@ -83,7 +83,9 @@ fn header(plan: &Plan) -> Result<(), String> {
     ensure(plan.owners.len() <= Label::MAX_OWNERS, || "too many owners".to_string())?;
     for (index, buf) in plan.bufs.iter().enumerate() {
         let sound = (1..=64).contains(&buf.width) && (buf.planes == 1 || buf.width == 1);
-        ensure(sound && (1..=MAX_PLANES).contains(&buf.planes), || format!("b{index} is neither of words nor of planes"))?;
+        ensure(sound && (1..=MAX_PLANES).contains(&buf.planes), || {
+            format!("b{index} is neither of words nor of planes")
+        })?;
         ensure((1..=MAX_ELEMENTS).contains(&buf.len), || format!("b{index} has {} elements", buf.len))?;
     }
     let known = |owner: u32| (owner as usize) < plan.owners.len();
@@ -96,7 +98,9 @@ fn header(plan: &Plan) -> Result<(), String> {
             Receiver::All => true,
         };
         ensure(receiver, || format!("output `{}` is for an unknown owner", output.name))?;
-        ensure(output.scale < plan.format.ring, || format!("output `{}` has more fraction bits than bits", output.name))?;
+        ensure(output.scale < plan.format.ring, || {
+            format!("output `{}` has more fraction bits than bits", output.name)
+        })?;
     }
     Ok(())
 }

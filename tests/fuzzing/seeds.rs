@@ -67,8 +67,11 @@ fn blocks() -> Vec<Seed> {
             continue;
         }
         let header = if body.contains("owners ") { "" } else { HEADER };
-        let entry =
-            if body.contains("entry ") { "" } else { "\nentry nothing(x: fix from hospital) -> fix to hospital { x }\n" };
+        let entry = if body.contains("entry ") {
+            ""
+        } else {
+            "\nentry nothing(x: fix from hospital) -> fix to hospital { x }\n"
+        };
         seeds.push(Seed { name: format!("language-{}.sml", seeds.len()), text: format!("{header}{body}{entry}") });
     }
     seeds
@@ -109,9 +112,9 @@ pub fn seeds(target: &str) -> Vec<Seed> {
         "parse" | "check" => programs(),
         "graph_text" => graphs().into_iter().map(graph).filter(short).collect(),
         "plan_file" => {
-            let passed = graphs().into_iter().filter(|(name, graph, _)| {
-                name.ends_with("-passed") && graph.dag.node_count() <= 60
-            });
+            let passed = graphs()
+                .into_iter()
+                .filter(|(name, graph, _)| name.ends_with("-passed") && graph.dag.node_count() <= 60);
             passed.map(plan).filter(short).collect()
         }
         other => panic!("there is no target `{other}`"),
