@@ -1,6 +1,6 @@
 //! One body: scopes, statements, patterns. Expressions are in [`super::infer`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{Items, StructsOf, too_many_parts};
 use super::size::{Resolver, SizeNames, too_large};
@@ -150,18 +150,24 @@ impl<'a> Checker<'a> {
 
     /// A type written in the body.
     fn resolve(&mut self, ty: &ast::Type) -> Ty {
+        let mut used = BTreeSet::new();
+        ty.collect_names(&mut used);
         let mut names = SizeNames { rests: self.names.rests.clone(), ..SizeNames::default() };
-        for (name, binding) in self.scopes.iter().flatten() {
-            match binding {
-                Binding::Size(dim) => {
-                    names.values.remove(name);
-                    names.dims.insert(name.clone(), dim.clone());
-                }
-                Binding::Local(_) => {
-                    names.dims.remove(name);
-                    names.values.insert(name.clone());
-                }
+        let mut add = |name: &str, binding: &Binding| match binding {
+            Binding::Size(dim) => {
+                names.values.remove(name);
+                names.dims.insert(name.to_string(), dim.clone());
             }
+            Binding::Local(_) => {
+                names.dims.remove(name);
+                names.values.insert(name.to_string());
+            }
+        };
+        let found: Option<Vec<(&str, &Binding)>> = used.into_iter().map(|n| Some((n, self.lookup(n)?))).collect();
+        match found {
+            Some(found) => found.into_iter().for_each(|(name, binding)| add(name, binding)),
+            // A suggestion for a name that is not there wants all of them.
+            None => self.scopes.iter().flatten().for_each(|(name, binding)| add(name, binding)),
         }
         Resolver { structs: &StructsOf(self.items, self.module), names: &names, diags: self.diags }.ty(ty)
     }

@@ -92,8 +92,7 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
                 format!("the length `{length}` of an array in an input must be a number from 1 to {MAX_ARRAY}");
             let error = Diagnostic::error(Code::OpenSize, param.ty.span(), message);
             diags.push(error.help("write it out: it decides which tensors are read"));
-        }
-        if items.tensors(&ty).is_none() {
+        } else if items.tensors(&ty).is_none() {
             diags.push(too_many_parts(param.ty.span()));
         }
         let source = source(items, param, diags);

@@ -133,7 +133,7 @@ impl Walk<'_> {
     /// Runs a loop's body until nothing changes.
     fn repeat(&mut self, body: &Body, locals: &mut Vec<Value>, inner: &Block, start: impl Fn(&mut Vec<Value>)) {
         loop {
-            self.steps += 1;
+            self.steps += 1 + locals.len();
             if self.steps > MAX_STEPS {
                 return;
             }
@@ -216,6 +216,7 @@ impl Walk<'_> {
             ExprKind::If { cond, then, otherwise, select } => {
                 let condition = self.expr(body, locals, *cond).flow();
                 self.condition(&condition, body.expr(*cond).span, select);
+                self.steps += locals.len();
                 let mut other = locals.clone();
                 let value = self.block(body, locals, then);
                 let alternative = self.block(body, &mut other, otherwise);
