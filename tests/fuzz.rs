@@ -57,22 +57,22 @@ fn bless(name: &str, seeds: &[Seed]) {
 
 #[test]
 fn parse() {
-    short_run("parse", 60000, 300);
+    short_run("parse", 2000, 400);
 }
 
 #[test]
 fn check() {
-    short_run("check", 30000, 200);
+    short_run("check", 1000, 150);
 }
 
 #[test]
 fn graph_text() {
-    short_run("graph_text", 60000, 300);
+    short_run("graph_text", 6000, 300);
 }
 
 #[test]
 fn plan_file() {
-    short_run("plan_file", 10000, 100);
+    short_run("plan_file", 2500, 100);
 }
 
 #[test]

@@ -63,7 +63,7 @@ struct Walk<'a> {
 }
 
 /// A program whose calls and loops lead to more expressions than this is refused, as later stages would fill the memory.
-const MAX_STEPS: usize = 1_000_000;
+const MAX_STEPS: usize = 200_000;
 
 /// Expressions stand in one another, through all calls, at most this deep: they are followed recursively.
 const MAX_DEPTH: usize = 400;

@@ -1,7 +1,7 @@
 //! Inputs to start from, made of the programs of the project: those in `examples`, `stdlib` and `tests/golden`, and the
 //! blocks of docs/language.md; their graphs; their plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use smlc::graph::lower::lower;
@@ -97,8 +97,15 @@ fn graphs() -> Vec<(String, Graph, Sources)> {
     graphs
 }
 
-/// The inputs that a target starts from.
+/// The inputs that a target starts from, each once.
 pub fn seeds(target: &str) -> Vec<Seed> {
+    let mut seen = BTreeSet::new();
+    let mut seeds = all(target);
+    seeds.retain(|seed| seen.insert(seed.text.clone()));
+    seeds
+}
+
+fn all(target: &str) -> Vec<Seed> {
     let short = |seed: &Seed| seed.text.len() <= MAX_BYTES;
     let graph = |(name, graph, _): (String, Graph, Sources)| Seed {
         name: format!("{name}.graph"),
