@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{Items, StructsOf};
+use super::names::{Items, StructsOf, too_many_parts};
 use super::references::Meaning;
-use super::size::{Resolver, SizeNames};
+use super::size::{Resolver, SizeNames, too_large};
 use super::types::{Bindings, Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -98,8 +98,19 @@ impl<'a> Checker<'a> {
     }
 
     pub fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        let (kind, ty) = match &kind {
+            ExprKind::Size(dim) if dim.is_too_large() => self.refuse(too_large(span)),
+            _ if ty.is_too_large() => self.refuse(too_large(span)),
+            ExprKind::Record(_) if self.items.tensors(&ty).is_none() => self.refuse(too_many_parts(span)),
+            _ => (kind, ty),
+        };
         self.body.exprs.push(Expr { kind, ty, span });
         ExprId(self.body.exprs.len() as u32 - 1)
+    }
+
+    fn refuse(&mut self, error: Diagnostic) -> (ExprKind, Ty) {
+        self.diags.push(error);
+        (ExprKind::Error(Vec::new()), Ty::Error)
     }
 
     /// What stands for an expression with an error.
@@ -149,18 +160,24 @@ impl<'a> Checker<'a> {
 
     /// A type written in the body.
     fn resolve(&mut self, ty: &ast::Type) -> Ty {
+        let mut used = BTreeSet::new();
+        ty.collect_names(&mut used);
         let mut names = SizeNames { dims: BTreeMap::new(), values: BTreeSet::new(), ..self.names.clone() };
-        for (name, binding) in self.scopes.iter().flatten() {
-            match binding {
-                Binding::Size(dim) => {
-                    names.values.remove(name);
-                    names.dims.insert(name.clone(), dim.clone());
-                }
-                Binding::Local(_) => {
-                    names.dims.remove(name);
-                    names.values.insert(name.clone());
-                }
+        let mut add = |name: &str, binding: &Binding| match binding {
+            Binding::Size(dim) => {
+                names.values.remove(name);
+                names.dims.insert(name.to_string(), dim.clone());
             }
+            Binding::Local(_) => {
+                names.dims.remove(name);
+                names.values.insert(name.to_string());
+            }
+        };
+        let found: Option<Vec<(&str, &Binding)>> = used.into_iter().map(|n| Some((n, self.lookup(n)?))).collect();
+        match found {
+            Some(found) => found.into_iter().for_each(|(name, binding)| add(name, binding)),
+            // A suggestion for a name that is not there wants all of them.
+            None => self.scopes.iter().flatten().for_each(|(name, binding)| add(name, binding)),
         }
         Resolver { structs: &StructsOf(self.items, self.module), names: &names, diags: self.diags }.ty(ty)
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
-use super::names::{Def, list};
+use super::names::Def;
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::body::Checker;
-use super::names::{Items, StructsOf, list, twice};
+use super::names::{Items, StructsOf, too_many_parts, twice};
 use super::signature::{no_nat, size_params};
 use super::size::Resolver;
 use super::types::{Elem, Ty};
 use super::{Destination, Entry, EntryParam, EntryResult, Source};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
@@ -95,6 +95,8 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
                 format!("the length `{length}` of an array in an input must be a number from 1 to {MAX_ARRAY}");
             let error = Diagnostic::error(Code::OpenSize, param.ty.span(), message);
             diags.push(error.help("write it out: it decides which tensors are read"));
+        } else if items.tensors(&ty).is_none() {
+            diags.push(too_many_parts(param.ty.span()));
         }
         let source = source(items, param, diags);
         let ty = if source == Source::Shares { kept(items, ty, param.ty.span(), diags) } else { ty };

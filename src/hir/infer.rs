@@ -2,11 +2,11 @@
 
 use super::body::{Binding, Checker};
 use super::entry::destination;
-use super::names::{Def, list};
+use super::names::Def;
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{AxisIndex, ExprId, ExprKind, Opening};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::label::Label;
 use crate::shape::{Dim, Shape};
 use crate::span::Span;

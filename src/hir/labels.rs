@@ -32,6 +32,8 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) -> BTree
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
             places: &mut places,
             undecided: 0,
+            steps: 0,
+            depth: 0,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
@@ -65,7 +67,17 @@ struct Walk<'a> {
     places: &'a mut BTreeMap<Span, Option<Label>>,
     /// Branches around this place that are decided at run time.
     undecided: usize,
+    /// Expressions looked at so far.
+    steps: usize,
+    /// Expressions that the one looked at stands in, through all calls.
+    depth: usize,
 }
+
+/// A program whose calls and loops lead to more expressions than this is refused, as later stages would fill the memory.
+const MAX_STEPS: usize = 200_000;
+
+/// Expressions stand in one another, through all calls, at most this deep: they are followed recursively.
+const MAX_DEPTH: usize = 400;
 
 impl Walk<'_> {
     /// The flow of an entry's parameter.
@@ -138,6 +150,10 @@ impl Walk<'_> {
     /// Runs a loop's body until nothing changes.
     fn repeat(&mut self, body: &Body, locals: &mut Vec<Value>, inner: &Block, start: impl Fn(&mut Vec<Value>)) {
         loop {
+            self.steps += 1 + locals.len();
+            if self.steps > MAX_STEPS {
+                return;
+            }
             let before = locals.clone();
             start(locals);
             self.block(body, locals, inner);
@@ -149,13 +165,30 @@ impl Walk<'_> {
     }
 
     fn expr(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
+            return self.give_up(body.expr(id).span);
+        }
+        self.depth += 1;
         let value = self.kind(body, locals, id);
+        self.depth -= 1;
         self.note(body.expr(id).span, &value);
         if self.calls.is_empty() {
             let label = &mut self.labels[id.index()];
             *label = label.join(value.flow().label);
         }
         value
+    }
+
+    /// Refuses a program that is too large to be followed, once.
+    fn give_up(&mut self, span: Span) -> Value {
+        let entry = &self.program.entries[self.entry];
+        let message = format!("the calls and loops of entry `{}` are too many, or too deep in one another", entry.name);
+        let place = self.calls.first().copied().unwrap_or(span);
+        if self.reported.insert((Code::Unsupported, entry.span)) {
+            self.diags.push(Diagnostic::error(Code::Unsupported, place, message));
+        }
+        Value::Leaf(Flow::default())
     }
 
     fn kind(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
@@ -210,6 +243,7 @@ impl Walk<'_> {
             ExprKind::If { cond, then, otherwise, select } => {
                 let condition = self.expr(body, locals, *cond).flow();
                 self.condition(&condition, body.expr(*cond).span, select);
+                self.steps += locals.len();
                 let mut other = locals.clone();
                 // A public value of the run decides: both sides run, and only their values are chosen from.
                 let decided = condition.known == Known::No && !condition.secret();

@@ -12,7 +12,7 @@ use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::{Elem, Ty};
 use super::{Body, Fn, FnCode, FnId, Program, Struct, StructId};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::fixed::Format;
 use crate::span::{Sources, Span};
 use crate::syntax::ast;
@@ -67,6 +67,31 @@ impl Items<'_> {
             Ty::Array(item, _) | Ty::Spread(item, _) => self.all_elems(item, holds),
             Ty::Param(_) | Ty::Error => true,
             Ty::Nat | Ty::Range(..) => false,
+        }
+    }
+}
+
+/// A value consists of at most so many tensors.
+pub(super) const MAX_TENSORS: usize = 65_536;
+
+/// The error for a value of more than [`MAX_TENSORS`] tensors.
+pub(super) fn too_many_parts(span: Span) -> Diagnostic {
+    let message = format!("a value of more than {MAX_TENSORS} tensors is not compiled");
+    Diagnostic::error(Code::Unsupported, span, message)
+}
+
+impl Items<'_> {
+    /// How many tensors a type has, where arrays of open length count once; `None`: more than [`MAX_TENSORS`].
+    pub fn tensors(&self, ty: &Ty) -> Option<usize> {
+        let add = |sum: usize, ty: &Ty| Some(sum + self.tensors(ty)?).filter(|n| *n <= MAX_TENSORS);
+        match ty {
+            Ty::Tuple(items) => items.iter().try_fold(1, add),
+            Ty::Struct { id, .. } => self.structs[id.index()].fields.iter().map(|(_, ty)| ty).try_fold(1, add),
+            Ty::Array(item, n) | Ty::Spread(item, n) => {
+                let n = n.as_constant().and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+                self.tensors(item)?.checked_mul(n.max(1)).filter(|n| *n <= MAX_TENSORS)
+            }
+            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Range(..) | Ty::Param(_) => Some(1),
         }
     }
 }
@@ -274,39 +299,68 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     }
 }
 
-/// `a`, `b`, `c`.
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+/// How things use one another: what leads back to itself, and how deep the rest goes.
+pub(super) struct Nesting {
+    /// What uses itself, directly or not, in order.
+    pub endless: Vec<usize>,
+    /// The first that stands above [`MAX_NESTING`] others.
+    pub too_deep: Option<usize>,
+}
+
+/// Functions call, and structs contain, one another in chains of at most this length: later stages follow them
+/// recursively.
+pub(super) const MAX_NESTING: usize = 100;
+
+/// Finds circles and long chains; `used[i]` is what `i` uses.
+pub(super) fn nesting(used: &[BTreeSet<usize>]) -> Nesting {
+    let mut graph: petgraph::graph::DiGraph<(), ()> = petgraph::graph::DiGraph::new();
+    let nodes: Vec<_> = used.iter().map(|_| graph.add_node(())).collect();
+    for (from, to) in used.iter().enumerate().flat_map(|(from, to)| to.iter().map(move |to| (from, *to))) {
+        graph.add_edge(nodes[from], nodes[to], ());
+    }
+    let mut nesting = Nesting { endless: Vec::new(), too_deep: None };
+    let mut depth = vec![0; used.len()];
+    // What is used comes first.
+    for component in petgraph::algo::kosaraju_scc(&graph) {
+        let first = component[0].index();
+        if component.len() > 1 || used[first].contains(&first) {
+            nesting.endless.extend(component.iter().map(|node| node.index()));
+            continue;
+        }
+        depth[first] = 1 + used[first].iter().map(|next| depth[*next]).max().unwrap_or(0);
+        if depth[first] > MAX_NESTING {
+            nesting.too_deep.get_or_insert(first);
+        }
+    }
+    nesting.endless.sort_unstable();
+    nesting
 }
 
 /// Calls are inlined, so none may lead back to its function. The bodies of those that do are emptied.
 fn refuse_recursion(fns: &mut [Fn], diags: &mut Vec<Diagnostic>) {
-    let callees: Vec<BTreeSet<FnId>> = fns
+    let callees: Vec<BTreeSet<usize>> = fns
         .iter()
         .map(|f| match &f.code {
             FnCode::Body(body) => body
                 .exprs
                 .iter()
                 .filter_map(|e| match e.kind {
-                    super::ExprKind::Call { callee, .. } => Some(callee),
+                    super::ExprKind::Call { callee, .. } => Some(callee.index()),
                     _ => None,
                 })
                 .collect(),
             FnCode::Intrinsic(_) => BTreeSet::new(),
         })
         .collect();
-    for start in 0..fns.len() {
-        let mut reached = BTreeSet::new();
-        let mut left: Vec<FnId> = callees[start].iter().copied().collect();
-        while let Some(next) = left.pop() {
-            if reached.insert(next) {
-                left.extend(&callees[next.index()]);
-            }
-        }
-        if reached.contains(&FnId(start as u32)) {
-            let message = format!("function `{}` calls itself", fns[start].name);
-            diags.push(Diagnostic::error(Code::Unsupported, fns[start].span, message).help("use a `for` loop"));
-            fns[start].code = FnCode::Body(Body::default());
-        }
+    let Nesting { endless, too_deep } = nesting(&callees);
+    for index in endless {
+        let message = format!("function `{}` calls itself", fns[index].name);
+        diags.push(Diagnostic::error(Code::Unsupported, fns[index].span, message).help("use a `for` loop"));
+        fns[index].code = FnCode::Body(Body::default());
+    }
+    if let Some(index) = too_deep {
+        let message = format!("the calls of `{}` go more than {MAX_NESTING} functions deep", fns[index].name);
+        diags.push(Diagnostic::error(Code::Unsupported, fns[index].span, message));
+        fns.iter_mut().for_each(|f| f.code = FnCode::Body(Body::default()));
     }
 }

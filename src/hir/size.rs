@@ -39,6 +39,11 @@ pub(super) trait Structs {
     fn notes(&self) -> &Notes;
 }
 
+/// The error for a size beyond what sizes can be.
+pub(super) fn too_large(span: Span) -> Diagnostic {
+    Diagnostic::error(Code::BadSize, span, "a size is too large here, or too long a formula")
+}
+
 /// Resolves sizes and types in one scope.
 pub(super) struct Resolver<'a> {
     pub structs: &'a dyn Structs,
@@ -109,6 +114,10 @@ impl Resolver<'_> {
         if result.is_none() {
             let message = format!("a size divided by `{b}`, which is not positive");
             self.diags.push(Diagnostic::error(Code::BadSize, span, message));
+        }
+        if result.as_ref().is_some_and(Dim::is_too_large) {
+            self.diags.push(too_large(span));
+            return None;
         }
         result
     }
