@@ -213,21 +213,34 @@ pub enum Op {
     MaxPool {
         /// The window.
         window: Window,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// Largest along an axis, which stays with size 1.
     Max {
         /// The axis.
         axis: usize,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// Index of the first largest along an axis, which is dropped; scale 0.
     Argmax {
         /// The axis.
         axis: usize,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// max(a, 0).
-    Relu,
+    Relu {
+        /// As for `IsNegative`.
+        unread: u32,
+    },
     /// The bit `a < 0`.
-    IsNegative,
+    IsNegative {
+        /// Low bits that the comparison does not read: a number above `-2^unread` may pass for one that is not
+        /// negative. 0 unless the author asks for less (`approx`).
+        unread: u32,
+    },
     /// Exclusive or of bits; one operand may be public.
     Xor,
     /// And of bits.

@@ -31,7 +31,8 @@ fn only_trunc(graph: &Graph, id: NodeId) -> Option<u32> {
 /// Whether the node is a difference whose sign is read. Two numbers in range may differ by twice the range, which a
 /// comparison of shares allows for and a truncation, with the sign read beside it, does not.
 fn is_compared(graph: &Graph, id: NodeId) -> bool {
-    graph.node(id).op == Op::Sub && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative | Op::Relu))
+    graph.node(id).op == Op::Sub
+        && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative { .. } | Op::Relu { .. }))
 }
 
 /// Moves truncations of an addition's operands after the addition.

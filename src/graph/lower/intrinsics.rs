@@ -49,13 +49,16 @@ impl Lowering<'_> {
                 let count = build.constant(count, &shape);
                 build.binary(BinaryOp::Div, sum, count, elem, &shape)?
             }
-            (Intrinsic::MaxOver, [x]) => build.reshaping(Op::Max { axis: axis(0)? }, *x, shape),
+            (Intrinsic::MaxOver, [x]) => {
+                let op = Op::Max { axis: axis(0)?, unread: build.unread(*x) };
+                build.reshaping(op, *x, shape)
+            }
             (Intrinsic::Argmax, [x]) => {
                 let repr = match build.repr(*x) {
                     Repr::Clear(label) => Repr::Clear(label),
                     Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => Repr::Ring { scale: 0 },
                 };
-                build.node(Op::Argmax { axis: axis(0)? }, &[*x], shape, repr)
+                build.node(Op::Argmax { axis: axis(0)?, unread: build.unread(*x) }, &[*x], shape, repr)
             }
             (Intrinsic::Reshape, [x]) if build.shape(*x) == shape => *x,
             (Intrinsic::Reshape, [x]) => build.reshaping(Op::Reshape, *x, shape),
@@ -77,7 +80,7 @@ impl Lowering<'_> {
                 }
             }
             (Intrinsic::MatMul, [a, b]) => build.product(Op::MatMul, *a, *b, elem, shape),
-            (Intrinsic::Relu, [x]) => build.like(Op::Relu, *x),
+            (Intrinsic::Relu, [x]) => build.like(Op::Relu { unread: build.unread(*x) }, *x),
             (Intrinsic::Convolve, [x, weight]) => {
                 let (kernel, groups) = (build.shape(*weight).to_vec(), usize::try_from(number(2)).ok()?);
                 let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
@@ -94,7 +97,8 @@ impl Lowering<'_> {
                 let size = usize::try_from(number(0)).ok();
                 let window = size.and_then(|k| window([k; 2], 1)).filter(|w| w.pad[0] < w.size[0]);
                 let Some(window) = window else { return self.bad_window() };
-                let op = if op == Intrinsic::MaxPool { Op::MaxPool { window } } else { Op::SumPool { window } };
+                let unread = build.unread(*x);
+                let op = if op == Intrinsic::MaxPool { Op::MaxPool { window, unread } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
             }
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
