@@ -116,7 +116,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(name, c), c))
-        .filter(|(d, c)| *d <= 1.max(name.len().max(c.len()) / 3))
+        // Any letter is one change away from any other, which is no typing mistake.
+        .filter(|(d, c)| *d <= 1.max(name.len().max(c.len()) / 3) && *d < name.len())
         .min()
         .map(|(_, c)| c)
 }

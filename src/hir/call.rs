@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
-use super::names::{Def, list};
+use super::names::{Def, list, literal};
 use super::types::{Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -64,11 +64,13 @@ impl Checker<'_> {
         let bound: BTreeSet<String> = sizes.dims.keys().chain(sizes.rests.keys()).cloned().collect();
         let by_rule = function.result.is_none();
         let (mut values, mut lists, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        let before = self.diags.len();
         for (param, given) in function.params.iter().zip(given) {
             match (given, &param.kind) {
                 (Some(Given::Bad(id)), _) => bad.push(id),
                 (Some(Given::Value(value)), ParamKind::Value(ty)) => {
-                    let value = self.argument(param, value, ty, &sizes, &bound, by_rule);
+                    let what = format!("`{}` of `{}`", param.name, function.name);
+                    let value = self.argument(what, value, ty, &sizes, &bound, by_rule);
                     if self.ty(value).is_error() {
                         bad.push(value);
                     }
@@ -91,7 +93,16 @@ impl Checker<'_> {
         };
         if poisoned {
             bad.extend(values);
-            return self.push(ExprKind::Error(bad), result, span);
+            // Where an argument does not fit, the result's shape would be a guess.
+            let guess = self.diags.len() > before;
+            return self.push(ExprKind::Error(bad), if guess { Ty::Error } else { result }, span);
+        }
+        if let Ty::Tensor(_, shape) = &result
+            && let Some(bad) = shape.dims.iter().find_map(Dim::bad_divisor)
+        {
+            let message = format!("the shape of `{}`'s result is divided by {bad} here", function.name);
+            self.error(Code::BadSize, span, message).help = Some("a stride is at least 1".into());
+            return self.poison(span);
         }
         if let Some(bad) = result.bad_size() {
             let message = format!("`{}` gives `{result}` here, and a size cannot be {bad}", function.name);
@@ -106,10 +117,10 @@ impl Checker<'_> {
         self.push(kind, result, span)
     }
 
-    /// One value argument against its parameter's type.
+    /// One value argument against its parameter's type; `what` names the parameter.
     fn argument(
         &mut self,
-        param: &Param,
+        what: String,
         value: ExprId,
         ty: &Ty,
         sizes: &Sizes,
@@ -126,11 +137,11 @@ impl Checker<'_> {
         let complete = open.is_subset(bound);
         let want = ty.substitute(sizes);
         if complete || actual == Ty::Nat {
-            return self.coerce(value, &want, &format!("`{}`", param.name));
+            return self.coerce(value, &want, &what);
         }
         let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
         let span = self.span(value);
-        self.error(code, span, format!("`{}` is `{actual}`, and `{ty}` is needed", param.name));
+        self.error(code, span, format!("{what} is `{actual}`, and `{ty}` is needed")).help = rank_help(&actual, ty);
         self.poison_of(&[value], span)
     }
 
@@ -193,19 +204,34 @@ impl Checker<'_> {
                     self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
                     return None;
                 };
-                (&name.name, found.own.get(&name.name).map(|(def, _)| *def))
+                let def = found.own.get(&name.name).map(|(def, _)| *def);
+                if def.is_none() {
+                    let near = nearest(&name.name, found.own.keys().map(String::as_str));
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("module `{}` has no `{}`", found.name, name.name);
+                    self.error(Code::UnknownModule, name.span, message).help = help;
+                    return None;
+                }
+                (&name.name, def)
             }
             ast::ExprKind::Error => return None,
-            _ => {
-                self.error(Code::NotAllowedHere, callee.span, "only a named function can be called");
+            other => {
+                let help = match other {
+                    ast::ExprKind::Field(base, name) => {
+                        let base = self.items.sources.text(base.span);
+                        Some(format!("there are no methods: write `{base} |> {}` or `{0}({base})`", name.name))
+                    }
+                    _ => None,
+                };
+                self.error(Code::NotAllowedHere, callee.span, "only a named function can be called").help = help;
                 return None;
             }
         };
         let error = match def {
             Some(Def::Fn(id)) => return Some(id),
-            Some(Def::Struct(_)) => {
+            Some(Def::Struct(id)) => {
                 Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
-                    .help(format!("build one: `{name} {{ field: value }}`"))
+                    .help(format!("build one: `{}`", literal(&self.items.structs[id.index()])))
             }
             Some(Def::Entry) => Diagnostic::error(
                 Code::NotAllowedHere,
@@ -242,6 +268,17 @@ impl Checker<'_> {
     fn arguments(&mut self, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
         let mut given: Vec<Option<Given>> = function.params.iter().map(|_| None).collect();
         let mut named = false;
+        let positional = args.iter().take_while(|arg| arg.name.is_none()).count();
+        if positional > function.params.len() {
+            let (name, count) = (&function.name, function.params.len());
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!("`{name}` takes {count} argument{plural}, and {} are given", args.len());
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+            for arg in args {
+                self.infer(&arg.value);
+            }
+            return given;
+        }
         for (position, arg) in args.iter().enumerate() {
             let index = match &arg.name {
                 Some(name) => {
@@ -266,26 +303,17 @@ impl Checker<'_> {
                     let error = Diagnostic::error(Code::Arguments, place, message);
                     match nearest(&name.name, function.params.iter().map(|p| p.name.as_str())) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
+                        None if self.lookup(&name.name).is_some() => {
+                            error.help("`==` compares; `name = value` names an argument")
+                        }
                         None => error.help(usage(function)),
                     }
                 }
-                (None, None) if named => {
-                    Diagnostic::error(Code::Arguments, place, "a positional argument after a named one")
-                        .help("name it too")
-                }
-                (None, None) => {
-                    let (name, count) = (&function.name, function.params.len());
-                    let plural = if count == 1 { "" } else { "s" };
-                    let message = format!("`{name}` takes {count} argument{plural}, and {} are given", args.len());
-                    Diagnostic::error(Code::Arguments, span, message).help(usage(function))
-                }
+                (None, None) => Diagnostic::error(Code::Arguments, place, "a positional argument after a named one")
+                    .help("name it too"),
             };
             self.infer(&arg.value);
-            let extra = arg.name.is_none() && !named;
             self.diags.push(error);
-            if extra {
-                break;
-            }
         }
         given
     }
@@ -312,9 +340,27 @@ impl Checker<'_> {
 
 /// `conv2d(x, p, stride = .., pad = ..)`.
 fn usage(function: &Fn) -> String {
-    let params = function.params.iter().map(|p| match p.default {
-        Some(_) => format!("{} = ..", p.name),
-        None => p.name.clone(),
+    let params = function.params.iter().map(|p| match (&p.default, &p.kind) {
+        (Some(_), _) => format!("{} = ..", p.name),
+        (None, ParamKind::NatList) => "[..]".to_string(),
+        (None, ParamKind::Value(_) | ParamKind::Nat) => p.name.clone(),
     });
     format!("write `{}({})`", function.name, params.collect::<Vec<_>>().join(", "))
+}
+
+/// What brings a tensor to the number of axes that a parameter has.
+fn rank_help(actual: &Ty, want: &Ty) -> Option<String> {
+    let (Ty::Tensor(a, from), Ty::Tensor(b, to)) = (actual, want) else { return None };
+    let (have, need) = (from.dims.len(), to.dims.len());
+    if a != b || from.rest.is_some() || to.rest.is_some() || have == need {
+        return None;
+    }
+    Some(match (have, need) {
+        (4, 2) => "`nn::flatten` makes one axis of all but the first".to_string(),
+        (0, _) => "a single number has no axes".to_string(),
+        (1.., _) => {
+            let axes = if have == 1 { "axis" } else { "axes" };
+            format!("it has {have} {axes}, and {need} are needed; `reshape` adds axes of size 1, and joins axes")
+        }
+    })
 }

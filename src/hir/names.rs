@@ -56,6 +56,14 @@ impl Structs for StructsOf<'_> {
         }
     }
 
+    fn usage(&self, id: StructId) -> String {
+        let record = &self.0.structs[id.index()];
+        if record.sizes.is_empty() {
+            return record.name.clone();
+        }
+        format!("{}[{}]", record.name, record.sizes.join(", "))
+    }
+
     fn elsewhere(&self, name: &str) -> Option<&str> {
         let mut modules = self.0.modules.iter().filter(|m| m.library);
         let module = modules.find(|m| matches!(m.own.get(name), Some((Def::Struct(_), _))))?;
@@ -226,6 +234,12 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     for (name, def) in prelude {
         items.modules[index].scope.entry(name).or_insert(def);
     }
+}
+
+/// `Linear { weight: .., bias: .. }`.
+pub(super) fn literal(record: &Struct) -> String {
+    let fields: Vec<String> = record.fields.iter().map(|(name, _)| format!("{name}: ..")).collect();
+    format!("{} {{ {} }}", record.name, fields.join(", "))
 }
 
 /// `a`, `b`, `c`.

@@ -24,6 +24,8 @@ pub(super) struct SizeNames {
 pub(super) trait Structs {
     /// A struct in scope with the number of its sizes.
     fn find(&self, name: &str) -> Option<(StructId, usize)>;
+    /// How it is written with its sizes: `Linear[I, O]`.
+    fn usage(&self, id: StructId) -> String;
     /// The library module that has such a struct.
     fn elsewhere(&self, name: &str) -> Option<&str>;
     /// True when a failed `use` should have brought it in.
@@ -69,12 +71,14 @@ impl Resolver<'_> {
         } else if self.names.values.contains(name) {
             Diagnostic::error(Code::SecretPosition, span, format!("`{name}` is a run-time value, and sizes are public"))
                 .here("must be known at compile time")
-                .help(format!("make it a compile-time number: `{name}: nat`"))
+                .help(format!(
+                    "take it from a shape, `[{name}]` after the item's name, or in a function as `{name}: nat`"
+                ))
         } else {
             let error = Diagnostic::error(Code::UnknownName, span, format!("there is no size `{name}` in scope"));
             match nearest(name, self.names.dims.keys().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!("bind it in brackets after the name: `fn f[{name}](...)`")),
+                None => error.help(format!("bind it in brackets after the item's name: `[{name}]`")),
             }
         };
         self.diags.push(error);
@@ -147,7 +151,7 @@ impl Resolver<'_> {
     fn rest(&mut self, rest: &ast::Ident, shape: &mut Shape) -> bool {
         let error = if !self.names.rests.contains(&rest.name) {
             Diagnostic::error(Code::UnknownName, rest.span, format!("no `..{}` is bound here", rest.name))
-                .help(format!("bind it in brackets after the name: `fn f[..{}](...)`", rest.name))
+                .help(format!("bind it in brackets after the item's name: `[..{}]`", rest.name))
         } else if shape.rest.is_some() || !shape.dims.is_empty() {
             Diagnostic::error(Code::Unsupported, rest.span, format!("`..{}` stands for leading axes", rest.name))
                 .help("write it once, in front of the other sizes")
@@ -184,8 +188,11 @@ impl Resolver<'_> {
             }
         }
         if sizes.len() != count {
-            let message = format!("`{}` takes {count} sizes, and {} are given", name.name, sizes.len());
-            self.diags.push(Diagnostic::error(Code::Arguments, span, message));
+            let plural = if count == 1 { "" } else { "s" };
+            let verb = if sizes.len() == 1 { "is" } else { "are" };
+            let message = format!("`{}` takes {count} size{plural}, and {} {verb} given", name.name, sizes.len());
+            let help = format!("write `{}`", self.structs.usage(id));
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(help));
         }
         if dims.len() != count {
             return Ty::Error;

@@ -62,7 +62,7 @@ impl<'a> Site<'a> {
             None => Span::new(file, self.text.trim_end().len(), self.text.trim_end().len()),
         };
         let mut diag = Diagnostic::error(Code::Syntax, span, message(&self.alternatives(), &self.found()));
-        if self.starts_anew()
+        if (self.starts_anew() || self.closes_another())
             && let Some(open) = self.unclosed()
         {
             let message = format!("this `{}` is not closed", &self.text[open.0..open.2]);
@@ -138,6 +138,17 @@ impl<'a> Site<'a> {
         matches!(self.token(), None | Some(Token::Fn | Token::Entry | Token::Struct | Token::Use))
     }
 
+    /// Whether a closing bracket stands here that does not belong to the innermost open one.
+    fn closes_another(&self) -> bool {
+        let open = self.unclosed().map(|open| open.1);
+        match self.token() {
+            Some(Token::CloseBrace) => matches!(open, Some(Token::OpenBracket | Token::OpenParen)),
+            Some(Token::CloseBracket) => matches!(open, Some(Token::OpenBrace | Token::StructBrace | Token::OpenParen)),
+            Some(Token::CloseParen) => matches!(open, Some(Token::OpenBrace | Token::StructBrace | Token::OpenBracket)),
+            _ => false,
+        }
+    }
+
     /// The innermost bracket that is open at the place.
     fn unclosed(&self) -> Option<Spanned<'a>> {
         let mut open = Vec::new();
@@ -176,6 +187,26 @@ impl<'a> Site<'a> {
             (Some(Token::TupleField(_) | Token::CloseBracket), Token::Assign) => PARTS,
             (Some(Token::Ident(_)), Token::Assign) if self.before(2) == Some(Token::Dot) => PARTS,
             (Some(Token::CloseParen), Token::Assign) if self.expects("}") => PARTS,
+            (Some(Token::Greater), Token::Greater | Token::GreaterEqual) | (_, Token::Arrow)
+                if self.expects("int") || self.expects("|>") =>
+            {
+                "`x |> f` hands a value to a function"
+            }
+            (Some(Token::Star), Token::Star) => "there is no power operator: multiply, or loop over a product",
+            (_, Token::Colon) if self.expects("..") => "a range is written `2..5`, and a whole axis `..`",
+            (_, Token::Colon) if self.expects("{") => "a body stands in braces: `{ .. }`",
+            (_, Token::From) if self.expects("struct") => "`use nn::{relu};` brings in names",
+            (_, Token::Let | Token::Var) if self.expects("struct") => {
+                "a constant is a function without parameters: `fn rate() -> fix { 0.5 }`"
+            }
+            (Some(Token::PathSep), Token::Star) => "name what you need: `use nn::{conv2d, relu};`",
+            (_, Token::Semicolon) if self.before(2) == Some(Token::Use) => {
+                "name what you need: `use nn::{conv2d, relu};`"
+            }
+            (_, Token::If) if !self.on_new_line() && self.expects(";") => "a choice is written `if c { a } else { b }`",
+            (_, Token::Less) if self.expects("[") && !self.expects("|>") => {
+                "sizes stand in brackets: `fix[N]`, `Linear[4, 2]`"
+            }
             (_, Token::Assign) if self.expects("==") => "`==` compares; a single `=` gives a name its value",
             (_, Token::Equal) if self.expects("=") => "a single `=` gives a name its value; `==` compares",
             (Some(Token::Dot), _) if matches!(self.before(2), Some(Token::Int(_))) => {
@@ -263,7 +294,7 @@ const GROUPS: &[(&[&str], &[&str], &str)] = &[
 ];
 
 fn starts_statement(token: Token<'_>) -> bool {
-    matches!(token, Token::Let | Token::Var | Token::For | Token::If | Token::Reveal | Token::CloseBrace)
+    matches!(token, Token::Let | Token::Var | Token::For | Token::Reveal | Token::CloseBrace)
 }
 
 fn is_keyword(token: Token<'_>) -> bool {
@@ -302,6 +333,13 @@ fn foreign(token: Token<'_>) -> Option<&'static str> {
         "while" | "loop" => Some("loops have public bounds: `for i in 0..n { .. }`"),
         "def" | "func" | "function" => Some("a function starts with `fn`"),
         "import" => Some("`use nn::{relu};` brings in names"),
+        "class" => Some("a record of parameters is a `struct`"),
+        "impl" | "trait" => Some("functions stand on their own and take the data first: `fn f(x: fix) -> fix`"),
+        "pub" => Some("items are not marked `pub`"),
+        "const" | "static" => Some("a constant is a function without parameters: `fn rate() -> fix { 0.5 }`"),
+        "match" | "switch" => Some("choose with `if` on sizes, and with `select(c, a, b)` on values"),
+        "lambda" => Some("functions are not values: define one with `fn`"),
+        "as" => Some("names and types do not change: there is no `as`"),
         "and" => Some("write `&&`"),
         "or" => Some("write `||`"),
         "not" => Some("write `!`"),

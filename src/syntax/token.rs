@@ -177,7 +177,8 @@ fn unknown_character(span: Span, text: &str) -> Diagnostic {
     let what = if found.chars().count() == 1 { "the character" } else { "the characters" };
     let diag = Diagnostic::error(Code::UnknownCharacter, span, format!("{what} `{found}` cannot stand here"));
     let instead = match found {
-        "&" => "`&&` means both",
+        "&" => "`&&` means both; values are passed without `&`",
+        "@" => "the matrix product is `matmul(a, b)`",
         "|" => "`||` means either, and `|>` hands a value on",
         "\"" | "'" => "the language has no strings",
         "^" => "there is no power operator: multiply, or use a function of the standard library",
