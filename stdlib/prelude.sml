@@ -1,4 +1,4 @@
-// In scope everywhere. Intrinsics without a result type get their shape from the compiler (hir/intrinsic.rs).
+// In scope everywhere. Intrinsics without a result type get their shape from the compiler.
 
 use nn::relu;
 

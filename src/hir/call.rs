@@ -48,15 +48,22 @@ impl Checker<'_> {
         }
         let missing = function.params.iter().zip(&given).filter(|(p, g)| g.is_none() && p.default.is_none());
         let missing: Vec<&str> = missing.map(|(p, _)| p.name.as_str()).collect();
-        if !missing.is_empty() {
-            // A misspelt name has been answered already.
-            if !self.diags[before..].iter().any(|d| d.code == Code::Arguments) {
-                let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
-                self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
-            }
-            return self.poison(span);
+        let answered = self.diags[before..].iter().any(|d| d.code == Code::Arguments);
+        if !answered && !missing.is_empty() {
+            let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+        } else if !answered {
+            return self.apply(id, function, given, sizes, span);
         }
-        self.apply(id, function, given, sizes, span)
+        let operands: Vec<ExprId> = given
+            .into_iter()
+            .flatten()
+            .filter_map(|given| match given {
+                Given::Value(id) | Given::Bad(id) => Some(id),
+                Given::Sizes(_) => None,
+            })
+            .collect();
+        self.poison_of(&operands, span)
     }
 
     /// Checks the arguments against the parameters with all sizes bound, and builds the call.
