@@ -69,15 +69,13 @@ impl Checker<'_> {
     /// Checks the arguments against the parameters with all sizes bound, and builds the call.
     fn apply(&mut self, id: FnId, function: &Fn, given: Vec<Option<Given>>, sizes: Sizes, span: Span) -> ExprId {
         let bound: BTreeSet<String> = sizes.dims.keys().chain(sizes.rests.keys()).cloned().collect();
-        let by_rule = function.result.is_none();
         let (mut values, mut lists, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.diags.len();
         for (param, given) in function.params.iter().zip(given) {
             match (given, &param.kind) {
                 (Some(Given::Bad(id)), _) => bad.push(id),
                 (Some(Given::Value(value)), ParamKind::Value(ty)) => {
-                    let what = format!("`{}` of `{}`", param.name, function.name);
-                    let value = self.argument(what, value, ty, &sizes, &bound, by_rule);
+                    let value = self.argument(function, param, ty, value, &sizes, &bound);
                     if self.ty(value).is_error() {
                         bad.push(value);
                     }
@@ -124,19 +122,21 @@ impl Checker<'_> {
         self.push(kind, result, span)
     }
 
-    /// One value argument against its parameter's type; `what` names the parameter.
+    /// One value argument against its parameter's type.
     fn argument(
         &mut self,
-        what: String,
-        value: ExprId,
+        function: &Fn,
+        param: &Param,
         ty: &Ty,
+        value: ExprId,
         sizes: &Sizes,
         bound: &BTreeSet<String>,
-        by_rule: bool,
     ) -> ExprId {
+        let by_rule = function.result.is_none();
         if by_rule || self.ty(value).is_error() {
             return value;
         }
+        let what = format!("`{}` of `{}`", param.name, function.name);
         let actual = self.ty(value).clone();
         let mut open = BTreeSet::new();
         ty.collect_names(&mut open);
@@ -144,7 +144,12 @@ impl Checker<'_> {
         let complete = open.is_subset(bound);
         let want = ty.substitute(sizes);
         if complete || actual == Ty::Nat {
-            return self.coerce(value, &want, &what);
+            let before = self.diags.len();
+            let checked = self.coerce(value, &want, &what);
+            if let Some(error) = self.diags[before..].last_mut() {
+                error.notes.extend(conflict(function, param, (ty, &actual), sizes));
+            }
+            return checked;
         }
         let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
         let span = self.span(value);
@@ -353,6 +358,24 @@ fn usage(function: &Fn) -> String {
         (None, ParamKind::Value(_) | ParamKind::Nat) => p.name.clone(),
     });
     format!("write `{}({})`", function.name, params.collect::<Vec<_>>().join(", "))
+}
+
+/// Which size an argument disagrees on, and with which one before it.
+fn conflict(function: &Fn, param: &Param, (ty, actual): (&Ty, &Ty), sizes: &Sizes) -> Option<String> {
+    let mut own = Sizes::default();
+    ty.bind(actual, &mut own);
+    let (name, here) = own.dims.iter().find(|(name, dim)| sizes.dims.get(*name).is_some_and(|d| d != *dim))?;
+    let earlier = function.params.iter().take_while(|p| p.name != param.name);
+    let source = earlier.into_iter().find(|p| match &p.kind {
+        ParamKind::Value(ty) => {
+            let mut names = BTreeSet::new();
+            ty.collect_names(&mut names);
+            names.contains(name)
+        }
+        ParamKind::Nat => p.name == *name,
+        ParamKind::NatList => false,
+    })?;
+    Some(format!("`{name}` is {} by `{}`, and {here} here", sizes.dims.get(name)?, source.name))
 }
 
 /// What brings a tensor to the number of axes that a parameter has.

@@ -1,5 +1,6 @@
 //! Size arithmetic and types as written, resolved to [`Dim`] and [`Ty`].
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StructId;
@@ -18,6 +19,15 @@ pub(super) struct SizeNames {
     pub rests: BTreeSet<String>,
     /// Run-time values, to say that they are none.
     pub values: BTreeSet<String>,
+    /// Names that are missing and have been reported: a signature names a size more than once.
+    pub missing: RefCell<BTreeSet<String>>,
+}
+
+impl SizeNames {
+    /// True when this is the first time that a name is missing.
+    fn once(&self, name: &str) -> bool {
+        self.missing.borrow_mut().insert(name.to_string())
+    }
 }
 
 /// What a type's name may stand for besides the built-in ones.
@@ -78,6 +88,7 @@ impl Resolver<'_> {
             let error = Diagnostic::error(Code::UnknownName, span, format!("there is no size `{name}` in scope"));
             match nearest(name, self.names.dims.keys().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
+                None if !self.names.once(name) => return None,
                 None => error.help(format!("bind it in brackets after the item's name: `[{name}]`")),
             }
         };
@@ -150,6 +161,9 @@ impl Resolver<'_> {
 
     fn rest(&mut self, rest: &ast::Ident, shape: &mut Shape) -> bool {
         let error = if !self.names.rests.contains(&rest.name) {
+            if !self.names.once(&rest.name) {
+                return false;
+            }
             Diagnostic::error(Code::UnknownName, rest.span, format!("no `..{}` is bound here", rest.name))
                 .help(format!("bind it in brackets after the item's name: `[..{}]`", rest.name))
         } else if shape.rest.is_some() || !shape.dims.is_empty() {
@@ -173,7 +187,15 @@ impl Resolver<'_> {
             self.diags.push(match (self.structs.elsewhere(&name.name), nearest(&name.name, known)) {
                 (Some(module), _) => error.help(format!("bring it in: `use {module}::{};`", name.name)),
                 (None, Some(near)) => error.help(format!("did you mean `{near}`?")),
-                (None, None) => error.help("types are `fix`, `int`, `bool`, `nat` and the structs in scope"),
+                (None, None) => error.help(match name.name.as_str() {
+                    "float" | "double" | "f16" | "f32" | "f64" | "Tensor" | "tensor" => {
+                        "fixed-point numbers are `fix`, a tensor of them `fix[N, 4]`"
+                    }
+                    "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "integer" | "long" => {
+                        "whole numbers are `int`, those known while compiling `nat`"
+                    }
+                    _ => "types are `fix`, `int`, `bool`, `nat` and the structs in scope",
+                }),
             });
             return Ty::Error;
         };
