@@ -18,7 +18,7 @@ struct LinearNoBias[I, O] { weight: fix[O, I] }
 /// `torch.nn.BatchNorm2d(C)`, with the statistics of training.
 struct BatchNorm[C] { weight: fix[C], bias: fix[C], running_mean: fix[C], running_var: fix[C] }
 
-/// max(x, 0).
+/// max(x, 0), with one comparison.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
 /// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::blocks::{documents, read, root};
+use smlc::diag::Code;
+
+use super::blocks::{blocks, documents, read, root};
 
 /// Prose of a document: what stands outside of fenced blocks. Programs have `](` and `# ` of their own.
 fn prose(text: &str) -> String {
@@ -117,6 +119,35 @@ fn every_page_starts_with_its_title_and_ends_in_a_line() {
         assert!(text.starts_with("# ") || text.starts_with("<!-- "), "{path} starts with no title");
         assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{path} ends in no line, or in several");
     }
+}
+
+/// What a reader sees of a block does not include its kind, so a wrong program says so in its first lines.
+#[test]
+fn wrong_programs_say_so() {
+    let mut count = 0;
+    for path in documents(&["docs/src/language", "docs/src/tutorial"]) {
+        for block in blocks(&path) {
+            let Some(codes) = block.kind.strip_prefix("sml error ") else { continue };
+            for (line, code) in block.text.lines().zip(codes.split(' ')) {
+                let title = Code::find(code).unwrap().entry().title;
+                assert_eq!(line, format!("// {code}: {title}"), "{}", block.place);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "only {count} wrong programs found");
+}
+
+/// The book colours the words that the language has.
+#[test]
+fn the_book_knows_the_keywords() {
+    let tokens = read("src/syntax/token.rs");
+    let words = tokens.split("#[token(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let words: BTreeSet<&str> = words.filter(|w| w.chars().all(|c| c.is_ascii_lowercase())).collect();
+    let script = read("docs/theme/sml.js");
+    let quoted: BTreeSet<&str> = script.split('"').skip(1).step_by(2).flat_map(str::split_whitespace).collect();
+    let missing: Vec<&&str> = words.difference(&quoted).collect();
+    assert!(words.len() > 15 && missing.is_empty(), "docs/theme/sml.js does not know {missing:?}");
 }
 
 #[test]
