@@ -1,6 +1,7 @@
 //! Fenced blocks of documents, and what their first lines ask for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use smlc::hir;
 use smlc::span::Sources;
@@ -69,6 +70,19 @@ pub fn blocks_of(name: &str, text: &str) -> Vec<Block> {
     }
     assert!(open.is_none(), "{name}: the last block is not closed");
     blocks
+}
+
+/// Whether expectations are to be written anew.
+pub fn bless() -> bool {
+    std::env::var_os("SMLC_BLESS").is_some_and(|value| value == "1")
+}
+
+/// Puts one text of a document in place of another. Tests run side by side, so only one writes at a time.
+pub fn rewrite(path: &str, old: &str, new: &str) {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let guard = WRITING.lock().unwrap();
+    std::fs::write(root().join(path), read(path).replace(old, new)).unwrap();
+    drop(guard);
 }
 
 /// A program of a document with the header and the entry that it leaves out.

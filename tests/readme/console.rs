@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::blocks::{Block, blocks, documents, read, root};
+use super::blocks::{Block, bless, blocks, documents, rewrite, root};
 
 /// What one command printed, standard output first, and whether it succeeded.
 pub fn smlc(line: &str, folder: &Path) -> (String, bool) {
@@ -60,7 +60,7 @@ fn shown_anew(shown: &[&str], printed: &[&str], place: &str) -> String {
 
 /// Runs the commands of one block, and gives back how the block would be written anew. What follows a command has to be
 /// what it prints; if nothing does, it has to succeed.
-fn run(block: &Block, folder: &Path, bless: bool) -> String {
+fn run(block: &Block, folder: &Path) -> String {
     let mut anew = String::new();
     let mut rest: Vec<&str> = block.text.lines().collect();
     while let Some(first) = rest.first() {
@@ -75,7 +75,7 @@ fn run(block: &Block, folder: &Path, bless: bool) -> String {
             let lines: Vec<&str> = printed.lines().collect();
             let (shown, lines) = (trim(shown), trim(&lines));
             let right = as_shown(shown, lines);
-            assert!(right || bless, "{}: `{command}` prints\n{printed}", block.place);
+            assert!(right || bless(), "{}: `{command}` prints\n{printed}", block.place);
             anew += &if right { shown.join("\n") + "\n" } else { shown_anew(shown, lines, &block.place) };
         }
         rest.drain(..next);
@@ -97,11 +97,9 @@ fn trim<'a, 'b>(mut lines: &'a [&'b str]) -> &'a [&'b str] {
 /// `console fragment` is not run. `SMLC_BLESS=1` writes what has changed into the page.
 #[test]
 fn the_commands_of_the_manual_print_what_it_shows() {
-    let bless = std::env::var_os("SMLC_BLESS").is_some_and(|value| value == "1");
     let mut count = 0;
     for page in documents(&["docs/src"]) {
         let folder = tempfile::tempdir().unwrap();
-        let mut text = read(&page);
         std::os::unix::fs::symlink(root().join("examples"), folder.path().join("examples")).unwrap();
         for block in blocks(&page) {
             let file = block.kind.strip_prefix("sml file ").and_then(|rest| rest.split(' ').next());
@@ -109,10 +107,9 @@ fn the_commands_of_the_manual_print_what_it_shows() {
                 std::fs::write(folder.path().join(name), &block.text).unwrap();
             }
             if block.kind == "console" && page != "docs/src/errors.md" {
-                let anew = run(&block, folder.path(), bless);
+                let anew = run(&block, folder.path());
                 if anew != block.text {
-                    text = text.replace(&block.text, &anew);
-                    std::fs::write(root().join(&page), &text).unwrap();
+                    rewrite(&page, &block.text, &anew);
                 }
                 count += 1;
             }

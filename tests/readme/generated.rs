@@ -8,10 +8,10 @@ use smlc::diag::codes::GROUPS;
 use smlc::span::Sources;
 use smlc::syntax::{ast, parser};
 
-use super::blocks::{read, root};
+use super::blocks::{bless, read, root};
 
 fn compare(path: &str, wanted: &str) {
-    if std::env::var_os("SMLC_BLESS").is_some_and(|value| value == "1") {
+    if bless() {
         std::fs::write(root().join(path), wanted).unwrap();
         return;
     }

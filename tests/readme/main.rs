@@ -8,7 +8,8 @@ mod console;
 mod explain;
 mod generated;
 
-use blocks::{blocks, check, documents, read};
+use blocks::{bless, blocks, check, documents, read, rewrite};
+use smlc::span::FileId;
 
 #[test]
 fn the_programs_in_the_documents_check() {
@@ -19,6 +20,23 @@ fn the_programs_in_the_documents_check() {
         checked += blocks(&path).iter().filter(|block| check(block)).count();
     }
     assert!(checked > 100, "only {checked} programs found");
+}
+
+/// What teaches shows the one layout that there is. `SMLC_BLESS=1` writes it.
+#[test]
+fn the_programs_of_the_manual_are_formatted() {
+    for path in documents(&["docs/src", "src/diag/explain"]) {
+        if path == "docs/src/errors.md" {
+            continue; // made from src/diag/explain
+        }
+        for block in blocks(&path) {
+            let program = block.kind.starts_with("sml") && block.kind != "sml fragment";
+            let formatted = program.then(|| smlc::syntax::format(FileId(0), &block.text).ok()).flatten();
+            let Some(formatted) = formatted.filter(|text| *text != block.text) else { continue };
+            assert!(bless(), "{}: not as `smlc fmt` writes it, which is\n{formatted}", block.place);
+            rewrite(&path, &block.text, &formatted);
+        }
+    }
 }
 
 #[test]
