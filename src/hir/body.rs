@@ -252,7 +252,10 @@ impl<'a> Checker<'a> {
             None => {
                 let error =
                     Diagnostic::error(Code::UnknownName, name.span, format!("there is no variable `{}`", name.name));
-                match self.nearest_value(&name.name) {
+                let near = self.nearest_value(&name.name);
+                // Later uses of the name are the same mistake.
+                self.bind_local(name, Ty::Error, true);
+                match near {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("declare it first: `var {} = ...;`", name.name)),
                 }

@@ -272,7 +272,10 @@ impl Checker<'_> {
         let functions = scope.iter().filter(|(_, def)| matches!(def, Def::Fn(_))).map(|(n, _)| n.as_str());
         match nearest(name, functions) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error,
+            None => match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
+                Some((_, instead)) => error.help(*instead),
+                None => error,
+            },
         }
     }
 
@@ -349,6 +352,23 @@ impl Checker<'_> {
         }
     }
 }
+
+/// Functions of other languages and libraries, and what stands for them.
+const FOREIGN: &[(&str, &str)] = &[
+    ("bmm", "write `matmul(a, b)`"),
+    ("cat", "write `concat(a, b, axis = 0)`"),
+    ("dot", "write `sum(a * b, axis = 0)`, or `matmul(a, b)`"),
+    ("len", "sizes have names: `fn f[N](x: fix[N])` may use `N`"),
+    ("max", "write `maximum(a, b)`, or `max_over(x, axis = 0)`"),
+    ("min", "write `minimum(a, b)`"),
+    ("mm", "write `matmul(a, b)`"),
+    ("permute", "write `transpose(x, [..])`"),
+    ("print", "a run shows results, and what an entry opens by `reveal x to hospital`"),
+    ("range", "a range is written `0..n`"),
+    ("stack", "write `concat(a, b, axis = 0)` of what `reshape` gave the axis"),
+    ("view", "write `reshape(x, [..])`"),
+    ("where", "write `select(c, a, b)`"),
+];
 
 /// `conv2d(x, p, stride = .., pad = ..)`.
 fn usage(function: &Fn) -> String {

@@ -114,6 +114,10 @@ impl Checker<'_> {
                 .help(format!("build one: `{}`", literal(&self.items.structs[id.index()]))),
             Some(Def::Entry) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is an entry")),
             Some(Def::Missing) => return self.poison(span),
+            None if self.items.owners.iter().any(|owner| owner == name) => {
+                let message = format!("`{name}` is an owner, which is no value");
+                Diagnostic::error(Code::NotAllowedHere, span, message)
+            }
             None if self.is_rest(name) => {
                 let message = format!("`{name}` stands for any number of sizes, which is no value");
                 Diagnostic::error(Code::NotAllowedHere, span, message)

@@ -1,5 +1,7 @@
 //! Syntax errors in plain words: what was found, what may stand there, and the likely slip.
 
+mod signatures;
+
 use std::convert::Infallible;
 
 use lalrpop_util::ParseError;
@@ -61,6 +63,15 @@ impl<'a> Site<'a> {
             Some(token) => Span::new(file, token.0, token.2),
             None => Span::new(file, self.text.trim_end().len(), self.text.trim_end().len()),
         };
+        // The brace is fine; what made it that of a struct is the colon behind the name that follows.
+        if self.token() == Some(Token::StructBrace)
+            && self.expects("{")
+            && let Some(colon) = self.tokens.get(self.index + 2)
+        {
+            let span = Span::new(file, colon.0, colon.2);
+            let error = Diagnostic::error(Code::Syntax, span, "expected `=`, found `:`");
+            return error.help("`let y: T = x;` binds a name; `y = x;` gives a `var` another value");
+        }
         let mut diag = Diagnostic::error(Code::Syntax, span, message(&self.alternatives(), &self.found()));
         if (self.starts_anew() || self.closes_another())
             && let Some(open) = self.unclosed()
@@ -177,6 +188,9 @@ impl<'a> Site<'a> {
             return foreign.map(str::to_owned);
         }
         let found = self.token()?;
+        if let Some(text) = self.in_declaration(found) {
+            return Some(text.to_owned());
+        }
         let text = match (self.before(1), found) {
             (_, Token::Doc(_)) => {
                 "`///` documents the item or field that follows; elsewhere a comment starts with `//`"
@@ -193,7 +207,9 @@ impl<'a> Site<'a> {
                 "`x |> f` hands a value to a function"
             }
             (Some(Token::Star), Token::Star) => "there is no power operator: multiply, or loop over a product",
-            (_, Token::Colon) if self.expects("..") => "a range is written `2..5`, and a whole axis `..`",
+            (_, Token::Colon) if self.unclosed().is_some_and(|open| open.1 == Token::OpenBracket) => {
+                "a range is written `2..5`, and a whole axis `..`"
+            }
             (_, Token::Colon) if self.expects("{") => "a body stands in braces: `{ .. }`",
             (_, Token::From) if self.expects("struct") => "`use nn::{relu};` brings in names",
             (_, Token::Let | Token::Var) if self.expects("struct") => {
@@ -222,7 +238,6 @@ impl<'a> Site<'a> {
                 "an `if` or a block that is part of a larger expression needs parentheses around it"
             }
             (_, Token::CloseBrace) if self.expects("struct") => "this `}` closes nothing",
-            (_, Token::OpenBrace) if self.expects("->") => "a function states its result: `-> fix[N]`",
             (Some(Token::Ident(_)), Token::OpenBrace) if self.before(2) == Some(Token::Arrow) => {
                 "an intrinsic function has no body"
             }

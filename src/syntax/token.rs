@@ -188,6 +188,7 @@ fn unknown_character(span: Span, text: &str) -> Diagnostic {
         "\u{2265}" => "write `>=`",
         "\u{2260}" => "write `!=`",
         "\u{2192}" => "write `->`",
+        "?" => "a choice is written `if c { a } else { b }`, or `select(c, a, b)`",
         "#" => "a comment starts with `//`",
         _ => return diag,
     };
