@@ -1,6 +1,7 @@
 //! Pages of the manual that are made from the code: the index of diagnostics and the standard library.
 //! `SMLC_BLESS=1` writes them anew.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use smlc::diag::Code;
@@ -36,7 +37,7 @@ fn the_index_of_diagnostics() {
         write!(out, "\n## {start}: {name}\n\n{}\n", list.join(" · ")).unwrap();
         for entry in entries {
             let sentence = format!("{}{}", entry.title[..1].to_uppercase(), &entry.title[1..]);
-            write!(out, "\n### {}\n\n**{sentence}.** {}", entry.code, entry.text).unwrap();
+            write!(out, "\n### {}\n\n**{sentence}.**\n\n{}", entry.code, entry.text).unwrap();
         }
     }
     compare("docs/src/errors.md", &out);
@@ -67,8 +68,17 @@ fn signature(text: &str, item: &ast::Item, sources: &Sources) -> String {
     lines.join("\n").trim().trim_end_matches(';').to_string()
 }
 
+/// The anchor of the next heading of this title.
+fn anchor(seen: &mut BTreeMap<String, usize>, title: &str) -> String {
+    let id = title.to_ascii_lowercase();
+    let count = seen.entry(id.clone()).or_default();
+    *count += 1;
+    if *count == 1 { id } else { format!("{id}-{}", *count - 1) }
+}
+
 #[test]
 fn the_standard_library() {
+    let mut anchors = BTreeMap::new();
     let mut out = String::from(
         "<!-- Made from stdlib by tests/readme; do not edit. -->\n\n# Standard library\n\n\
          The library is written in the language and built into `smlc`. What it cannot express is `intrinsic`: one operation of the \
@@ -83,12 +93,12 @@ fn the_standard_library() {
         let tree = parser::parse(file, &text, &mut diags);
         assert!(diags.is_empty(), "{module}");
         let comment = text.lines().map_while(|line| line.strip_prefix("// ")).collect::<Vec<_>>().join(" ");
+        // `Linear` and `linear` have one anchor but for its number, and so have a module and its function.
+        anchor(&mut anchors, &module);
+        let ids: Vec<String> = tree.items.iter().map(|i| anchor(&mut anchors, &i.name().name)).collect();
         let names = |f: fn(&ast::Item) -> bool| {
-            let links = tree.items.iter().filter(|i| f(i)).map(|i| {
-                let name = &i.name().name;
-                format!("[`{name}`](#{})", name.to_ascii_lowercase())
-            });
-            links.collect::<Vec<_>>().join(" · ")
+            let items = tree.items.iter().zip(&ids).filter(|(item, _)| f(item));
+            items.map(|(item, id)| format!("[`{}`](#{id})", item.name().name)).collect::<Vec<_>>().join(" · ")
         };
         write!(out, "\n## {module}\n\n{comment}\n").unwrap();
         for list in [names(|i| matches!(i, ast::Item::Struct(_))), names(|i| matches!(i, ast::Item::Fn(_)))] {
