@@ -206,7 +206,16 @@ impl Checker<'_> {
         let (name, def) = match &callee.kind {
             ast::ExprKind::Name(name) => {
                 if matches!(self.lookup(name), Some(Binding::Local(_) | Binding::Size(_))) {
-                    self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"));
+                    let hides = matches!(self.items.modules[self.module].scope.get(name), Some(Def::Fn(_)));
+                    let help = match self.lookup(name) {
+                        _ if hides => Some(format!("it hides the function `{name}`; give one of the two another name")),
+                        Some(Binding::Local(local)) if matches!(self.body.local(*local).ty, Ty::Struct { .. }) => {
+                            Some(format!("a record is handed to a function: `x |> linear({name})`"))
+                        }
+                        _ => None,
+                    };
+                    self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"))
+                        .help = help;
                     return None;
                 }
                 (name, self.items.modules[self.module].scope.get(name).copied())
@@ -402,7 +411,7 @@ fn conflict(function: &Fn, param: &Param, (ty, actual): (&Ty, &Ty), sizes: &Size
 fn rank_help(actual: &Ty, want: &Ty) -> Option<String> {
     let (Ty::Tensor(a, from), Ty::Tensor(b, to)) = (actual, want) else { return None };
     let (have, need) = (from.dims.len(), to.dims.len());
-    if a != b || from.rest.is_some() || to.rest.is_some() || have == need {
+    if a != b || from.rest.is_some() || have == need || to.rest.is_some() && have > need {
         return None;
     }
     Some(match (have, need) {
@@ -410,7 +419,8 @@ fn rank_help(actual: &Ty, want: &Ty) -> Option<String> {
         (0, _) => "a single number has no axes".to_string(),
         (1.., _) => {
             let axes = if have == 1 { "axis" } else { "axes" };
-            format!("it has {have} {axes}, and {need} are needed; `reshape` adds axes of size 1, and joins axes")
+            let least = if to.rest.is_some() { "at least " } else { "" };
+            format!("it has {have} {axes}, and {least}{need} are needed; `reshape` adds axes of size 1, and joins axes")
         }
     })
 }

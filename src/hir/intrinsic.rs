@@ -161,7 +161,9 @@ impl Intrinsic {
 
 fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {
     let Ty::Tensor(Elem::Bool, condition) = c else {
-        return problem(Code::TypeMismatch, format!("`select` chooses by a `bool`, and this is `{c}`"));
+        let message = format!("`select` chooses by a `bool`, and this is `{c}`");
+        let help = Some("compare first: `select(x > 0.0, a, b)`".to_string());
+        return Err(Problem { code: Code::TypeMismatch, message, help });
     };
     match (a, b) {
         (Ty::Tensor(x, left), Ty::Tensor(y, right)) if x == y && *x != Elem::Bool => {
