@@ -235,15 +235,18 @@ impl Dim {
         }
     }
 
-    /// Binds the name of a pattern `v` or `a*v + b` so that it equals `actual`, unless it is bound already.
+    /// Binds the name of a pattern `v`, `a*v + b` or `w*v`, where w is bound already, so that it equals `actual`.
     pub fn bind(&self, actual: &Dim, sizes: &mut Sizes) {
         let constant = self.terms.get(&Vec::new()).copied().unwrap_or(0);
         let mut named = self.terms.iter().filter(|(factors, _)| !factors.is_empty());
         let (Some((factors, scale)), None) = (named.next(), named.next()) else { return };
-        let [Atom::Var(name)] = factors.as_slice() else { return };
-        let (value, left) = actual.minus(&Dim::constant(constant)).split(&Dim::constant(*scale));
+        let is_bound = |a: &&Atom| matches!(a, Atom::Var(name) if sizes.dims.contains_key(name));
+        let (bound, open): (Vec<&Atom>, Vec<&Atom>) = factors.iter().partition(is_bound);
+        let [Atom::Var(name)] = open.as_slice() else { return };
+        let divisor = Dim { terms: [(bound.into_iter().cloned().collect(), *scale)].into() }.substitute(&sizes.dims);
+        let (value, left) = actual.minus(&Dim::constant(constant)).split(&divisor);
         if left.terms.is_empty() && *scale > 0 {
-            sizes.dims.entry(name.clone()).or_insert(value);
+            sizes.dims.insert(name.clone(), value);
         }
     }
 }
@@ -280,11 +283,8 @@ impl fmt::Display for Dim {
         }
         // Highest degree first, the constant last, and a positive term in front when there is one.
         terms.sort_by_key(|(factors, c)| (std::cmp::Reverse(factors.len()), *c < 0));
-        if terms[0].1 < 0
-            && let Some(at) = terms.iter().position(|(_, c)| *c > 0)
-        {
-            let first = terms.remove(at);
-            terms.insert(0, first);
+        if let Some(at) = terms.iter().position(|(_, c)| *c > 0) {
+            terms[..=at].rotate_right(1);
         }
         for (i, (factors, c)) in terms.iter().enumerate() {
             match (i, *c < 0) {

@@ -1,5 +1,5 @@
-//! Every program in `examples/`: it checks, is formatted, its cost is what the wire counts, and a three-party run computes
-//! what the fixed-point evaluator says.
+//! Every program in `examples/`: it checks, is formatted, and its plan holds; its cost is what the wire counts, and a
+//! three-party run computes what the fixed-point evaluator says, for those that are small enough to be run here.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -31,6 +31,32 @@ fn all() -> Vec<PathBuf> {
     found
 }
 
+/// Modules are files beside the program.
+struct Beside<'p>(&'p Path);
+
+impl hir::Modules for Beside<'_> {
+    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
+        let path = self.0.with_file_name(format!("{name}.sml"));
+        Ok(std::fs::read_to_string(&path).ok().map(|text| (path.display().to_string(), text)))
+    }
+}
+
+/// The program in a file; none in a file of functions for others.
+fn program(path: &Path, sources: &mut Sources) -> Option<hir::Program> {
+    let text = std::fs::read_to_string(path).unwrap();
+    if !text.contains("\nowners ") {
+        return None;
+    }
+    let file = sources.add(path.display().to_string(), text);
+    let mut diags = Vec::new();
+    let program = hir::check_with(sources, file, &mut Beside(path), &mut diags);
+    assert!(diags.is_empty(), "{}", smlc::diag::render::render(&diags, sources, false));
+    program
+}
+
+/// Multiplications and additions above which a run takes too long for a test.
+const SMALL: u64 = 200_000_000;
+
 #[test]
 fn examples_are_formatted() {
     for path in all() {
@@ -43,17 +69,25 @@ fn examples_are_formatted() {
 
 #[test]
 fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
+    let (mut run, mut large) = (0, 0);
     for path in all() {
         let name = path.display().to_string();
         let mut sources = Sources::default();
-        let file_id = sources.add(name.clone(), std::fs::read_to_string(&path).unwrap());
-        let mut diags = Vec::new();
-        let program = hir::check(&mut sources, file_id, &mut diags);
-        let program = program.unwrap_or_else(|| panic!("{}", smlc::diag::render::render(&diags, &sources, false)));
+        let Some(program) = program(&path, &mut sources) else { continue };
         for entry in &program.entries {
             let dims: BTreeMap<String, usize> = entry.sizes.iter().map(|s| (s.clone(), 2)).collect();
+            let mut diags = Vec::new();
             let mut graph = graph::lower::lower(&program, &entry.name, &dims, &mut diags).unwrap();
             pass::run(&mut graph, None, &[]).unwrap();
+            let plan = lower::lower(&graph, &sources, lower::Options::default());
+            let cost = cost::cost(&plan);
+            if cost.multiply_adds.iter().sum::<u64>() > SMALL {
+                verify::verify(&plan).unwrap();
+                assert!(cost.rounds > 10);
+                large += 1;
+                continue;
+            }
+            run += 1;
             let mut state = 7u64;
             // Weights of a trained network's size: activations stay in range through all layers.
             let data: BTreeMap<String, Vec<f64>> = graph
@@ -89,4 +123,5 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
             }
         }
     }
+    assert!(run >= 5 && large >= 8, "{run} were run, {large} were too large");
 }

@@ -1,6 +1,7 @@
 //! Golden tests: command lines of `smlc` with their expected output, one trial a file.
 //!
-//! A case is `tests/golden/GROUP/NAME.sml` (or `.txt` for a command line without a program). Its first lines configure it:
+//! A case is `tests/golden/GROUP/NAME.sml` (or `.txt` for a command line without a program); `module_NAME.sml` is a
+//! module that cases use. A case's first lines configure it:
 //!
 //! ```text
 //! //! args: check {file}        the command line; `{file}` is the case's file name
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         for path in files(&root.join(group)) {
             let name = format!("{group}/{}", path.file_name().unwrap_or_default().to_string_lossy());
             match path.extension().and_then(|extension| extension.to_str()) {
+                // Modules of other cases.
+                Some("sml") if is_module(&path) => {}
                 Some("sml" | "txt") => trials.push(Trial::test(name, move || run(&path, bless))),
                 Some("out") => trials.push(Trial::test(name, move || is_no_orphan(&path))),
                 _ => {}
@@ -42,6 +45,10 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files
+}
+
+fn is_module(path: &Path) -> bool {
+    path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("module_"))
 }
 
 fn is_no_orphan(path: &Path) -> Result<(), Failed> {

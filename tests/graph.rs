@@ -216,3 +216,95 @@ fn data_out_of_the_format_names_input_and_element() {
     let error = eval::results(&graph, &data, eval::Mode::Fixed).unwrap_err().to_string();
     assert!(error.contains("element 1 of `x` is 40000"), "{error}");
 }
+
+const LOOPS: &str = "\
+%0 = input \"x\" : clear(a) [2]
+%1 = input \"w.0\" : clear(b) [2]
+%2 = input \"w.1\" : clear(b) [2]
+%3 = input \"w.2\" : clear(b) [2]
+%4 = share scale=16 %0 : ring(16) [2]
+%5 = loop turns=3 carried=1 scanned=1 %4 %4 %1 %2 %3 {
+    %0 = arg 0 : ring(16) [2]
+    %1 = arg 1 : ring(16) [2]
+    %2 = arg 2 : clear(b) [2]
+    %3 = loop turns=2 carried=1 scanned=0 %2 {
+        %0 = arg 0 : clear(b) [2]
+        %1 = mul %0 %0 : clear(b) [2]
+        %2 = yield 0 %1 : clear(b) [2]
+    }
+    %4 = final 0 %3 : clear(b) [2]
+    %5 = share scale=16 %4 : ring(16) [2]
+    %6 = mul %0 %5 : ring(32) [2]
+    %7 = trunc bits=16 %6 : ring(16) [2]
+    %8 = add %1 %7 : ring(16) [2]
+    %9 = yield 0 %8 : ring(16) [2]
+    %10 = yield 1 %5 : ring(16) [2]
+}
+%6 = final 0 %5 : ring(16) [2]
+%7 = final 1 %5 : ring(16) [2]
+%8 = add %6 %7 : ring(16) [2]
+%9 = reveal \"out\" to=a %8 : ring(16) [2]
+";
+
+#[test]
+fn loops_are_text_and_mean_their_turns() {
+    let graph = graph(LOOPS);
+    assert_eq!(text::print(&graph), format!("{HEAD}{LOOPS}"));
+    let data = [("x", [1.5, -2.0]), ("w.0", [1.0, 0.5]), ("w.1", [-1.5, 1.0]), ("w.2", [0.5, 2.0])];
+    let inputs = data.iter().map(|(name, x)| ((*name).to_string(), x.to_vec())).collect();
+    let result = |graph: &Graph| eval::results(graph, &inputs, eval::Mode::Real).unwrap()["out"].clone();
+    let expected: Vec<f64> = (0..2)
+        .map(|i| {
+            let x = data[0].1[i];
+            let last = data[3].1[i].powi(4);
+            data[1..].iter().fold(x, |h, (_, w)| x + h * w[i].powi(4)) + last
+        })
+        .collect();
+    assert_eq!(result(&graph), expected);
+    let flat = smlc::graph::unroll::unroll(&graph);
+    verify::verify(&flat).unwrap();
+    assert!(flat.dag.node_weights().all(|node| !matches!(node.op, smlc::graph::Op::Loop(_))));
+    assert_eq!(result(&flat), expected);
+    let mut optimised = graph.clone();
+    pass::run(&mut optimised, None, &[]).unwrap();
+    assert_eq!(result(&optimised), expected);
+    // One truncation takes the addition in, inside of the turn.
+    assert!(
+        text::print(&optimised).contains("    %10 = trunc bits=16 %9 : ring(16) [2]"),
+        "{}",
+        text::print(&optimised)
+    );
+}
+
+#[test]
+fn damaged_loops_are_refused() {
+    for (rule, from, to) in [
+        ("other type", "%1 %2 %3 {", "%1 %4 %3 {"),
+        ("number of operands", "turns=3", "turns=4"),
+        ("number of operands", "turns=3", "turns=18446744073709551615"),
+        ("without turns", "turns=2 carried=1 scanned=0 %2", "turns=0 carried=1 scanned=0 %2"),
+        ("gives fewer values", "final 1", "final 2"),
+        ("another type than the loop gives", "%7 = final 1 %5 : ring(16)", "%7 = final 1 %5 : ring(8)"),
+        ("another type than it takes", "%9 = yield 0 %8 : ring(16) [2]", "%9 = yield 0 %6 : ring(32) [2]"),
+        ("positions", "yield 1", "yield 2"),
+        ("too few arguments", "carried=1 scanned=1", "carried=1 scanned=3"),
+        ("values are its", "%8 = add %6 %7", "%8 = add %6 %5"),
+        ("do not belong in a loop", "%1 = arg 1 : ring(16) [2]", "%1 = input \"y\" : clear(a) [2]"),
+        ("belongs in the turn", "%0 = input \"x\" : clear(a) [2]", "%0 = arg 0 : clear(a) [2]"),
+    ] {
+        assert!(LOOPS.contains(from), "{from}");
+        let broken = LOOPS.replacen(from, to, 1);
+        let error = match text::parse(&format!("{HEAD}{broken}")) {
+            Ok(graph) => verify::verify(&graph).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(rule), "{to}: {error}");
+    }
+    for text in
+        [format!("{LOOPS}}}\n"), LOOPS.replacen("}\n", "", 1), LOOPS.replacen("loop turns=3", "relu turns=3", 1)]
+    {
+        assert!(text::parse(&format!("{HEAD}{text}")).is_err(), "{text}");
+    }
+    let deep: String = (0..100).map(|_| "%0 = loop turns=1 carried=0 scanned=0 {\n").collect();
+    assert!(text::parse(&format!("{HEAD}{deep}")).unwrap_err().what.contains("nested"));
+}

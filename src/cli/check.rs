@@ -1,27 +1,126 @@
 //! `smlc check`: errors and warnings, and who learns what.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, Talk, compile};
+use super::compile::{self, Checked};
+use super::{Failure, Outcome, Talk};
+use crate::diag::{Code, Diagnostic};
+use crate::graph::ranges::{self, Line};
+use crate::hir::Entry;
+use crate::span::Span;
 
 /// Check a program
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// The program
     file: PathBuf,
+    /// Also follow the ranges that inputs declare, and warn where values may leave the number format
+    #[arg(long)]
+    ranges: bool,
+    /// With `--ranges`: only this entry
+    #[arg(long, value_name = "NAME", requires = "ranges")]
+    entry: Option<String>,
+    /// With `--ranges`: give an open size, `--dim N=32`
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = compile::parse_dim, requires = "ranges")]
+    dims: Vec<(String, usize)>,
 }
 
 impl Check {
     pub fn run(&self, talk: Talk) -> Outcome {
         let checked = compile::check(&self.file, talk)?;
-        for entry in &checked.program.entries {
-            println!("entry {}", entry.name);
-            for line in checked.program.learns(entry) {
-                println!("  {line}");
-            }
+        if let Some(name) = &self.entry {
+            let found = checked.program.entry(Some(name));
+            let entry = found.map_err(|d| Failure::Program(vec![d], checked.sources.clone()))?;
+            return self.entry(&checked, entry, talk);
+        }
+        checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))
+    }
+
+    fn entry(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
+        println!("entry {}", entry.name);
+        for line in checked.program.learns(entry) {
+            println!("  {line}");
+        }
+        for (owner, span) in checked.program.owner_local(entry) {
+            let text = one_line(checked, span, 100);
+            println!("  {owner} computes `{text}` alone, in the clear ({})", checked.sources.place(span));
+        }
+        if self.ranges {
+            self.ranges(checked, entry, talk)?;
         }
         Ok(())
     }
+
+    fn ranges(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
+        let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
+        let graph = checked.graph(&entry.name, &dims)?;
+        let leaves = checked.program.leaves(entry);
+        let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), leaf.range?))).collect();
+        let lines = ranges::ranges(&graph, &declared);
+        print!("{}", table(checked, &lines));
+        let warnings: Vec<Diagnostic> = lines.iter().filter_map(|line| warning(checked, line)).collect();
+        talk.diagnostics(&warnings, &checked.sources);
+        Ok(())
+    }
+}
+
+/// The text of a place on one line, cut where it gets long.
+fn one_line(checked: &Checked, span: Span, width: usize) -> String {
+    let text = checked.sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width - 2).chain("..".chars()).collect()
+}
+
+fn table(checked: &Checked, lines: &[Line]) -> String {
+    let places: Vec<String> = lines.iter().map(|line| checked.sources.place(line.span)).collect();
+    let width = places.iter().map(String::len).max().unwrap_or(0).max("line".len());
+    let mut out = String::new();
+    let _ = writeln!(out, "\n  {:width$}  {:>12}  {:>12}  {:>8}", "line", "smallest", "largest", "headroom");
+
+    for (line, place) in lines.iter().zip(&places) {
+        let _ = match (line.range, line.headroom) {
+            (Some((low, high)), Some(bits)) => {
+                let text = one_line(checked, line.span, 40);
+                writeln!(out, "  {place:width$}  {:>12}  {:>12}  {bits:>5.1} b  {text}", number(low), number(high))
+            }
+            _ if line.undeclared.is_empty() => continue,
+            _ => {
+                let names: Vec<String> = line.undeclared.iter().map(|name| format!("`{name}`")).collect();
+                let unknown = format!("unknown: {} has no range", names.join(", "));
+                writeln!(out, "  {place:width$}  {unknown:>36}  {}", one_line(checked, line.span, 40))
+            }
+        };
+    }
+    out
+}
+
+/// Four digits that count.
+fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    if value == 0.0 {
+        "0".to_string()
+    } else if (0.001..1e6).contains(&magnitude) {
+        let decimals = (3 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
+        format!("{value:.decimals$}")
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
+fn warning(checked: &Checked, line: &Line) -> Option<Diagnostic> {
+    let (low, high) = line.range?;
+    let limit = checked.program.format.limit();
+    if !line.leaves {
+        return None;
+    }
+    let message = format!("this may leave the number format: between {} and {}", number(low), number(high));
+    let diag = Diagnostic::error(Code::MayLeave, line.span, message).warning();
+    let diag = diag.note(format!("`int = {}` holds magnitudes below {limit}", checked.program.format.int));
+    Some(diag.help("raise `int`, declare narrower ranges, or scale the computation"))
 }

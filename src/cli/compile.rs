@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, Talk};
+use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
 use crate::hir::{self, Program};
 use crate::plan::protocol::sign::Prefer;
@@ -40,7 +41,7 @@ pub(super) enum Spare {
     Bytes,
 }
 
-fn parse_dim(text: &str) -> Result<(String, usize), String> {
+pub(super) fn parse_dim(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("write it as `N=32`")?;
     let size: usize = size.parse().map_err(|_| format!("`{size}` is no size"))?;
     if size == 0 {
@@ -66,6 +67,20 @@ impl Options {
     }
 }
 
+/// Modules are files beside the program.
+struct Beside<'p>(&'p Path);
+
+impl hir::Modules for Beside<'_> {
+    fn module(&mut self, name: &str) -> Result<Option<(String, String)>, String> {
+        let path = self.0.with_file_name(format!("{name}.sml"));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some((path.display().to_string(), text))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
 /// A checked file.
 pub(super) struct Checked {
     pub path: PathBuf,
@@ -83,7 +98,7 @@ pub(super) fn check(path: &Path, talk: Talk) -> Result<Checked, Failure> {
     let mut sources = Sources::default();
     let file: FileId = sources.add(path.display().to_string(), read(path)?);
     let mut diags = Vec::new();
-    match hir::check(&mut sources, file, &mut diags) {
+    match hir::check_with(&mut sources, file, &mut Beside(path), &mut diags) {
         Some(program) => {
             talk.diagnostics(&diags, &sources);
             Ok(Checked { path: path.to_path_buf(), sources, program })
@@ -133,6 +148,15 @@ impl Checked {
     /// The entry's plan.
     pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
         let graph = self.optimised(entry, dims, options, None)?;
+        if let Some((span, what)) = lower::unsupported(&graph) {
+            let message = format!("{what} is not run in this version");
+            let diag = match span {
+                Some(span) => Diagnostic::error(Code::Unsupported, span, message),
+                None => Diagnostic::global(Code::Unsupported, message),
+            };
+            let diag = diag.help("`smlc check` and `smlc build --emit graph` work; train in the clear until then");
+            return Err(Failure::Program(vec![diag], self.sources.clone()));
+        }
         let prefer = match options.spare {
             Spare::Rounds => Prefer::Rounds,
             Spare::Bytes => Prefer::Bytes,

@@ -236,6 +236,13 @@ fn fit(
             return Err(refuse(&found, format!("axis {axis} has {n} elements where {value}{is} belong")));
         }
     }
+    if let Some((low, high)) = leaf.range
+        && let Some((index, value)) = tensor.iter().enumerate().find(|(_, v)| !(low..=high).contains(v))
+    {
+        let message = format!("element {index} of `{}` is {value}, outside of its declared range", leaf.path);
+        let diag = Diagnostic::error(Code::DataRange, leaf.span, message).here(format!("between {low} and {high}"));
+        return Err(Box::new(diag.help("declare the range that the data have, or scale the data")));
+    }
     tensor.reshape(aligned).ok_or_else(|| refuse(&found, String::new()))
 }
 

@@ -111,13 +111,16 @@ impl Diagnostic {
     }
 }
 
-/// The candidate nearest to `name`, when it is near enough to be a typing mistake.
+/// The candidate nearest to `name`, when it is near enough to be a typing mistake. Any letter is one change away from
+/// any other, so a single one has none.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() < 2 {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(name, c), c))
-        // Any letter is one change away from any other, which is no typing mistake.
-        .filter(|(d, c)| *d <= 1.max(name.len().max(c.len()) / 3) && *d < name.len())
+        .filter(|(d, c)| *d <= 1.max(name.len().max(c.len()) / 3))
         .min()
         .map(|(_, c)| c)
 }

@@ -34,6 +34,9 @@ pub enum EvalError {
         /// Elements declared.
         wanted: usize,
     },
+    /// Derivatives are not evaluated.
+    #[error("the gradient is not computed in this version")]
+    Gradient,
     /// A value that the number format cannot hold is about to be encoded.
     #[error("element {index} of `{path}` is {value}, outside of the number format (|x| < {limit})")]
     Range {
@@ -66,13 +69,16 @@ pub fn results(
     inputs: &BTreeMap<String, Vec<f64>>,
     mode: Mode,
 ) -> Result<BTreeMap<String, Vec<f64>>, EvalError> {
+    let graph = &super::unroll::unroll(graph);
     let wanted: Vec<NodeId> = graph.results().collect();
     let values = nodes(graph, inputs, mode, &wanted)?;
     Ok(wanted
         .iter()
         .zip(values)
         .map(|(id, value)| {
-            let Op::Reveal { name, .. } = &graph.node(*id).op else { unreachable!("results are Reveal nodes") };
+            let (Op::Reveal { name, .. } | Op::Keep { name }) = &graph.node(*id).op else {
+                unreachable!("results are revealed or kept")
+            };
             (name.clone(), real(graph, *id, value))
         })
         .collect())
@@ -89,7 +95,7 @@ fn real(graph: &Graph, id: NodeId, value: Elements) -> Vec<f64> {
     }
 }
 
-/// Evaluates chosen nodes and what they need.
+/// Evaluates chosen nodes and what they need, of a graph without loops.
 ///
 /// # Errors
 /// If an input is missing, mis-sized or out of the format's range.
@@ -140,6 +146,22 @@ fn node(
                 return Err(EvalError::Size { path: path.clone(), found: data.len(), wanted: node.ty.len() });
             }
             return Ok(Elements::Real(data.clone()));
+        }
+        Op::Stored { path } => {
+            let data = inputs.get(path).ok_or_else(|| EvalError::Missing(path.clone()))?;
+            if data.len() != node.ty.len() {
+                return Err(EvalError::Size { path: path.clone(), found: data.len(), wanted: node.ty.len() });
+            }
+            let Repr::Ring { scale } = node.ty.repr else { unreachable!("what is stored is shared") };
+            let encoded = encode(graph, id, data, scale)?;
+            return Ok(match mode {
+                Mode::Real => Elements::Real(data.clone()),
+                Mode::Fixed => Elements::Ring(encoded.into_iter().map(|w| graph.format.signed(w)).collect()),
+            });
+        }
+        Op::Gradient => return Err(EvalError::Gradient),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => {
+            unreachable!("loops are written out before")
         }
         Op::Const(Constant::Splat(x)) => return Ok(Elements::Real(vec![*x; node.ty.len()])),
         Op::Const(Constant::Dense(x)) => return Ok(Elements::Real(x.clone())),
@@ -208,7 +230,7 @@ fn origin(graph: &Graph, id: NodeId) -> String {
     let mut stack = vec![id];
     let mut paths = Vec::new();
     while let Some(id) = stack.pop() {
-        if let Op::Input { path } = &graph.node(id).op {
+        if let Op::Input { path } | Op::Stored { path } = &graph.node(id).op {
             paths.push(path.clone());
         }
         stack.extend(graph.operands(id));

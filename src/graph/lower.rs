@@ -1,11 +1,15 @@
 //! From the typed program to the dataflow graph of one entry with all sizes known.
 //!
-//! Functions are inlined, loops unrolled, conditions decided. A value stays in the clear for as long as one owner (or
+//! Functions are inlined, conditions decided; the turns of a loop are lowered one by one, and those that compute the
+//! same become one loop node ([`roll`]). A value stays in the clear for as long as one owner (or
 //! everybody) knows all of it, so owner-local work costs the parties nothing; it is shared where it first meets
 //! another owner's data, before any broadcast that would make it larger. The arithmetic is in [`build`].
 
+mod branch;
 mod build;
 mod intrinsics;
+mod records;
+mod roll;
 
 #[cfg(test)]
 mod tests;
@@ -13,13 +17,12 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::build::Builder;
+use self::records::{Value, bind, part};
+use self::roll::Turns;
 use crate::diag::{Code, Diagnostic};
-use crate::graph::{Graph, NodeId, Op, Receiver, Repr, Ty};
-use crate::hir::{
-    self, Body, Destination, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Pattern, Program, Source, Stmt,
-};
-use crate::label::Label;
-use crate::shape::{Dim, Sizes};
+use crate::graph::{Graph, NodeId, Op};
+use crate::hir::{self, Bindings, Body, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Program, Stmt};
+use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
@@ -48,34 +51,20 @@ pub fn lower(
         diags.push(Diagnostic::error(Code::OpenSize, entry.span, message).help(help));
         return None;
     }
-    let sizes = Sizes {
-        dims: dims.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect(),
-        ..Sizes::default()
-    };
+    let bindings = Bindings::of(dims.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect());
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
     let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0 };
-    let done = lowering.entry(entry, sizes);
+    let done = lowering.entry(entry, bindings);
     let failed = !lowering.build.diags.is_empty();
     diags.append(&mut lowering.build.diags);
-    (done.is_some() && !failed).then_some(lowering.build.graph)
-}
-
-/// A value while lowering.
-#[derive(Clone, Debug)]
-enum Value {
-    /// A single public number (or bit) known now.
-    Const(f64),
-    /// A tensor.
-    Node(NodeId),
-    /// A struct, tuple or array.
-    Record(Vec<Value>),
+    (done.is_some() && !failed).then(|| lowering.build.finish())
 }
 
 /// A call being inlined.
 struct Frame<'a> {
     body: &'a Body,
     /// What the function's sizes are here: numbers all.
-    sizes: Sizes,
+    bindings: Bindings,
     locals: Vec<Value>,
 }
 
@@ -94,30 +83,25 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn entry(&mut self, entry: &'a Entry, sizes: Sizes) -> Option<()> {
+    fn entry(&mut self, entry: &'a Entry, bindings: Bindings) -> Option<()> {
         let mut locals = Vec::new();
         for param in &entry.params {
             self.build.span = param.span;
-            let ty = param.ty.substitute(&sizes);
-            let label = match param.source {
-                Source::Owner(owner) => Label::of(owner),
-                Source::Public => Label::PUBLIC,
-                Source::Shares => return self.unsupported("state kept shared between runs"),
-            };
+            let ty = param.ty.substitute(&bindings);
             let mut path = param.name.clone();
-            locals.push(self.input(&mut path, &ty, label)?);
+            locals.push(self.input(&mut path, &ty, param.source, 0)?);
         }
-        locals.resize(entry.body.locals.len(), Value::Const(0.0));
-        let mut frame = Frame { body: &entry.body, sizes, locals };
+        locals.resize(entry.body.locals.len(), Value::unbound());
+        let mut frame = Frame { body: &entry.body, bindings, locals };
         let value = self.block(&mut frame, &entry.body.block)?;
         for (index, result) in entry.results.iter().enumerate() {
             self.build.span = entry.body.block.result.map_or(result.span, |id| entry.body.expr(id).span);
-            let ty = result.ty.substitute(&frame.sizes);
+            let ty = result.ty.substitute(&frame.bindings);
             if entry.tuple {
                 let part = part(&value, index);
-                self.reveal(&format!("out.{index}"), &part, &ty, result.to)?;
+                self.reveal(&format!("out.{index}"), &part, &ty, result.to, 0)?;
             } else {
-                self.reveal("out", &value, &ty, result.to)?;
+                self.reveal("out", &value, &ty, result.to, 0)?;
             }
         }
         Some(())
@@ -127,37 +111,6 @@ impl<'a> Lowering<'a> {
         let message = format!("{what} is not compiled in this version");
         self.build.error(Code::Unsupported, message);
         None
-    }
-
-    /// The input nodes of a parameter, in order of its field paths.
-    fn input(&mut self, path: &mut String, ty: &hir::Ty, label: Label) -> Option<Value> {
-        if let hir::Ty::Tensor(_, _) = ty {
-            let shape = self.shape(ty)?;
-            let op = Op::Input { path: path.clone() };
-            return Some(Value::Node(self.build.node(op, &[], shape, Repr::Clear(label))));
-        }
-        let length = path.len();
-        let mut parts = Vec::new();
-        for (name, ty) in self.parts(ty)? {
-            path.push('.');
-            path.push_str(&name);
-            parts.push(self.input(path, &ty, label)?);
-            path.truncate(length);
-        }
-        Some(Value::Record(parts))
-    }
-
-    /// Names and types of the parts of a record, for known sizes.
-    fn parts(&mut self, ty: &hir::Ty) -> Option<Vec<(String, hir::Ty)>> {
-        match ty {
-            hir::Ty::Struct { .. } => Some(self.program.fields(ty)),
-            hir::Ty::Tuple(items) => Some(items.iter().enumerate().map(|(i, t)| (i.to_string(), t.clone())).collect()),
-            hir::Ty::Array(item, n) => {
-                let n = self.number(n)?;
-                Some((0..n).map(|i| (i.to_string(), (**item).clone())).collect())
-            }
-            hir::Ty::Error | hir::Ty::Nat | hir::Ty::Tensor(..) | hir::Ty::Range(..) => Some(Vec::new()),
-        }
     }
 
     fn number(&mut self, dim: &Dim) -> Option<i64> {
@@ -194,20 +147,28 @@ impl<'a> Lowering<'a> {
                 }
                 Stmt::ForEach(pattern, over, body) => {
                     let Value::Record(items) = self.expr(frame, *over)? else { continue };
+                    let mut turns = Turns::new(&frame.locals);
                     for item in items {
                         self.turn()?;
                         bind(pattern, item, frame);
+                        turns.begin(&self.build);
                         self.block(frame, body)?;
+                        turns.end(&self.build);
                     }
+                    turns.roll(&mut self.build, &mut frame.locals);
                 }
                 Stmt::ForRange { name, from, to, body } => {
-                    let from = self.number(&from.substitute(&frame.sizes.dims))?;
-                    let to = self.number(&to.substitute(&frame.sizes.dims))?;
+                    let from = self.number(&from.substitute(&frame.bindings.sizes.dims))?;
+                    let to = self.number(&to.substitute(&frame.bindings.sizes.dims))?;
+                    let mut turns = Turns::new(&frame.locals);
                     for turn in from..to {
                         self.turn()?;
-                        frame.sizes.dims.insert(name.clone(), Dim::constant(turn));
+                        frame.bindings.sizes.dims.insert(name.clone(), Dim::constant(turn));
+                        turns.begin(&self.build);
                         self.block(frame, body)?;
+                        turns.end(&self.build);
                     }
+                    turns.roll(&mut self.build, &mut frame.locals);
                 }
                 Stmt::Expr(value) => {
                     self.expr(frame, *value)?;
@@ -249,7 +210,7 @@ impl<'a> Lowering<'a> {
                 self.build.error(Code::Unsupported, "this expression has an error");
                 None
             }
-            ExprKind::Size(dim) => Some(Value::Const(self.number(&dim.substitute(&frame.sizes.dims))? as f64)),
+            ExprKind::Size(dim) => Some(Value::Const(self.number(&dim.substitute(&frame.bindings.sizes.dims))? as f64)),
             ExprKind::Constant(value) => Some(Value::Const(*value)),
             ExprKind::Local(local) => Some(frame.locals[local.index()].clone()),
             ExprKind::Unary(op, a) => {
@@ -259,38 +220,37 @@ impl<'a> Lowering<'a> {
             ExprKind::Binary(op, a, b) => {
                 let elem = operand_elem(&body.expr(*a).ty);
                 let (a, b) = (self.expr(frame, *a)?, self.expr(frame, *b)?);
-                let ty = expr.ty.substitute(&frame.sizes);
+                let ty = expr.ty.substitute(&frame.bindings);
                 self.binary(*op, &a, &b, elem, &ty)
             }
-            ExprKind::Call { callee, args, sizes } => {
+            ExprKind::Call { callee, args, bindings } => {
                 let args: Option<Vec<Value>> = args.iter().map(|a| self.expr(frame, *a)).collect();
                 let function = &self.program.fns[callee.index()];
                 let FnCode::Body(body) = &function.code else { return self.unsupported("this call") };
-                let dims = sizes.dims.iter().map(|(n, d)| (n.clone(), d.substitute(&frame.sizes.dims)));
-                let rests = sizes.rests.iter().map(|(n, s)| (n.clone(), s.substitute(&frame.sizes)));
                 let mut locals = args?;
-                locals.resize(body.locals.len(), Value::Const(0.0));
-                let sizes = Sizes { dims: dims.collect(), rests: rests.collect() };
-                self.block(&mut Frame { body, sizes, locals }, &body.block)
+                locals.resize(body.locals.len(), Value::unbound());
+                let bindings = bindings.substitute(&frame.bindings);
+                self.block(&mut Frame { body, bindings, locals }, &body.block)
             }
             ExprKind::Intrinsic { op, args, sizes } => {
                 let (mut values, mut types) = (Vec::new(), Vec::new());
                 for arg in args {
                     values.push(self.expr(frame, *arg)?);
-                    types.push(body.expr(*arg).ty.substitute(&frame.sizes));
+                    types.push(body.expr(*arg).ty.substitute(&frame.bindings));
                 }
                 let mut numbers: Vec<Vec<i64>> = Vec::new();
                 for list in sizes {
-                    let list: Option<_> = list.iter().map(|d| self.number(&d.substitute(&frame.sizes.dims))).collect();
+                    let list: Option<_> =
+                        list.iter().map(|d| self.number(&d.substitute(&frame.bindings.sizes.dims))).collect();
                     numbers.push(list?);
                 }
-                let ty = expr.ty.substitute(&frame.sizes);
+                let ty = expr.ty.substitute(&frame.bindings);
                 self.intrinsic(*op, &values, &types, &numbers, &ty)
             }
             ExprKind::Field(base, index) => Some(part(&self.expr(frame, *base)?, *index)),
             ExprKind::Element(base, at) => {
                 let base = self.expr(frame, *base)?;
-                let at = self.number(&at.substitute(&frame.sizes.dims))?;
+                let at = self.number(&at.substitute(&frame.bindings.sizes.dims))?;
                 match &base {
                     Value::Record(items) if usize::try_from(at).is_ok_and(|at| at < items.len()) => {
                         Some(part(&base, at as usize))
@@ -302,28 +262,52 @@ impl<'a> Lowering<'a> {
                 }
             }
             ExprKind::Index(base, starts) => {
-                let ty = body.expr(*base).ty.substitute(&frame.sizes);
+                let ty = body.expr(*base).ty.substitute(&frame.bindings);
                 let base = self.expr(frame, *base)?;
-                let result = expr.ty.substitute(&frame.sizes);
-                self.index(&base, &ty, starts, &result, &frame.sizes)
+                let result = expr.ty.substitute(&frame.bindings);
+                self.index(&base, &ty, starts, &result, &frame.bindings.sizes)
             }
             ExprKind::Record(items) => {
                 let items: Option<Vec<Value>> = items.iter().map(|i| self.expr(frame, *i)).collect();
                 Some(Value::Record(items?))
             }
+            ExprKind::Elements(base, from) => {
+                let base = self.expr(frame, *base)?;
+                let from = self.number(&from.substitute(&frame.bindings.sizes.dims))?;
+                let hir::Ty::Array(_, n) = expr.ty.substitute(&frame.bindings) else { return Some(base) };
+                let n = self.number(&n)?;
+                let range = usize::try_from(from).ok().zip(usize::try_from(n).ok().filter(|n| *n > 0));
+                match (&base, range) {
+                    (Value::Record(items), Some((from, n))) if from + n <= items.len() => {
+                        Some(Value::Record(items[from..from + n].to_vec()))
+                    }
+                    _ => {
+                        self.build.error(Code::BadSize, format!("there are no {n} elements from {from} in this array"));
+                        None
+                    }
+                }
+            }
             ExprKind::If { cond, then, otherwise, .. } => match self.expr(frame, *cond)? {
                 Value::Const(0.0) => self.block(frame, otherwise),
                 Value::Const(_) => self.block(frame, then),
-                Value::Node(_) | Value::Record(_) => self.unsupported("a branch on a run-time value"),
+                Value::Node(cond) => self.branch(frame, cond, then, otherwise, &expr.ty),
+                Value::Record(_) => self.unsupported("a record as a condition"),
             },
+            ExprKind::Gradient { loss, by } => {
+                let loss = self.expr(frame, *loss)?;
+                let loss = self.node(&loss)?;
+                let ty = expr.ty.substitute(&frame.bindings);
+                let by = self.expr(frame, *by)?;
+                self.gradient(loss, &by, &ty)
+            }
             ExprKind::Block(block) => self.block(frame, block),
             ExprKind::Reveal(value, to) => {
-                let ty = body.expr(*value).ty.substitute(&frame.sizes);
+                let ty = body.expr(*value).ty.substitute(&frame.bindings);
                 let value = self.expr(frame, *value)?;
                 let name = format!("reveal.{}", self.reveals);
                 self.reveals += 1;
                 self.build.span = span;
-                self.reveal(&name, &value, &ty, *to)?;
+                self.reveal(&name, &value, &ty, *to, 0)?;
                 Some(Value::Record(Vec::new()))
             }
         }
@@ -353,8 +337,8 @@ impl<'a> Lowering<'a> {
             return self.build.binary(op, a, b, elem, &shape).map(Value::Node);
         }
         let mut parts = Vec::new();
-        for (index, (_, ty)) in self.parts(ty)?.iter().enumerate() {
-            parts.push(self.binary(op, &part(a, index), &part(b, index), operand_elem(ty), ty)?);
+        for (index, at) in self.parts(ty, 0)?.iter().enumerate() {
+            parts.push(self.binary(op, &part(a, index), &part(b, index), operand_elem(&at.ty), &at.ty)?);
         }
         Some(Value::Record(parts))
     }
@@ -374,49 +358,6 @@ impl<'a> Lowering<'a> {
             Value::Node(node) => Some(*node),
             Value::Record(_) => self.unsupported("a record in this place"),
         }
-    }
-
-    /// Opens every tensor in a value.
-    fn reveal(&mut self, name: &str, value: &Value, ty: &hir::Ty, to: Destination) -> Option<()> {
-        let to_node = match to {
-            Destination::Owner(owner) => Receiver::Owner(owner),
-            Destination::All => Receiver::All,
-            Destination::Shares => return self.unsupported("state kept shared between runs"),
-        };
-        let hir::Ty::Tensor(elem, _) = ty else {
-            for (index, (field, ty)) in self.parts(ty)?.iter().enumerate() {
-                self.reveal(&format!("{name}.{field}"), &part(value, index), ty, to)?;
-            }
-            return Some(());
-        };
-        let shape = self.shape(ty)?;
-        let node = self.node(value)?;
-        let node = self.build.broadcast(node, &shape);
-        let scale = self.build.scale(*elem);
-        let node = self.build.bring(node, scale);
-        let Ty { shape, repr } = self.build.graph.node(node).ty.clone();
-        self.build.node(Op::Reveal { name: name.to_string(), to: to_node }, &[node], shape, repr);
-        Some(())
-    }
-}
-
-fn bind(pattern: &Pattern, value: Value, frame: &mut Frame) {
-    match pattern {
-        Pattern::Local(local) => frame.set(*local, value),
-        Pattern::Ignore => {}
-        Pattern::Tuple(parts) => {
-            for (index, pattern) in parts.iter().enumerate() {
-                bind(pattern, part(&value, index), frame);
-            }
-        }
-    }
-}
-
-/// A part of a record; a tensor or a number goes with every part.
-fn part(value: &Value, index: usize) -> Value {
-    match value {
-        Value::Record(parts) => parts.get(index).cloned().unwrap_or(Value::Const(0.0)),
-        Value::Const(_) | Value::Node(_) => value.clone(),
     }
 }
 

@@ -9,13 +9,19 @@
 //! * `Ring { scale }`: replicated shares of ring elements at `scale` fraction bits.
 //! * `Bit`: replicated Boolean shares of one bit an element.
 //!
+//! A loop is one [`Op::Loop`] node with a graph of its own for a turn ([`Loop`]); turns that differ in more than the
+//! values they work on are nodes one after the other.
+//!
 //! The scale is explicit: [`Op::Mul`] adds scales, [`Op::Trunc`] lowers one, [`Op::Up`] raises one, and `Add` wants equal
 //! ones. Elementwise operations want equal shapes; broadcasting is the explicit [`Op::Broadcast`].
 //! `lower` writes the graph, `verify` checks these rules after every pass, `eval` is the oracle that says what it computes.
 
 pub mod eval;
 pub mod lower;
+pub mod ranges;
+mod repeat;
 pub mod text;
+pub mod unroll;
 pub mod verify;
 
 use petgraph::Direction;
@@ -25,6 +31,7 @@ use petgraph::visit::EdgeRef;
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::span::Span;
+pub use repeat::Loop;
 
 /// A node of the graph.
 pub type NodeId = NodeIndex<u32>;
@@ -114,6 +121,11 @@ impl Window {
 pub enum Op {
     /// An input tensor in the clear, by the path of its parameter: `image`, `net.conv1.weight`.
     Input {
+        /// Field path.
+        path: String,
+    },
+    /// Shares that the parties have kept from an earlier run, by the path of their parameter.
+    Stored {
         /// Field path.
         path: String,
     },
@@ -216,6 +228,31 @@ pub enum Op {
         /// Bits added.
         bits: u32,
     },
+    /// Turns that all compute the same. A loop has no value: `Final` nodes take its values.
+    Loop(Box<Loop>),
+    /// A value that a loop (the operand) ends with, by its position among the turn's `Yield`s.
+    Final {
+        /// Position.
+        index: usize,
+    },
+    /// In a loop's turn: what comes in.
+    Arg {
+        /// Position among the turn's arguments: carried, then invariant, then scanned ones.
+        index: usize,
+    },
+    /// In a loop's turn: what goes to the next turn, or out of the last.
+    Yield {
+        /// Position; the first ones go to the carried arguments.
+        index: usize,
+    },
+    /// The derivative of the first operand, a single number, by the second; of the second's shape. A pass of the
+    /// training compiler takes its place.
+    Gradient,
+    /// A result that stays with the parties, for a later run's `Stored`.
+    Keep {
+        /// The result's name, as for `Reveal`.
+        name: String,
+    },
     /// A result of the entry. Ring -> whoever receives it.
     Reveal {
         /// The result's name: `out`, or `out.0`, ... for several.
@@ -298,11 +335,16 @@ impl Graph {
 
     /// Makes every user of `old` use `new` instead (but never `new` itself).
     pub fn replace_uses(&mut self, old: NodeId, new: NodeId) {
+        self.replace_uses_outside(old, new, &std::collections::BTreeSet::from([new]));
+    }
+
+    /// Makes the users of `old` that are not in `inside` use `new` instead.
+    pub fn replace_uses_outside(&mut self, old: NodeId, new: NodeId, inside: &std::collections::BTreeSet<NodeId>) {
         let edges: Vec<_> = self
             .dag
             .edges_directed(old, Direction::Outgoing)
             .map(|e| (e.id(), e.target(), *e.weight()))
-            .filter(|(_, target, _)| *target != new)
+            .filter(|(_, target, _)| !inside.contains(target))
             .collect();
         for (edge, target, position) in edges {
             self.dag.remove_edge(edge);
@@ -374,8 +416,9 @@ impl Graph {
         })
     }
 
-    /// Result nodes, in order of creation.
+    /// Result nodes, in order of creation; in a loop's turn its `Yield`s.
     pub fn results(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.dag.node_indices().filter(|n| matches!(self.dag[*n].op, Op::Reveal { .. }))
+        let is_result = |op: &Op| matches!(op, Op::Reveal { .. } | Op::Keep { .. } | Op::Yield { .. });
+        self.dag.node_indices().filter(move |n| is_result(&self.dag[*n].op))
     }
 }

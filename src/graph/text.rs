@@ -7,12 +7,24 @@
 //! %0 = input "image" : clear(hospital) [2, 1, 28, 28]
 //! %1 = share scale=16 %0 : ring(16) [2, 1, 28, 28]
 //! ```
+//! A loop's turn stands in braces, with numbers of its own, and the loop has no type; a type follows ` : ` on every other
+//! line:
+//!
+//! ```text
+//! %3 = loop turns=4 carried=1 scanned=0 %1 %2 {
+//!     %0 = arg 0 : ring(16) [8]
+//!     %1 = arg 1 : ring(16) [8]
+//!     %2 = add %0 %1 : ring(16) [8]
+//!     %3 = yield 0 %2 : ring(16) [8]
+//! }
+//! %4 = final 0 %3 : ring(16) [8]
+//! ```
 //! Types: `clear(owner)` and `clear` (public) are f64, `public(scale)` are ring elements everybody knows, `ring(scale)`
 //! are shares, `bit` are Boolean shares. Places in the source are not part of the text.
 
 use std::fmt::Write as _;
 
-use super::{Constant, Graph, NodeId, Op, Receiver, Repr, Ty, Window};
+use super::{Constant, Graph, Loop, NodeId, Op, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -24,15 +36,27 @@ pub fn print(graph: &Graph) -> String {
     let Format { ring, int, frac } = graph.format;
     let _ = writeln!(out, "format ring={ring} int={int} frac={frac}");
     let _ = writeln!(out, "owners {}", graph.owners.join(" "));
+    nodes(graph, 0, &mut out);
+    out
+}
+
+/// The nodes of a graph, numbered operands first; a loop's turn is indented below it.
+fn nodes(graph: &Graph, depth: usize, out: &mut String) {
     for id in graph.order() {
         let node = graph.node(id);
-        let _ = write!(out, "%{} = {}", id.index(), op(graph, &node.op));
+        let _ = write!(out, "{:depth$}%{} = {}", "", id.index(), op(graph, &node.op));
         for operand in graph.operands(id) {
             let _ = write!(out, " %{}", operand.index());
         }
-        let _ = writeln!(out, " : {}", ty(graph, &node.ty));
+        match &node.op {
+            Op::Loop(turns) => {
+                out.push_str(" {\n");
+                nodes(&turns.turn.compact(), depth + 4, out);
+                let _ = writeln!(out, "{:depth$}}}", "");
+            }
+            _ => drop(writeln!(out, " : {}", ty(graph, &node.ty))),
+        }
     }
-    out
 }
 
 /// A type as the graph's text spells it.
@@ -59,7 +83,9 @@ fn window(w: &Window) -> String {
 fn op(graph: &Graph, op: &Op) -> String {
     let name = name(op);
     match op {
-        Op::Input { path } => format!("{name} \"{path}\""),
+        Op::Input { path } | Op::Stored { path } | Op::Keep { name: path } => format!("{name} \"{path}\""),
+        Op::Loop(l) => format!("{name} turns={} carried={} scanned={}", l.turns, l.carried, l.scanned),
+        Op::Final { index } | Op::Arg { index } | Op::Yield { index } => format!("{name} {index}"),
         Op::Const(Constant::Splat(x)) => format!("{name} {x:?}"),
         Op::Const(Constant::Dense(x)) => format!("{name} dense={}", join(x.iter().map(|v| format!("{v:?}")))),
         Op::Share { scale } | Op::Encode { scale } => format!("{name} scale={scale}"),
@@ -81,7 +107,7 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => {
             name.into()
         }
-        Op::IsNegative | Op::Xor | Op::And | Op::Select => name.into(),
+        Op::IsNegative | Op::Xor | Op::And | Op::Select | Op::Gradient => name.into(),
     }
 }
 
@@ -94,6 +120,7 @@ fn join(items: impl Iterator<Item = String>) -> String {
 pub fn name(op: &Op) -> &'static str {
     match op {
         Op::Input { .. } => "input",
+        Op::Stored { .. } => "stored",
         Op::Const(_) => "const",
         Op::Share { .. } => "share",
         Op::Encode { .. } => "encode",
@@ -121,6 +148,12 @@ pub fn name(op: &Op) -> &'static str {
         Op::Select => "select",
         Op::Trunc { .. } => "trunc",
         Op::Up { .. } => "up",
+        Op::Loop(_) => "loop",
+        Op::Final { .. } => "final",
+        Op::Arg { .. } => "arg",
+        Op::Yield { .. } => "yield",
+        Op::Gradient => "gradient",
+        Op::Keep { .. } => "keep",
         Op::Reveal { .. } => "reveal",
     }
 }
@@ -141,24 +174,76 @@ pub struct TextError {
 /// Names the first line that is no graph text.
 pub fn parse(text: &str) -> Result<Graph, TextError> {
     let mut graph = Graph::new("", Format::default(), Vec::new());
+    // Loops whose turn is being read, with what the loop line says; `graph` is the innermost turn.
+    let mut open: Vec<(Graph, Head)> = Vec::new();
+    let mut last = 0;
     for (number, line) in text.lines().enumerate() {
         let at = |what: String| TextError { line: number + 1, what };
+        last = number + 1;
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
         match keyword {
-            "graph" => graph.entry = rest.to_string(),
-            "owners" => graph.owners = rest.split_whitespace().map(str::to_string).collect(),
-            "format" => graph.format = parse_format(rest).map_err(at)?,
-            _ => parse_node(&mut graph, line).map_err(at)?,
+            "graph" if open.is_empty() => graph.entry = rest.to_string(),
+            "owners" if open.is_empty() => {
+                graph.owners = rest.split_whitespace().map(str::to_string).collect();
+                if graph.owners.len() > Label::MAX_OWNERS {
+                    return Err(at("too many owners".to_string()));
+                }
+            }
+            "format" if open.is_empty() => graph.format = parse_format(rest).map_err(at)?,
+            "}" => {
+                let (outer, head) = open.pop().ok_or_else(|| at("no loop is open here".to_string()))?;
+                let turn = std::mem::replace(&mut graph, outer);
+                head.close(&mut graph, turn);
+            }
+            _ => match line.strip_suffix('{') {
+                Some(line) if open.len() < MAX_DEPTH => {
+                    let head = Head::parse(&graph, line).map_err(at)?;
+                    let turn = Graph::new("", graph.format, graph.owners.clone());
+                    open.push((std::mem::replace(&mut graph, turn), head));
+                }
+                Some(_) => return Err(at("loops are nested too deeply".to_string())),
+                None => parse_node(&mut graph, line).map_err(at)?,
+            },
         }
     }
-    if graph.owners.len() > Label::MAX_OWNERS {
-        return Err(TextError { line: 1, what: "too many owners".to_string() });
+    if !open.is_empty() {
+        return Err(TextError { line: last, what: "a loop is not closed".to_string() });
     }
     Ok(graph)
+}
+
+/// More loops in loops than this are no graph.
+const MAX_DEPTH: usize = 64;
+
+/// The first line of a loop.
+struct Head {
+    turns: usize,
+    carried: usize,
+    scanned: usize,
+    operands: Vec<NodeId>,
+}
+
+impl Head {
+    fn parse(graph: &Graph, line: &str) -> Result<Head, String> {
+        let mut a = Line::parse(graph, line)?;
+        if a.name != "loop" {
+            return Err(format!("`{}` has no turns", a.name));
+        }
+        let number = &mut a.attributes;
+        let (turns, carried, scanned) = (number.number("turns")?, number.number("carried")?, number.number("scanned")?);
+        a.attributes.done("loop")?;
+        Ok(Head { turns, carried, scanned, operands: a.operands })
+    }
+
+    fn close(self, graph: &mut Graph, turn: Graph) {
+        let Head { turns, carried, scanned, operands } = self;
+        let ty = Ty { shape: Vec::new(), repr: Repr::Clear(Label::PUBLIC) };
+        graph.add(Op::Loop(Box::new(Loop { turns, carried, scanned, turn })), &operands, ty, None);
+    }
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
@@ -204,6 +289,18 @@ impl<'t> Attributes<'t> {
         Ok(Window { size: self.pair("size")?, stride: self.pair("stride")?, pad: self.pair("pad")? })
     }
 
+    /// The number at the front.
+    fn position(&mut self) -> Result<usize, String> {
+        let word = self.words.first().copied().ok_or("a position is missing")?;
+        self.words.remove(0);
+        word.parse().map_err(|_| format!("`{word}` is no position"))
+    }
+
+    /// Nothing is left over.
+    fn done(&self, name: &str) -> Result<(), String> {
+        self.words.first().map_or(Ok(()), |word| Err(format!("`{word}` does not belong to `{name}`")))
+    }
+
     fn quoted(&mut self) -> Result<String, String> {
         if self.words.is_empty() {
             return Err("a quoted name is missing".to_string());
@@ -214,41 +311,58 @@ impl<'t> Attributes<'t> {
     }
 }
 
-fn parse_node(graph: &mut Graph, line: &str) -> Result<(), String> {
-    let (id, rest) = line.split_once(" = ").ok_or("a node line is `%N = op ... : type`")?;
-    if id != format!("%{}", graph.dag.node_count()) {
-        return Err(format!("`{id}` is out of order: nodes are numbered from %0"));
-    }
-    let (body, ty) = rest.rsplit_once(" : ").ok_or("the type is missing")?;
-    let ty = parse_ty(graph, ty)?;
-    let mut words = body.split_whitespace();
-    let name = words.next().ok_or("the operation is missing")?;
-    let mut operands = Vec::new();
-    let mut rest = Vec::new();
-    for word in words {
-        match word.strip_prefix('%') {
-            Some(number) => {
-                let index: usize = number.parse().map_err(|_| format!("`{word}` is no node"))?;
-                if index >= graph.dag.node_count() {
-                    return Err(format!("`{word}` is not defined above"));
-                }
-                operands.push(NodeId::new(index));
-            }
-            None => rest.push(word),
+/// `%N = name attributes operands`.
+struct Line<'t> {
+    name: &'t str,
+    attributes: Attributes<'t>,
+    operands: Vec<NodeId>,
+}
+
+impl<'t> Line<'t> {
+    fn parse(graph: &Graph, line: &'t str) -> Result<Line<'t>, String> {
+        let (id, body) = line.split_once(" = ").ok_or("a node line is `%N = op ... : type`")?;
+        if id != format!("%{}", graph.dag.node_count()) {
+            return Err(format!("`{id}` is out of order: nodes are numbered from %0"));
         }
+        let mut words = body.split_whitespace();
+        let name = words.next().ok_or("the operation is missing")?;
+        let mut operands = Vec::new();
+        let mut rest = Vec::new();
+        for word in words {
+            match word.strip_prefix('%') {
+                Some(number) => {
+                    let index: usize = number.parse().map_err(|_| format!("`{word}` is no node"))?;
+                    if index >= graph.dag.node_count() {
+                        return Err(format!("`{word}` is not defined above"));
+                    }
+                    operands.push(NodeId::new(index));
+                }
+                None => rest.push(word),
+            }
+        }
+        Ok(Line { name, attributes: Attributes::new(rest.into_iter()), operands })
     }
-    let mut a = Attributes::new(rest.into_iter());
-    let op = parse_op(graph, name, &mut a)?;
-    if let Some(word) = a.words.first() {
-        return Err(format!("`{word}` does not belong to `{name}`"));
-    }
-    graph.add(op, &operands, ty, None);
+}
+
+fn parse_node(graph: &mut Graph, line: &str) -> Result<(), String> {
+    let (node, ty) = line.rsplit_once(" : ").ok_or("the type is missing")?;
+    let mut line = Line::parse(graph, node)?;
+    let ty = parse_ty(graph, ty)?;
+    let op = parse_op(graph, line.name, &mut line.attributes)?;
+    line.attributes.done(line.name)?;
+    graph.add(op, &line.operands, ty, None);
     Ok(())
 }
 
 fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, String> {
     Ok(match name {
         "input" => Op::Input { path: a.quoted()? },
+        "stored" => Op::Stored { path: a.quoted()? },
+        "final" => Op::Final { index: a.position()? },
+        "arg" => Op::Arg { index: a.position()? },
+        "yield" => Op::Yield { index: a.position()? },
+        "gradient" => Op::Gradient,
+        "keep" => Op::Keep { name: a.quoted()? },
         "const" if a.words.first().is_some_and(|w| w.starts_with("dense=")) => {
             Op::Const(Constant::Dense(a.list("dense")?))
         }

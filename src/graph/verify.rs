@@ -1,6 +1,7 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
-use super::{Constant, Graph, NodeId, Op, Repr, Ty};
+use super::{Constant, Graph, Loop, NodeId, Op, Repr, Ty};
+use crate::label::Label;
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,11 +20,20 @@ pub struct VerifyError {
 /// # Errors
 /// Names the first node that breaks a rule.
 pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
+    whole(graph, false)
+}
+
+/// A graph, or a loop's turn.
+fn whole(graph: &Graph, turn: bool) -> Result<(), VerifyError> {
     if petgraph::algo::is_cyclic_directed(&graph.dag) {
         return Err(VerifyError { node: 0, op: "graph", rule: "the graph has a cycle".to_string() });
     }
     for id in graph.order() {
-        node(graph, id).map_err(|rule| VerifyError {
+        if let Op::Loop(turns) = &graph.node(id).op {
+            whole(&turns.turn, true)?;
+        }
+        let result = if turn { belongs_in_turn(&graph.node(id).op) } else { belongs_outside(&graph.node(id).op) };
+        result.and_then(|()| node(graph, id)).map_err(|rule| VerifyError {
             node: id.index(),
             op: super::text::name(&graph.node(id).op),
             rule,
@@ -32,16 +42,68 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
     Ok(())
 }
 
+fn belongs_in_turn(op: &Op) -> Result<(), String> {
+    let outside = matches!(op, Op::Input { .. } | Op::Stored { .. } | Op::Keep { .. } | Op::Reveal { .. });
+    ensure(!outside, "inputs and results do not belong in a loop")
+}
+
+fn belongs_outside(op: &Op) -> Result<(), String> {
+    ensure(!matches!(op, Op::Arg { .. } | Op::Yield { .. }), "belongs in the turn of a loop")
+}
+
+/// A loop's turn fits its operands.
+fn repeat(graph: &Graph, turns: &Loop, operands: &[NodeId]) -> Result<(), String> {
+    ensure(turns.turns > 0, "a loop without turns")?;
+    let (args, yields) = (turns.args(), turns.yields());
+    let numbered = |ids: &[NodeId]| {
+        ids.iter().enumerate().all(|(at, id)| match turns.turn.node(*id).op {
+            Op::Arg { index } | Op::Yield { index } => index == at,
+            _ => false,
+        })
+    };
+    ensure(numbered(&args) && numbered(&yields), "positions are not 0, 1, 2 and so on")?;
+    ensure(turns.carried + turns.scanned <= args.len() && turns.carried <= yields.len(), "too few arguments")?;
+    let invariant = args.len() - turns.carried - turns.scanned;
+    let wanted = turns.turns.checked_mul(turns.scanned).and_then(|n| n.checked_add(turns.carried + invariant));
+    ensure(wanted == Some(operands.len()), "another number of operands than the turns take")?;
+    let ty = |id: &NodeId| &turns.turn.node(*id).ty;
+    for turn in 0..turns.turns {
+        let (carried, invariant, scanned) = turns.operands(operands, turn);
+        let given = carried.iter().chain(invariant).chain(scanned);
+        let fits = given.zip(&args).all(|(operand, arg)| graph.node(*operand).ty == *ty(arg));
+        ensure(fits, "an argument of another type than its operand")?;
+        if turns.scanned == 0 {
+            break;
+        }
+    }
+    let keeps = yields.iter().zip(&args[..turns.carried]).all(|(y, arg)| ty(y) == ty(arg));
+    ensure(keeps, "a turn gives on another type than it takes")
+}
+
+/// The value that a loop ends with.
+fn ends_with(graph: &Graph, id: NodeId, of: NodeId, index: usize) -> Result<(), String> {
+    let Op::Loop(turns) = &graph.node(of).op else { return Err("the operand is no loop".to_string()) };
+    let yields = turns.yields();
+    let given = yields.get(index).ok_or("the loop gives fewer values")?;
+    ensure(turns.turn.node(*given).ty == graph.node(id).ty, "another type than the loop gives")
+}
+
 /// How many operands an operation takes; `None`: one or more.
 fn arity(op: &Op) -> Option<usize> {
     match op {
-        Op::Input { .. } | Op::Const(_) => Some(0),
+        Op::Loop(_) => None,
+        Op::Arg { .. } => Some(0),
+        Op::Final { .. } | Op::Yield { .. } => Some(1),
+        Op::Input { .. } | Op::Stored { .. } | Op::Const(_) => Some(0),
         Op::Concat { .. } => None,
         Op::Select => Some(3),
-        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::MatMul | Op::Conv2d { .. } | Op::Xor | Op::And => Some(2),
+        Op::Add | Op::Sub | Op::Mul | Op::Div | Op::MatMul | Op::Conv2d { .. } | Op::Xor | Op::And | Op::Gradient => {
+            Some(2)
+        }
         Op::Share { .. } | Op::Encode { .. } | Op::Neg | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => Some(1),
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
-        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => Some(1),
+        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } => Some(1),
+        Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
 
@@ -56,6 +118,17 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
         Some(n) => ensure(operands.len() == n, format!("takes {n} operands, has {}", operands.len()))?,
         None => ensure(!operands.is_empty(), "takes at least one operand")?,
     }
+    match &node.op {
+        Op::Loop(turns) => {
+            let none = Ty { shape: Vec::new(), repr: Repr::Clear(Label::PUBLIC) };
+            ensure(node.ty == none, "a loop has no value of its own")?;
+            return repeat(graph, turns, &operands);
+        }
+        Op::Final { index } => return ends_with(graph, id, operands[0], *index),
+        _ => {}
+    }
+    let is_loop = |id: &NodeId| matches!(graph.node(*id).op, Op::Loop(_));
+    ensure(!operands.iter().any(is_loop), "a loop's values are its `final`s")?;
     let tys: Vec<&Ty> = operands.iter().map(|o| &graph.node(*o).ty).collect();
     if let Repr::Clear(label) = node.ty.repr {
         ensure(label.is_public() || label.single().is_some(), "clear data of several owners")?;
@@ -70,7 +143,13 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
     let first = operands.first().map(|t| &t.shape);
     match op {
         Op::Const(Constant::Dense(x)) => ensure(x.len() == ty.len(), "constant of another size"),
-        Op::Input { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
+        Op::Input { .. } | Op::Stored { .. } | Op::Arg { .. } | Op::Const(Constant::Splat(_)) => Ok(()),
+        Op::Loop(_) | Op::Final { .. } => Ok(()),
+        Op::Yield { .. } => ensure(operands == [ty], "gives on what it is given"),
+        Op::Gradient => {
+            ensure(operands[0].len() == 1, "the first operand is more than a single number")?;
+            ensure(&operands[1].shape == out, "the second operand has another shape than the result")
+        }
         Op::Add
         | Op::Sub
         | Op::Mul
@@ -82,9 +161,13 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         | Op::Encode { .. } => {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
         }
-        Op::Neg | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. } => {
-            ensure(first == Some(out), "an operand of another shape than the result")
-        }
+        Op::Neg
+        | Op::Relu
+        | Op::IsNegative
+        | Op::Trunc { .. }
+        | Op::Up { .. }
+        | Op::Keep { .. }
+        | Op::Reveal { .. } => ensure(first == Some(out), "an operand of another shape than the result"),
         Op::Reshape => ensure(operands[0].len() == ty.len(), "another number of elements"),
         Op::MatMul => {
             let (x, y) = (&operands[0].shape, &operands[1].shape);
@@ -164,6 +247,8 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     let clear = |t: &Ty| matches!(t.repr, Repr::Clear(_));
     match op {
         Op::Input { .. } | Op::Const(_) => return ensure(clear(ty), "inputs and constants are in the clear"),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => return Ok(()),
+        Op::Stored { .. } => return ensure(matches!(ty.repr, Repr::Ring { .. }), "what is stored is shared"),
         Op::Share { scale } => {
             let owned = matches!(operands[0].repr, Repr::Clear(l) if !l.is_public());
             return ensure(
@@ -181,11 +266,11 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         _ => {}
     }
     if operands.iter().all(|t| clear(t)) {
-        let label = operands.iter().fold(crate::label::Label::PUBLIC, |l, t| match t.repr {
+        let label = operands.iter().fold(Label::PUBLIC, |l, t| match t.repr {
             Repr::Clear(label) => l.join(label),
             Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => l,
         });
-        let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Reveal { .. });
+        let allowed = !matches!(op, Op::Trunc { .. } | Op::Up { .. } | Op::Keep { .. } | Op::Reveal { .. });
         return ensure(
             allowed && ty.repr == Repr::Clear(label),
             "in the clear: the label is the join of the operands'",
@@ -200,7 +285,8 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
     ensure(
         shared
-            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Reveal { .. }),
+            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. })
+            || matches!(op, Op::Keep { .. } | Op::Reveal { .. }),
         "public operands alone are computed in the clear",
     )?;
     match op {
@@ -252,8 +338,17 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ensure(graph.format.int + x + bits < graph.format.ring, "does not fit the ring")?;
             ring(x + bits)
         }
+        Op::Gradient => {
+            let x = scale(operands[1]).ok_or("takes ring values")?;
+            ensure(scale(operands[0]).is_some(), "takes ring values")?;
+            ring(x)
+        }
+        Op::Keep { .. } => {
+            ensure(scale(operands[0]).is_some() && ty.repr == operands[0].repr, "keeps the numbers it is given")
+        }
         Op::Reveal { .. } => ensure(ty.repr == operands[0].repr, "reveals what it is given"),
         Op::Div => Err("divisions are in the clear only".to_string()),
-        Op::Input { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
+        Op::Input { .. } | Op::Stored { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => Ok(()),
     }
 }

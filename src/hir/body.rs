@@ -1,13 +1,13 @@
 //! One body: scopes, statements, patterns. Expressions are in [`super::infer`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{Items, StructsOf};
 use super::size::{Resolver, SizeNames};
-use super::types::{Elem, Ty};
-use super::{Block, Body, Expr, ExprId, ExprKind, Local, LocalId, Opening, Pattern, Stmt};
+use super::types::{Bindings, Elem, Ty};
+use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, Label, nearest};
-use crate::shape::{Dim, Shape, Sizes};
+use crate::shape::{Dim, Shape};
 use crate::span::Span;
 use crate::syntax::ast;
 
@@ -52,11 +52,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks the whole body against the type it must have.
-    pub fn run(&mut self, block: &ast::Block, want: &Ty) {
+    /// Checks the whole body against the type it must have; `what` names its value in the message.
+    pub fn run(&mut self, block: &ast::Block, want: &Ty, what: &str) {
         let (mut checked, ty, span) = self.block(block);
         checked.result = match checked.result {
-            Some(result) => Some(self.coerce(result, want, "the result")),
+            Some(result) => Some(self.coerce(result, want, what)),
             None => {
                 // A value lost in the last statement has been reported there.
                 let lost = matches!(checked.stmts.last(), Some(Stmt::Expr(id)) if *self.ty(*id) != Ty::unit());
@@ -80,6 +80,15 @@ impl<'a> Checker<'a> {
     /// The checked body and what it opens.
     pub fn finish(self) -> (Body, Vec<Opening>) {
         (self.body, self.reveals)
+    }
+
+    /// Makes a function's value parameters the body's first variables.
+    pub fn bind_params(&mut self, function: &Fn, ast: &ast::Fn) {
+        for (param, ast) in function.params.iter().zip(&ast.params) {
+            if let ParamKind::Value(ty) = &param.kind {
+                self.bind_param(&ast.name, ty.clone());
+            }
+        }
     }
 
     pub fn bind_param(&mut self, name: &ast::Ident, ty: Ty) {
@@ -144,7 +153,7 @@ impl<'a> Checker<'a> {
 
     /// A type written in the body.
     fn resolve(&mut self, ty: &ast::Type) -> Ty {
-        let mut names = SizeNames { rests: self.names.rests.clone(), ..SizeNames::default() };
+        let mut names = SizeNames { dims: BTreeMap::new(), values: BTreeSet::new(), ..self.names.clone() };
         for (name, binding) in self.scopes.iter().flatten() {
             match binding {
                 Binding::Size(dim) => {
@@ -317,7 +326,7 @@ impl<'a> Checker<'a> {
     fn loop_name(&self, pattern: &ast::Pattern) -> String {
         let base = match pattern {
             ast::Pattern::Name(ident) => ident.name.clone(),
-            ast::Pattern::Ignore(_) | ast::Pattern::Tuple(..) => "_".to_string(),
+            ast::Pattern::Ignore(_) | ast::Pattern::Tuple(..) | ast::Pattern::Spread(..) => "_".to_string(),
         };
         let taken = |name: &str| {
             self.scopes.iter().flat_map(|s| s.values()).any(|b| match b {
@@ -334,22 +343,47 @@ impl<'a> Checker<'a> {
             ast::Pattern::Name(ident) => Pattern::Local(self.bind_local(ident, ty.clone(), mutable)),
             ast::Pattern::Ignore(_) => Pattern::Ignore,
             ast::Pattern::Tuple(parts, span) => {
+                let spreads = |p: &ast::Pattern| matches!(p, ast::Pattern::Spread(..));
                 let items: Vec<Ty> = match ty {
-                    Ty::Tuple(items) if items.len() == parts.len() => items.clone(),
-                    Ty::Array(item, n) if n.as_constant() == Some(parts.len() as i64) => {
+                    Ty::Tuple(items)
+                        if items.len() == parts.len()
+                            && items.iter().zip(parts).all(|(t, p)| matches!(t, Ty::Spread(..)) == spreads(p)) =>
+                    {
+                        items.clone()
+                    }
+                    Ty::Array(item, n) if n.as_constant() == Some(parts.len() as i64) && !parts.iter().any(spreads) => {
                         vec![(**item).clone(); parts.len()]
                     }
                     other => {
                         if !other.is_error() {
-                            let message = format!("{} names are bound, and the value is `{other}`", parts.len());
-                            self.error(Code::TypeMismatch, *span, message);
+                            self.wrong_pattern(parts, other, *span);
                         }
                         vec![Ty::Error; parts.len()]
                     }
                 };
                 Pattern::Tuple(parts.iter().zip(items).map(|(p, t)| self.pattern(p, &t, mutable)).collect())
             }
+            ast::Pattern::Spread(inner, _) => {
+                let ty = match ty {
+                    Ty::Spread(item, n) => Ty::Array(item.clone(), n.clone()),
+                    _ => Ty::Error,
+                };
+                self.pattern(inner, &ty, mutable)
+            }
         }
+    }
+
+    fn wrong_pattern(&mut self, parts: &[ast::Pattern], ty: &Ty, span: Span) {
+        let spread = parts.iter().find(|p| matches!(p, ast::Pattern::Spread(..)));
+        let message = format!("{} names are bound, and the value is `{ty}`", parts.len());
+        let help = match (ty, spread) {
+            (Ty::Array(..), Some(_)) => Some("take elements and slices of an array: `a[0]`, `a[1..]`".to_string()),
+            (Ty::Tuple(items), None) if items.iter().any(|t| matches!(t, Ty::Spread(..))) => {
+                Some("the elements behind the fixed ones are bound together: `(first, ..rest)`".to_string())
+            }
+            _ => None,
+        };
+        self.error(Code::TypeMismatch, span, message).help = help;
     }
 
     /// The expression as a value of type `want`; `what` names its role in the message.
@@ -397,7 +431,7 @@ impl<'a> Checker<'a> {
         let Ty::Struct { id, sizes, .. } = ty else { return None };
         let record = &self.items.structs[id.index()];
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
-        Some(record.fields.get(index)?.1.substitute(&Sizes { dims, ..Sizes::default() }))
+        Some(record.fields.get(index)?.1.substitute(&Bindings::of(dims)))
     }
 }
 

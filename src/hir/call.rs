@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
 use super::names::{Def, list, literal};
-use super::types::{Elem, Ty};
+use super::types::{Bindings, Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
 use crate::diag::{Code, Diagnostic, nearest};
-use crate::shape::{Dim, Sizes};
+use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast;
 
@@ -23,6 +23,9 @@ impl Checker<'_> {
     pub(super) fn call(&mut self, callee: &ast::Expr, args: &[ast::Arg], piped: bool, whole: Span) -> ExprId {
         // A pipeline starts with its data, possibly lines above: the call itself is what follows the pipe.
         let span = if piped { Span { start: callee.span.start, ..whole } } else { whole };
+        if matches!(&callee.kind, ast::ExprKind::Name(name) if name == "grad") {
+            return self.grad(args, span);
+        }
         let Some(id) = self.callee(callee) else {
             let operands: Vec<ExprId> = args.iter().map(|arg| self.infer(&arg.value)).collect();
             return self.poison_of(&operands, span);
@@ -30,19 +33,19 @@ impl Checker<'_> {
         let function: &Fn = &self.items.fns[id.index()];
         let before = self.diags.len();
         let given = self.arguments(function, args, span);
-        let mut sizes = Sizes::default();
+        let mut bindings = Bindings::default();
         for (param, given) in function.params.iter().zip(&given) {
             if let (ParamKind::Nat, Some(Given::Sizes(dims))) = (&param.kind, given) {
-                sizes.dims.extend(dims.first().map(|d| (param.name.clone(), d.clone())));
+                bindings.sizes.dims.extend(dims.first().map(|d| (param.name.clone(), d.clone())));
             }
         }
         for (param, given) in function.params.iter().zip(&given) {
             match (&param.kind, given, &param.default) {
                 (ParamKind::Nat, None, Some(Default::Size(dim))) => {
-                    let dim = dim.substitute(&sizes.dims);
-                    sizes.dims.insert(param.name.clone(), dim);
+                    let dim = dim.substitute(&bindings.sizes.dims);
+                    bindings.sizes.dims.insert(param.name.clone(), dim);
                 }
-                (ParamKind::Value(ty), Some(Given::Value(value)), _) => ty.bind(self.ty(*value), &mut sizes),
+                (ParamKind::Value(ty), Some(Given::Value(value)), _) => ty.bind(self.ty(*value), &mut bindings),
                 _ => {}
             }
         }
@@ -53,7 +56,7 @@ impl Checker<'_> {
             let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
             self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
         } else if !answered {
-            return self.apply(id, function, given, sizes, span);
+            return self.apply(id, function, given, bindings, span);
         }
         let operands: Vec<ExprId> = given
             .into_iter()
@@ -67,22 +70,32 @@ impl Checker<'_> {
     }
 
     /// Checks the arguments against the parameters with all sizes bound, and builds the call.
-    fn apply(&mut self, id: FnId, function: &Fn, given: Vec<Option<Given>>, sizes: Sizes, span: Span) -> ExprId {
-        let bound: BTreeSet<String> = sizes.dims.keys().chain(sizes.rests.keys()).cloned().collect();
+    fn apply(&mut self, id: FnId, function: &Fn, given: Vec<Option<Given>>, bindings: Bindings, span: Span) -> ExprId {
+        let bound = bindings.names();
+        for (name, ty) in &bindings.records {
+            if !self.items.all_elems(ty, &|elem| elem == Elem::Fix) {
+                let message =
+                    format!("`{name}` of `{}` stands for records of `fix`, and this is `{ty}`", function.name);
+                self.error(Code::TypeMismatch, span, message);
+                return self.poison(span);
+            }
+        }
         let (mut values, mut lists, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.diags.len();
         for (param, given) in function.params.iter().zip(given) {
             match (given, &param.kind) {
                 (Some(Given::Bad(id)), _) => bad.push(id),
                 (Some(Given::Value(value)), ParamKind::Value(ty)) => {
-                    let value = self.argument(function, param, ty, value, &sizes, &bound);
+                    let value = self.argument(function, param, ty, value, &bindings, &bound);
                     if self.ty(value).is_error() {
                         bad.push(value);
                     }
                     values.push(value);
                 }
                 (Some(Given::Sizes(dims)), _) => lists.push(dims),
-                (None, ParamKind::Nat) => lists.push(sizes.dims.get(&param.name).cloned().into_iter().collect()),
+                (None, ParamKind::Nat) => {
+                    lists.push(bindings.sizes.dims.get(&param.name).cloned().into_iter().collect())
+                }
                 (None, ParamKind::Value(ty)) => {
                     let Some(Default::Constant(value)) = param.default else { continue };
                     values.push(self.push(ExprKind::Constant(value), ty.clone(), span));
@@ -92,7 +105,7 @@ impl Checker<'_> {
         }
         let poisoned = !bad.is_empty();
         let result = match (&function.result, &function.code) {
-            (Some(result), _) => self.result(function, result, &sizes, &bound, poisoned, span),
+            (Some(result), _) => self.result(function, result, &bindings, &bound, poisoned, span),
             (None, FnCode::Intrinsic(op)) if !poisoned => self.ruled(*op, &mut values, &lists, span),
             (None, _) => Ty::Error,
         };
@@ -117,7 +130,7 @@ impl Checker<'_> {
         }
         let kind = match function.code {
             FnCode::Intrinsic(op) => ExprKind::Intrinsic { op, args: values, sizes: lists },
-            FnCode::Body(_) => ExprKind::Call { callee: id, args: values, sizes },
+            FnCode::Body(_) => ExprKind::Call { callee: id, args: values, bindings },
         };
         self.push(kind, result, span)
     }
@@ -129,7 +142,7 @@ impl Checker<'_> {
         param: &Param,
         ty: &Ty,
         value: ExprId,
-        sizes: &Sizes,
+        bindings: &Bindings,
         bound: &BTreeSet<String>,
     ) -> ExprId {
         let by_rule = function.result.is_none();
@@ -142,12 +155,12 @@ impl Checker<'_> {
         ty.collect_names(&mut open);
         // With sizes still open, the ranks or kinds cannot agree: show the pattern itself.
         let complete = open.is_subset(bound);
-        let want = ty.substitute(sizes);
+        let want = ty.substitute(bindings);
         if complete || actual == Ty::Nat {
             let before = self.diags.len();
             let checked = self.coerce(value, &want, &what);
             if let Some(error) = self.diags[before..].last_mut() {
-                error.notes.extend(conflict(function, param, (ty, &actual), sizes));
+                error.notes.extend(conflict(function, param, (ty, &actual), bindings));
             }
             return checked;
         }
@@ -161,14 +174,14 @@ impl Checker<'_> {
         &mut self,
         function: &Fn,
         result: &Ty,
-        sizes: &Sizes,
+        bindings: &Bindings,
         bound: &BTreeSet<String>,
         poisoned: bool,
         span: Span,
     ) -> Ty {
         let open = function.sizes.iter().map(|s| &s.name).find(|s| !bound.contains(*s));
         match open {
-            None => result.substitute(sizes),
+            None => result.substitute(bindings),
             Some(open) => {
                 if !poisoned {
                     let message = format!("size `{open}` of `{}` does not follow from the arguments", function.name);
@@ -221,7 +234,7 @@ impl Checker<'_> {
                 (name, self.items.modules[self.module].scope.get(name).copied())
             }
             ast::ExprKind::Path(module, name) => {
-                let Some(found) = self.items.modules.iter().find(|m| m.library && m.name == module.name) else {
+                let Some(found) = self.items.usable().find(|m| m.name == module.name) else {
                     self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
                     return None;
                 };
@@ -261,10 +274,6 @@ impl Checker<'_> {
             )
             .help("move the shared part into a `fn`"),
             Some(Def::Missing) => return None,
-            None if name == "grad" => {
-                Diagnostic::error(Code::Unsupported, callee.span, "`grad` is not compiled in this version")
-                    .help("write the derivative out, or train in the clear and import the weights")
-            }
             None => self.unknown_function(name, callee.span),
         };
         self.diags.push(error);
@@ -273,8 +282,7 @@ impl Checker<'_> {
 
     fn unknown_function(&self, name: &str, span: Span) -> Diagnostic {
         let error = Diagnostic::error(Code::UnknownName, span, format!("there is no function `{name}` in scope"));
-        let mut library = self.items.modules.iter().filter(|m| m.library);
-        if let Some(module) = library.find(|m| matches!(m.own.get(name), Some((Def::Fn(_), _)))) {
+        if let Some(module) = self.items.usable().find(|m| matches!(m.own.get(name), Some((Def::Fn(_), _)))) {
             return error.help(format!("bring it in: `use {}::{name};`", module.name));
         }
         let scope = &self.items.modules[self.module].scope;
@@ -390,10 +398,11 @@ fn usage(function: &Fn) -> String {
 }
 
 /// Which size an argument disagrees on, and with which one before it.
-fn conflict(function: &Fn, param: &Param, (ty, actual): (&Ty, &Ty), sizes: &Sizes) -> Option<String> {
-    let mut own = Sizes::default();
+fn conflict(function: &Fn, param: &Param, (ty, actual): (&Ty, &Ty), bindings: &Bindings) -> Option<String> {
+    let mut own = Bindings::default();
+    let sizes = &bindings.sizes;
     ty.bind(actual, &mut own);
-    let (name, here) = own.dims.iter().find(|(name, dim)| sizes.dims.get(*name).is_some_and(|d| d != *dim))?;
+    let (name, here) = own.sizes.dims.iter().find(|(name, dim)| sizes.dims.get(*name).is_some_and(|d| d != *dim))?;
     let earlier = function.params.iter().take_while(|p| p.name != param.name);
     let source = earlier.into_iter().find(|p| match &p.kind {
         ParamKind::Value(ty) => {

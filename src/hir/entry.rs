@@ -6,14 +6,14 @@ use super::body::Checker;
 use super::names::{Items, StructsOf, list, twice};
 use super::signature::{no_nat, size_params};
 use super::size::Resolver;
-use super::types::Ty;
+use super::types::{Elem, Ty};
 use super::{Destination, Entry, EntryParam, EntryResult, Source};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
 use crate::span::Span;
-use crate::syntax::ast;
+use crate::syntax::ast::{self, SizeKind};
 
 /// Owners and number format.
 pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<String>, Format) {
@@ -82,9 +82,9 @@ fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Dia
 /// An entry: its inputs, its results, its body.
 pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagnostic>) -> Entry {
     let (_, names) = size_params(&ast.sizes, diags);
-    for rest in ast.sizes.iter().filter(|s| s.rest) {
-        let message = format!("an entry's shapes have a known number of axes, and `..{}` has not", rest.name.name);
-        diags.push(Diagnostic::error(Code::OpenSize, rest.name.span, message).help("name each axis"));
+    for param in ast.sizes.iter().filter(|s| s.kind != SizeKind::Size) {
+        let message = format!("an entry's inputs have known axes and types, and `{}` has not", param.text());
+        diags.push(Diagnostic::error(Code::OpenSize, param.name.span, message).help("name each axis and type"));
     }
     let structs = StructsOf(items, 0);
     let mut params = Vec::new();
@@ -102,7 +102,9 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
             diags.push(error.help("write it out: it decides which tensors are read"));
         }
         let source = source(items, param, diags);
-        params.push(EntryParam { name: param.name.name.clone(), ty, source, span: param.span });
+        let ty = if source == Source::Shares { kept(items, ty, param.ty.span(), diags) } else { ty };
+        let range = param.range.as_ref().and_then(|range| declared_range(items, range, &ty, diags));
+        params.push(EntryParam { name: param.name.name.clone(), ty, range, source, span: param.span });
     }
     let mut results = Vec::new();
     for result in &ast.results {
@@ -116,6 +118,7 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
                 None
             }
         };
+        let ty = if to == Some(Destination::Shares) { kept(items, ty, result.ty.span(), diags) } else { ty };
         results.push(EntryResult { ty, to: to.unwrap_or(Destination::All), label: Label::PUBLIC, span: result.span });
     }
     let want = match (results.as_slice(), ast.tuple) {
@@ -127,12 +130,12 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     for (param, ast) in params.iter().zip(&ast.params) {
         checker.bind_param(&ast.name, param.ty.clone());
     }
-    checker.run(&ast.body, &want);
+    checker.run(&ast.body, &want, "the result");
     let (body, reveals) = checker.finish();
     let labels = vec![Label::PUBLIC; body.exprs.len()];
     Entry {
         name: ast.name.name.clone(),
-        sizes: ast.sizes.iter().filter(|s| !s.rest).map(|s| s.name.name.clone()).collect(),
+        sizes: ast.sizes.iter().filter(|s| s.kind == SizeKind::Size).map(|s| s.name.name.clone()).collect(),
         params,
         results,
         tuple: ast.tuple,
@@ -143,16 +146,69 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     }
 }
 
+/// State between runs is made of numbers.
+fn kept(items: &Items, ty: Ty, span: Span, diags: &mut Vec<Diagnostic>) -> Ty {
+    if items.all_elems(&ty, &|elem| elem != Elem::Bool) {
+        return ty;
+    }
+    let message = format!("`{ty}` cannot be kept in shares, which are of numbers");
+    let error = Diagnostic::error(Code::TypeMismatch, span, message);
+    diags.push(error.help("keep `select(c, 1, 0)` in place of a `bool`"));
+    Ty::Error
+}
+
+/// `in low..high`: numbers of the format, of a parameter that holds numbers.
+fn declared_range(
+    items: &Items,
+    range: &(ast::Expr, ast::Expr),
+    ty: &Ty,
+    diags: &mut Vec<Diagnostic>,
+) -> Option<(f64, f64)> {
+    let (low, high) = (constant(&range.0)?, constant(&range.1)?);
+    let span = range.0.span.to(range.1.span);
+    let limit = items.format.limit();
+    let error = if ty.is_error() {
+        return None;
+    } else if !items.all_elems(ty, &|elem| elem != Elem::Bool) {
+        Diagnostic::error(Code::TypeMismatch, span, format!("a range is for numbers, and this is `{ty}`"))
+    } else if low >= high {
+        Diagnostic::error(Code::TooLarge, span, format!("the range {low}..{high} is empty"))
+            .help("write the smaller number first")
+    } else if low <= -limit || high >= limit {
+        Diagnostic::error(Code::TooLarge, span, format!("the range {low}..{high} leaves the number format"))
+            .note(format!("`int = {}` holds magnitudes below {limit}", items.format.int))
+            .help("raise `int`, or scale the data before it is given")
+    } else {
+        return Some((low, high));
+    };
+    diags.push(error);
+    None
+}
+
+/// The number that a bound of a range is written as.
+fn constant(bound: &ast::Expr) -> Option<f64> {
+    match &bound.kind {
+        ast::ExprKind::Int(value) => Some(*value as f64),
+        ast::ExprKind::Float { value, .. } => Some(*value),
+        ast::ExprKind::Unary(ast::UnaryOp::Neg, inner) => Some(-constant(inner)?),
+        _ => None,
+    }
+}
+
 /// More elements than this are no array of layers.
 const MAX_ARRAY: i64 = 65_536;
 
 /// The length of an array in a type, when it is open or absurd.
 fn open_length(ty: &Ty) -> Option<&Dim> {
     match ty {
-        Ty::Array(_, length) if length.as_constant().is_none_or(|n| !(1..=MAX_ARRAY).contains(&n)) => Some(length),
-        Ty::Array(item, _) => open_length(item),
+        Ty::Array(_, length) | Ty::Spread(_, length)
+            if length.as_constant().is_none_or(|n| !(1..=MAX_ARRAY).contains(&n)) =>
+        {
+            Some(length)
+        }
+        Ty::Array(item, _) | Ty::Spread(item, _) => open_length(item),
         Ty::Tuple(items) => items.iter().find_map(open_length),
-        Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) => None,
+        Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) | Ty::Param(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::body::{Binding, Checker};
 use super::entry::destination;
 use super::names::{Def, list, literal};
-use super::types::{Elem, Ty};
+use super::types::{Bindings, Elem, Ty};
 use super::{AxisIndex, ExprId, ExprKind, Opening};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::label::Label;
@@ -159,9 +159,12 @@ impl Checker<'_> {
                     None => error.help(format!("it has {}", list(names()))),
                 }
             }
-            (Ty::Tuple(items), Some(index)) if index < items.len() => {
+            (Ty::Tuple(items), Some(index)) if !matches!(items.get(index), None | Some(Ty::Spread(..))) => {
                 let ty = items[index].clone();
                 return self.push(ExprKind::Field(base, index), ty, span);
+            }
+            (Ty::Tuple(items), Some(index)) if spread_position(items, index).is_some() => {
+                return self.spread_element(base, items, index, span);
             }
             (Ty::Array(item, n), Some(index)) if n.as_constant().is_none_or(|n| (index as i64) < n) => {
                 let ty = (**item).clone();
@@ -171,7 +174,9 @@ impl Checker<'_> {
                 let message = format!("`{ty}` has no element `.{}`", field.name);
                 let error = Diagnostic::error(Code::UnknownField, field.span, message);
                 let last = match &ty {
-                    Ty::Tuple(items) => items.len().checked_sub(1).map(|n| n.to_string()),
+                    Ty::Tuple(items) if !items.iter().any(|item| matches!(item, Ty::Spread(..))) => {
+                        items.len().checked_sub(1).map(|n| n.to_string())
+                    }
                     Ty::Array(_, n) => n.as_constant().map(|n| (n - 1).to_string()),
                     _ => None,
                 };
@@ -180,7 +185,7 @@ impl Checker<'_> {
                     None => error.help("elements count from `.0`"),
                 }
             }
-            (Ty::Tensor(..) | Ty::Nat | Ty::Range(..), _) => {
+            (Ty::Tensor(..) | Ty::Nat | Ty::Range(..) | Ty::Spread(..) | Ty::Param(_), _) => {
                 let error = Diagnostic::error(Code::NotAllowedHere, field.span, format!("`{ty}` has no fields"));
                 match field.name.as_str() {
                     "T" => error.help("write `transpose(x, [1, 0])`"),
@@ -197,26 +202,59 @@ impl Checker<'_> {
         let base = self.infer(base);
         match self.ty(base).clone() {
             Ty::Error => self.poison_of(&[base], span),
-            Ty::Array(item, length) => {
-                let [ast::IndexArg::At(at)] = indices else {
-                    self.error(Code::Unsupported, span, "arrays are not sliced in this version").help =
-                        Some("take single elements: `blocks[0]`".into());
-                    return self.poison(span);
-                };
-                match self.static_size(at, "an index") {
-                    Ok(at) if within(&at, &length) => self.push(ExprKind::Element(base, at), *item, span),
-                    Ok(at) => {
-                        let message = format!("there is no element {at} in an array of {length}");
-                        self.error(Code::BadSize, span, message).help = Some("elements count from 0".into());
-                        self.poison(span)
-                    }
-                    Err(bad) => bad,
-                }
-            }
+            Ty::Array(item, length) => self.array_index(base, *item, &length, indices, span),
             Ty::Tensor(elem, shape) => self.slice(base, elem, &shape, indices, span),
-            ty @ (Ty::Nat | Ty::Struct { .. } | Ty::Tuple(_) | Ty::Range(..)) => {
+            ty @ (Ty::Nat | Ty::Struct { .. } | Ty::Tuple(_) | Ty::Range(..) | Ty::Spread(..) | Ty::Param(_)) => {
                 self.error(Code::NotAllowedHere, span, format!("`{ty}` has no axes to index"));
                 self.poison(span)
+            }
+        }
+    }
+
+    /// Element `index` of a tuple among those that its spread array adds.
+    fn spread_element(&mut self, base: ExprId, items: &[Ty], index: usize, span: Span) -> ExprId {
+        let Some((item, n, at)) = spread_position(items, index) else { return self.poison(span) };
+        let array = Ty::Array(Box::new(item.clone()), n.clone());
+        let rest = self.push(ExprKind::Field(base, items.len() - 1), array, span);
+        self.push(ExprKind::Element(rest, at), item.clone(), span)
+    }
+
+    /// `blocks[0]` and `blocks[1..3]`.
+    fn array_index(&mut self, base: ExprId, item: Ty, length: &Dim, indices: &[ast::IndexArg], span: Span) -> ExprId {
+        let [index] = indices else {
+            self.error(Code::Axis, span, "an array has one index").help =
+                Some("index its elements on their own: `blocks[0][1]`".into());
+            return self.poison_of(&[base], span);
+        };
+        let (from, to, dropped) = match self.bounds(index, length) {
+            Ok(bounds) => bounds,
+            Err(bad) => return self.poison_of(&[base, bad], span),
+        };
+        if outside(&from, &to, length) {
+            let range = if dropped { format!("element {from}") } else { format!("range `{from}..{to}`") };
+            self.error(Code::BadSize, span, format!("there is no {range} in an array of {length}")).help =
+                Some("elements count from 0".into());
+            return self.poison_of(&[base], span);
+        }
+        if dropped {
+            return self.push(ExprKind::Element(base, from), item, span);
+        }
+        let ty = Ty::Array(Box::new(item), to.minus(&from));
+        self.push(ExprKind::Elements(base, from), ty, span)
+    }
+
+    /// First position, one past the last, and whether the axis is dropped.
+    fn bounds(&mut self, index: &ast::IndexArg, size: &Dim) -> Result<(Dim, Dim, bool), ExprId> {
+        match index {
+            ast::IndexArg::At(at) => {
+                let at = self.static_size(at, "an index")?;
+                let next = at.plus(&Dim::constant(1));
+                Ok((at, next, true))
+            }
+            ast::IndexArg::Slice(from, to, _) => {
+                let from = from.as_ref().map_or(Ok(Dim::constant(0)), |e| self.static_size(e, "an index"));
+                let to = to.as_ref().map_or(Ok(size.clone()), |e| self.static_size(e, "an index"));
+                Ok((from?, to?, false))
             }
         }
     }
@@ -234,28 +272,15 @@ impl Checker<'_> {
         }
         let (mut starts, mut dims, mut bad) = (Vec::new(), Vec::new(), Vec::new());
         for (index, size) in indices.iter().zip(&shape.dims) {
-            let (from, to, dropped) = match index {
-                ast::IndexArg::At(at) => {
-                    let at = self.static_size(at, "an index");
-                    (at.clone(), at.map(|d| d.plus(&Dim::constant(1))), true)
-                }
-                ast::IndexArg::Slice(from, to, _) => {
-                    let from = from.as_ref().map_or(Ok(Dim::constant(0)), |e| self.static_size(e, "an index"));
-                    let to = to.as_ref().map_or(Ok(size.clone()), |e| self.static_size(e, "an index"));
-                    (from, to, false)
-                }
-            };
-            let (from, to) = match (from, to) {
-                (Ok(from), Ok(to)) => (from, to),
-                (Err(id), _) | (_, Err(id)) => {
+            let (from, to, dropped) = match self.bounds(index, size) {
+                Ok(bounds) => bounds,
+                Err(id) => {
                     bad.push(id);
                     continue;
                 }
             };
             let length = to.minus(&from);
-            let outside =
-                size.minus(&to).as_constant().is_some_and(|c| c < 0) || from.as_constant().is_some_and(|c| c < 0);
-            if outside || length.as_constant().is_some_and(|c| c < 1) {
+            if outside(&from, &to, size) {
                 let range = if dropped { from.to_string() } else { format!("{from}..{to}") };
                 let negative = from.as_constant().is_some_and(|c| c < 0);
                 self.error(Code::BadSize, span, format!("`{range}` does not lie in an axis of {size}")).help =
@@ -339,12 +364,12 @@ impl Checker<'_> {
             }
             return self.poison(span);
         }
-        let mut sizes = crate::shape::Sizes::default();
+        let mut bindings = Bindings::default();
         let values: Vec<ExprId> = given.into_iter().flatten().collect();
         for ((_, ty), value) in record.fields.iter().zip(&values) {
-            ty.bind(self.ty(*value), &mut sizes);
+            ty.bind(self.ty(*value), &mut bindings);
         }
-        if let Some(open) = record.sizes.iter().find(|s| !sizes.dims.contains_key(*s)) {
+        if let Some(open) = record.sizes.iter().find(|s| !bindings.sizes.dims.contains_key(*s)) {
             if values.iter().all(|v| !self.ty(*v).is_error()) {
                 let message = format!("size `{open}` of `{}` does not follow from the fields", record.name);
                 self.error(Code::OpenSize, span, message);
@@ -352,10 +377,10 @@ impl Checker<'_> {
             return self.poison_of(&values, span);
         }
         let values = record.fields.iter().zip(values).map(|((name, ty), value)| {
-            self.coerce(value, &ty.substitute(&sizes), &format!("`{name}` of `{}`", record.name))
+            self.coerce(value, &ty.substitute(&bindings), &format!("`{name}` of `{}`", record.name))
         });
         let values = values.collect();
-        let dims = record.sizes.iter().filter_map(|s| sizes.dims.get(s).cloned()).collect();
+        let dims = record.sizes.iter().filter_map(|s| bindings.sizes.dims.get(s).cloned()).collect();
         let ty = Ty::Struct { id, name: record.name.clone(), sizes: dims };
         self.push(ExprKind::Record(values), ty, span)
     }
@@ -438,6 +463,19 @@ impl Checker<'_> {
         self.reveals.push(Opening { value, to, label: Label::PUBLIC });
         self.push(ExprKind::Reveal(value, to), Ty::unit(), span)
     }
+}
+
+/// Type and length of a tuple's spread array, and the position in it of the tuple's element `index`.
+fn spread_position(items: &[Ty], index: usize) -> Option<(&Ty, &Dim, Dim)> {
+    let Ty::Spread(item, n) = items.last()? else { return None };
+    let at = Dim::constant(index as i64 - (items.len() as i64 - 1));
+    within(&at, n).then_some((item, n, at))
+}
+
+/// True when `from..to` is surely empty or not in an axis of `size`.
+fn outside(from: &Dim, to: &Dim, size: &Dim) -> bool {
+    let negative = |d: &Dim| d.as_constant().is_some_and(|c| c < 0);
+    negative(&size.minus(to)) || negative(from) || negative(&to.minus(from).minus(&Dim::constant(1)))
 }
 
 /// False when the position is surely outside.

@@ -8,10 +8,11 @@ mod flow;
 use std::collections::BTreeSet;
 
 use self::flow::{Flow, Known, Value};
-use super::{Block, Body, Destination, ExprId, ExprKind, FnCode, FnId, Pattern, Program, Source, Stmt};
+use super::{Block, Body, Destination, ExprId, ExprKind, FnCode, FnId, Pattern, Program, Source, Stmt, Ty};
 use crate::diag::{Code, Diagnostic};
 use crate::fixed::pow2;
 use crate::label::{Label, OwnerId};
+use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast::BinaryOp;
 
@@ -27,6 +28,7 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
             reported: BTreeSet::new(),
             calls: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
+            undecided: 0,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
@@ -54,6 +56,8 @@ struct Walk<'a> {
     calls: Vec<Span>,
     /// Labels of the entry's own expressions.
     labels: Vec<Label>,
+    /// Branches around this place that are decided at run time.
+    undecided: usize,
 }
 
 impl Walk<'_> {
@@ -186,18 +190,36 @@ impl Walk<'_> {
                     None => Value::Leaf(base.flow()),
                 }
             }
+            ExprKind::Elements(base, from) => {
+                let base = self.expr(body, locals, *base);
+                let number = |d: &Dim| d.as_constant().and_then(|c| usize::try_from(c).ok());
+                let length = if let Ty::Array(_, n) = &expr.ty { number(n) } else { None };
+                match (number(from), length) {
+                    (Some(from), Some(n)) => Value::Record((from..from + n).map(|i| base.part(i)).collect()),
+                    _ => Value::Leaf(base.flow()),
+                }
+            }
             ExprKind::Index(base, _) => self.expr(body, locals, *base),
             ExprKind::Record(items) => Value::Record(items.iter().map(|i| self.expr(body, locals, *i)).collect()),
             ExprKind::If { cond, then, otherwise, select } => {
                 let condition = self.expr(body, locals, *cond).flow();
                 self.condition(&condition, body.expr(*cond).span, select);
                 let mut other = locals.clone();
+                // A public value of the run decides: both sides run, and only their values are chosen from.
+                let decided = condition.known == Known::No && !condition.secret();
+                self.undecided += usize::from(decided);
                 let value = self.block(body, locals, then);
                 let alternative = self.block(body, &mut other, otherwise);
+                self.undecided -= usize::from(decided);
                 locals.iter_mut().zip(&other).for_each(|(a, b)| *a = a.join(b));
                 value.join(&alternative)
             }
             ExprKind::Block(block) => self.block(body, locals, block),
+            ExprKind::Gradient { loss, by } => {
+                let loss = self.expr(body, locals, *loss).flow();
+                let by = self.expr(body, locals, *by);
+                by.map(&|flow| Flow { known: Known::No, ..flow.join(&loss) })
+            }
             ExprKind::Reveal(value, to) => {
                 let flow = self.expr(body, locals, *value).flow();
                 self.opened(*to, &flow, expr.span);
@@ -212,6 +234,11 @@ impl Walk<'_> {
     }
 
     fn opened(&mut self, to: Destination, flow: &Flow, span: Span) {
+        if self.undecided > 0 {
+            let message = "`reveal` in a branch that is decided while running";
+            let error = Diagnostic::error(Code::NotAllowedHere, span, message);
+            self.report(error.help("choose the value in the branch, and reveal it behind"), flow);
+        }
         if to == Destination::Shares {
             let error =
                 Diagnostic::error(Code::NotAllowedHere, span, "`reveal` opens a value, and `shares` keep it closed");
@@ -240,13 +267,6 @@ impl Walk<'_> {
             Diagnostic::error(Code::SecretBranch, span, "a secret decides a branch")
                 .here(self.depends(flow))
                 .help(format!("compute both and choose: `{select}`"))
-        } else if flow.known == Known::No {
-            Diagnostic::error(
-                Code::Unsupported,
-                span,
-                "a branch on a public run-time value is not compiled in this version",
-            )
-            .help(format!("compute both and choose: `{select}`"))
         } else {
             return;
         };
@@ -259,7 +279,7 @@ impl Walk<'_> {
         if op == BinaryOp::Div && right.0.joint() {
             let error = Diagnostic::error(Code::Unsupported, right.1, "division by a value that no single owner knows")
                 .here(self.depends(right.0))
-                .help("multiply by a reciprocal that one owner computes, or divide after revealing the result");
+                .help("multiply by `reciprocal(..)` of the library's `math`, or by one that a single owner computes");
             self.report(error, right.0);
         }
         for ((constant, place), other) in [(left, right.0), (right, left.0)] {

@@ -8,10 +8,12 @@
 
 mod body;
 mod call;
+mod derivative;
 mod entry;
 mod infer;
 mod intrinsic;
 mod labels;
+mod modules;
 mod names;
 mod ops;
 mod report;
@@ -24,13 +26,14 @@ mod types;
 mod tests;
 
 pub use intrinsic::Intrinsic;
+pub use modules::{Modules, NoModules};
 pub use report::{Kind, Leaf};
-pub use types::{Elem, Ty};
+pub use types::{Bindings, Elem, Ty};
 
 use crate::diag::{Code, Diagnostic, Severity};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
-use crate::shape::{Dim, Sizes};
+use crate::shape::Dim;
 use crate::span::{FileId, Sources, Span};
 use crate::syntax::{ast, parser};
 
@@ -92,17 +95,28 @@ pub struct Fn {
     pub result: Option<Ty>,
     /// What it does.
     pub code: FnCode,
+    /// Its own rule for differentiation.
+    pub derivative: Option<Derivative>,
     /// Where it is defined.
     pub span: Span,
 }
 
-/// A size that a function binds.
+/// A function's own rule for differentiation.
+#[derive(Clone, Debug)]
+pub struct Derivative {
+    /// The value parameter, by its position among the value parameters.
+    pub param: usize,
+    /// The derivative of the function's result by that parameter; its first locals are the function's.
+    pub body: Body,
+}
+
+/// A name that a function binds in brackets, or a `nat` parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SizeParam {
     /// Its name.
     pub name: String,
-    /// True for `..S`.
-    pub rest: bool,
+    /// What it stands for.
+    pub kind: ast::SizeKind,
 }
 
 /// What a function does.
@@ -177,6 +191,8 @@ pub struct EntryParam {
     pub name: String,
     /// Its type.
     pub ty: Ty,
+    /// Smallest and largest element that its owner may give, when declared.
+    pub range: Option<(f64, f64)>,
     /// Who gives it.
     pub source: Source,
     /// Where it is declared.
@@ -343,8 +359,8 @@ pub enum ExprKind {
         callee: FnId,
         /// Its value parameters' arguments, in order.
         args: Vec<ExprId>,
-        /// What its sizes stand for here.
-        sizes: Sizes,
+        /// What the names it binds stand for here.
+        bindings: Bindings,
     },
     /// An operation of the compiler.
     Intrinsic {
@@ -361,6 +377,8 @@ pub enum ExprKind {
     Index(ExprId, Vec<AxisIndex>),
     /// An element of an array at a compile-time position.
     Element(ExprId, Dim),
+    /// Elements of an array from a compile-time position; how many is in the type.
+    Elements(ExprId, Dim),
     /// A struct, a tuple or an array.
     Record(Vec<ExprId>),
     /// A choice by a public condition.
@@ -376,6 +394,13 @@ pub enum ExprKind {
     },
     /// `{ ... }`.
     Block(Block),
+    /// The derivative of a single number by every tensor in a value.
+    Gradient {
+        /// What is differentiated.
+        loss: ExprId,
+        /// By what.
+        by: ExprId,
+    },
     /// Opens a value to somebody (entries only).
     Reveal(ExprId, Destination),
     /// A run-time value where a compile-time one is needed, and what it is used as. The label check reports it.
@@ -391,17 +416,31 @@ pub struct AxisIndex {
     pub dropped: bool,
 }
 
-/// Checks the program in `file` with the library modules it uses, which are added to `sources`. Problems go to
-/// `diags` in the order of their places; `None` when any is an error. After syntax errors nothing more is said: what
-/// is missing from the tree would only be missed again.
+/// Checks a program that is one file: [`check_with`] without modules of its own.
 pub fn check(sources: &mut Sources, file: FileId, diags: &mut Vec<Diagnostic>) -> Option<Program> {
+    check_with(sources, file, &mut NoModules, diags)
+}
+
+/// Checks the program in `file` with the modules it uses, which are added to `sources`. Problems go to `diags` in the
+/// order of their places; `None` when any is an error. After syntax errors nothing more is said: what is missing from
+/// the tree would only be missed again.
+pub fn check_with(
+    sources: &mut Sources,
+    file: FileId,
+    modules: &mut dyn Modules,
+    diags: &mut Vec<Diagnostic>,
+) -> Option<Program> {
     let before = diags.len();
     let failed = |diags: &[Diagnostic]| diags[before..].iter().any(|d| d.severity == Severity::Error);
     let tree = parser::parse(file, &sources.file(file).text.clone(), diags);
     if failed(diags) {
         return None;
     }
-    let mut program = names::load(sources, file, tree, diags);
+    let files = modules::load(sources, file, tree, modules, diags);
+    if failed(diags) {
+        return None;
+    }
+    let mut program = names::resolve(sources, &files, diags);
     labels::check(&mut program, diags);
     diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
     (!failed(diags)).then_some(program)

@@ -4,18 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::body::Checker;
+use super::derivative;
 use super::entry::{check_entry, header};
+use super::modules::{File, Origin};
 use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
-use super::types::Ty;
-use super::{Body, Fn, FnCode, FnId, ParamKind, Program, Struct, StructId};
+use super::types::{Elem, Ty};
+use super::{Body, Fn, FnCode, FnId, Program, Struct, StructId};
 use crate::diag::{Code, Diagnostic, nearest};
-use crate::span::{FileId, Sources, Span};
-use crate::syntax::{ast, parser};
-
-/// The embedded standard library.
-const LIBRARY: &[(&str, &str)] =
-    &[("prelude", include_str!("../../stdlib/prelude.sml")), ("nn", include_str!("../../stdlib/nn.sml"))];
+use crate::fixed::Format;
+use crate::span::{Sources, Span};
+use crate::syntax::ast;
 
 /// What a name at the top of a module means.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +29,7 @@ pub(super) enum Def {
 /// A file with the names it sees.
 pub(super) struct Module {
     pub name: String,
-    pub library: bool,
+    pub origin: Origin,
     pub scope: BTreeMap<String, Def>,
     /// Names it defines itself, with their places: what others may `use`.
     pub own: BTreeMap<String, (Def, Span)>,
@@ -43,6 +42,31 @@ pub(super) struct Items<'a> {
     pub structs: Vec<Struct>,
     pub fns: Vec<Fn>,
     pub owners: Vec<String>,
+    pub format: Format,
+}
+
+impl Items<'_> {
+    /// The modules whose items others may use.
+    pub fn usable(&self) -> impl Iterator<Item = &Module> {
+        self.modules.iter().filter(|m| m.origin != Origin::Program)
+    }
+
+    /// Whether the elements of every tensor in a type satisfy a condition, and there is one at all.
+    pub fn all_elems(&self, ty: &Ty, holds: &impl std::ops::Fn(Elem) -> bool) -> bool {
+        match ty {
+            Ty::Tensor(elem, _) => holds(*elem),
+            Ty::Struct { id, .. } => {
+                let fields = &self.structs[id.index()].fields;
+                !fields.is_empty() && fields.iter().all(|(_, ty)| *ty == Ty::unit() || self.all_elems(ty, holds))
+            }
+            Ty::Tuple(items) => {
+                !items.is_empty() && items.iter().all(|ty| *ty == Ty::unit() || self.all_elems(ty, holds))
+            }
+            Ty::Array(item, _) | Ty::Spread(item, _) => self.all_elems(item, holds),
+            Ty::Param(_) | Ty::Error => true,
+            Ty::Nat | Ty::Range(..) => false,
+        }
+    }
 }
 
 /// The structs one module sees.
@@ -65,8 +89,7 @@ impl Structs for StructsOf<'_> {
     }
 
     fn elsewhere(&self, name: &str) -> Option<&str> {
-        let mut modules = self.0.modules.iter().filter(|m| m.library);
-        let module = modules.find(|m| matches!(m.own.get(name), Some((Def::Struct(_), _))))?;
+        let module = self.0.usable().find(|m| matches!(m.own.get(name), Some((Def::Struct(_), _))))?;
         Some(&module.name)
     }
 
@@ -80,29 +103,23 @@ impl Structs for StructsOf<'_> {
     }
 }
 
-/// Parses the library, resolves all names of the program in `tree` and checks all bodies.
-pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: &mut Vec<Diagnostic>) -> Program {
-    let mut files = vec![("main".to_string(), file, tree)];
-    let mut library = Vec::new();
-    for (name, text) in LIBRARY {
-        let id = sources.add(format!("<std>/{name}.sml"), *text);
-        library.push(id);
-        files.push(((*name).to_string(), id, parser::parse(id, text, diags)));
-    }
-    let (owners, format) = header(&files[0].2, diags);
-    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners };
+/// Resolves all names of the program's files and checks all bodies.
+pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnostic>) -> Program {
+    let library = files.iter().filter(|f| f.origin == Origin::Library).map(|f| f.id).collect();
+    let (owners, format) = header(&files[0].ast, diags);
+    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, format };
     let mut defined: Vec<(usize, FnId, &ast::Fn)> = Vec::new();
-    for (index, (name, _, ast)) in files.iter().enumerate() {
-        let module = collect(&mut items, &mut defined, index, name, ast, diags);
+    for (index, file) in files.iter().enumerate() {
+        let module = collect(&mut items, &mut defined, index, file, diags);
         items.modules.push(module);
     }
-    for (index, (_, _, ast)) in files.iter().enumerate() {
-        resolve_uses(&mut items, index, ast, diags);
+    for (index, file) in files.iter().enumerate() {
+        resolve_uses(&mut items, index, &file.ast, diags);
     }
-    for (index, (_, _, ast)) in files.iter().enumerate() {
-        fields(&mut items, index, ast, diags);
+    for (index, file) in files.iter().enumerate() {
+        fields(&mut items, index, &file.ast, diags);
     }
-    refuse_endless_structs(&mut items, &files, diags);
+    refuse_endless_structs(&mut items, files, diags);
     let mut scopes: Vec<SizeNames> = Vec::new();
     for (module, id, ast) in &defined {
         let (signature, names) = signature(&items, *module, ast, diags);
@@ -113,24 +130,24 @@ pub(super) fn load(sources: &mut Sources, file: FileId, tree: ast::File, diags: 
     for ((module, id, ast), names) in defined.iter().zip(scopes) {
         if let Some(block) = &ast.body {
             let function = &items.fns[id.index()];
-            let mut checker = Checker::new(&items, *module, names, diags);
-            for (param, ast) in function.params.iter().zip(&ast.params) {
-                if let ParamKind::Value(ty) = &param.kind {
-                    checker.bind_param(&ast.name, ty.clone());
-                }
-            }
-            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error));
-            bodies.push((*id, checker.finish().0));
+            let mut checker = Checker::new(&items, *module, names.clone(), diags);
+            checker.bind_params(function, ast);
+            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), "the result");
+            let body = checker.finish().0;
+            let rule = ast.derivative.as_ref();
+            let rule = rule.and_then(|rule| derivative::rule(&items, *module, (function, ast), rule, names, diags));
+            bodies.push((*id, body, rule));
         }
     }
-    let entries = files[0].2.items.iter().filter_map(|item| match item {
+    let entries = files[0].ast.items.iter().filter_map(|item| match item {
         ast::Item::Entry(entry) => Some(check_entry(&items, entry, diags)),
         ast::Item::Struct(_) | ast::Item::Fn(_) => None,
     });
     let entries = entries.collect();
     let Items { structs, mut fns, owners, .. } = items;
-    for (id, body) in bodies {
+    for (id, body, rule) in bodies {
         fns[id.index()].code = FnCode::Body(body);
+        fns[id.index()].derivative = rule;
     }
     refuse_recursion(&mut fns, diags);
     Program { owners, format, structs, fns, entries, library }
@@ -141,12 +158,11 @@ fn collect<'f>(
     items: &mut Items,
     defined: &mut Vec<(usize, FnId, &'f ast::Fn)>,
     index: usize,
-    name: &str,
-    file: &'f ast::File,
+    file: &'f File,
     diags: &mut Vec<Diagnostic>,
 ) -> Module {
     let mut own: BTreeMap<String, (Def, Span)> = BTreeMap::new();
-    for item in &file.items {
+    for item in &file.ast.items {
         let def = match item {
             ast::Item::Struct(s) => {
                 let sizes = s.sizes.iter().map(|p| p.name.name.clone()).collect();
@@ -161,6 +177,7 @@ fn collect<'f>(
                     params: Vec::new(),
                     result: None,
                     code: FnCode::Body(Body::default()),
+                    derivative: None,
                     span: f.span,
                 });
                 defined.push((index, id, f));
@@ -176,7 +193,7 @@ fn collect<'f>(
         }
     }
     let scope = own.iter().map(|(n, (d, _))| (n.clone(), *d)).collect();
-    Module { name: name.to_string(), library: index > 0, scope, own }
+    Module { name: file.name.clone(), origin: file.origin, scope, own }
 }
 
 pub(super) fn twice(name: &str, span: Span, first: Span) -> Diagnostic {
@@ -185,7 +202,7 @@ pub(super) fn twice(name: &str, span: Span, first: Span) -> Diagnostic {
 
 fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut Vec<Diagnostic>) {
     for line in &file.uses {
-        let modules = || items.modules.iter().filter(|m| m.library);
+        let modules = || items.usable().filter(|m| m.name != "prelude");
         let Some(module) = modules().find(|m| m.name == line.module.name) else {
             let error = Diagnostic::error(
                 Code::UnknownModule,
@@ -194,7 +211,11 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
             );
             diags.push(match nearest(&line.module.name, modules().map(|m| m.name.as_str())) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!("modules are {}", list(modules().map(|m| m.name.as_str())))),
+                None => error.help(format!(
+                    "the library has {}; a module of your own is a file `{}.sml` beside the program",
+                    list(modules().map(|m| m.name.as_str())),
+                    line.module.name
+                )),
             });
             let missing = line.names.iter().map(|n| (n.name.clone(), Def::Missing));
             items.modules[index].scope.extend(missing);
@@ -228,7 +249,7 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     let prelude: Vec<(String, Def)> = items
         .modules
         .iter()
-        .filter(|m| m.library && m.name == "prelude")
+        .filter(|m| m.origin == Origin::Library && m.name == "prelude")
         .flat_map(|m| m.own.iter().map(|(n, (d, _))| (n.clone(), *d)))
         .collect();
     for (name, def) in prelude {

@@ -187,7 +187,7 @@ fn why(a: &Shape, b: &Shape) -> Option<String> {
 /// Structs, tuples and arrays: what `+` and scaling work on as a whole.
 fn is_record(ty: &Ty) -> bool {
     match ty {
-        Ty::Struct { .. } | Ty::Array(..) => true,
+        Ty::Struct { .. } | Ty::Array(..) | Ty::Spread(..) | Ty::Param(_) => true,
         Ty::Tuple(items) => !items.is_empty(),
         Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Range(..) => false,
     }

@@ -1,9 +1,39 @@
 //! What the outside asks of a checked program: the tensors an entry reads, and who learns what.
 
-use super::{Destination, Elem, Entry, Program, Source, Ty};
-use crate::label::Label;
-use crate::shape::{Dim, Sizes};
+use std::collections::BTreeSet;
+
+use super::{Bindings, Body, Destination, Elem, Entry, ExprId, ExprKind, Program, Source, Ty};
+use crate::label::{Label, OwnerId};
+use crate::shape::Dim;
 use crate::span::Span;
+
+impl Body {
+    /// The values that an expression is computed from directly, but for those of inner blocks.
+    fn operands(&self, id: ExprId) -> Vec<ExprId> {
+        match &self.expr(id).kind {
+            ExprKind::Size(_) | ExprKind::Constant(_) | ExprKind::Local(_) | ExprKind::Block(_) => Vec::new(),
+            ExprKind::Error(ids) | ExprKind::Record(ids) => ids.clone(),
+            ExprKind::Call { args, .. } | ExprKind::Intrinsic { args, .. } => args.clone(),
+            ExprKind::Binary(_, a, b) | ExprKind::Gradient { loss: a, by: b } => vec![*a, *b],
+            ExprKind::Unary(_, a) | ExprKind::Field(a, _) | ExprKind::Index(a, _) | ExprKind::Element(a, _) => vec![*a],
+            ExprKind::Elements(a, _) | ExprKind::Reveal(a, _) | ExprKind::NotStatic(a, _) => vec![*a],
+            ExprKind::If { cond, .. } => vec![*cond],
+        }
+    }
+
+    /// The whole of an expression in the source: `x |> f(y)` from x on.
+    fn place(&self, id: ExprId) -> Span {
+        self.operands(id).iter().fold(self.expr(id).span, |span, operand| span.to(self.place(*operand)))
+    }
+}
+
+/// More than taking apart what is given.
+fn is_work(body: &Body, id: ExprId) -> bool {
+    matches!(
+        body.expr(id).kind,
+        ExprKind::Unary(..) | ExprKind::Binary(..) | ExprKind::Call { .. } | ExprKind::Intrinsic { .. }
+    )
+}
 
 /// What the elements of an input are.
 pub type Kind = Elem;
@@ -17,6 +47,8 @@ pub struct Leaf {
     pub shape: Vec<Dim>,
     /// What its elements are.
     pub kind: Kind,
+    /// Smallest and largest element that its owner may give, when declared.
+    pub range: Option<(f64, f64)>,
     /// Who gives it.
     pub source: Source,
     /// The parameter it belongs to.
@@ -32,7 +64,7 @@ impl Program {
         let Ty::Struct { id, sizes, .. } = ty else { return Vec::new() };
         let record = &self.structs[id.index()];
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
-        let with = Sizes { dims, ..Sizes::default() };
+        let with = Bindings::of(dims);
         record.fields.iter().map(|(name, ty)| (name.clone(), ty.substitute(&with))).collect()
     }
 
@@ -40,17 +72,22 @@ impl Program {
     #[must_use]
     pub fn tensors(&self, path: &str, ty: &Ty) -> Vec<(String, Elem, Vec<Dim>)> {
         let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+        let array = |first: usize, item: &Ty, n: &Dim| -> Vec<(String, Elem, Vec<Dim>)> {
+            let count = n.as_constant().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            (first..first + count).flat_map(|i| self.tensors(&below(&i.to_string()), item)).collect()
+        };
         match ty {
             Ty::Tensor(elem, shape) => vec![(path.to_string(), *elem, shape.dims.clone())],
             Ty::Struct { .. } => self.fields(ty).iter().flat_map(|(name, ty)| self.tensors(&below(name), ty)).collect(),
             Ty::Tuple(items) => {
-                items.iter().enumerate().flat_map(|(i, ty)| self.tensors(&below(&i.to_string()), ty)).collect()
+                let element = |(i, ty): (usize, &Ty)| match ty {
+                    Ty::Spread(item, n) => array(i, item, n),
+                    ty => self.tensors(&below(&i.to_string()), ty),
+                };
+                items.iter().enumerate().flat_map(element).collect()
             }
-            Ty::Array(item, n) => {
-                let count = n.as_constant().unwrap_or(0).max(0);
-                (0..count).flat_map(|i| self.tensors(&below(&i.to_string()), item)).collect()
-            }
-            Ty::Error | Ty::Nat | Ty::Range(..) => Vec::new(),
+            Ty::Array(item, n) | Ty::Spread(item, n) => array(0, item, n),
+            Ty::Error | Ty::Nat | Ty::Range(..) | Ty::Param(_) => Vec::new(),
         }
     }
 
@@ -62,6 +99,7 @@ impl Program {
                 path,
                 shape,
                 kind,
+                range: param.range,
                 source: param.source,
                 param: param.name.clone(),
                 span: param.span,
@@ -69,6 +107,30 @@ impl Program {
             self.tensors(&param.name, &param.ty).into_iter().map(leaf).collect()
         };
         entry.params.iter().flat_map(of).collect()
+    }
+
+    /// The largest expressions of the entry that one owner computes alone before anything is shared: the owner's name
+    /// and the place, in order. Bare parameters and their fields are no computation.
+    #[must_use]
+    pub fn owner_local(&self, entry: &Entry) -> Vec<(&str, Span)> {
+        let body = &entry.body;
+        let owner = |id: ExprId| entry.labels[id.index()].single();
+        let mut inside: BTreeSet<ExprId> = BTreeSet::new();
+        let mut work: Vec<(OwnerId, ExprId)> = Vec::new();
+        // Operands come before users, so that going back sees the largest first.
+        for id in (0..body.exprs.len() as u32).rev().map(ExprId) {
+            let Some(owner) = owner(id) else { continue };
+            if inside.contains(&id) || is_work(body, id) {
+                inside.extend(body.operands(id));
+            }
+            if !inside.contains(&id) && is_work(body, id) {
+                work.push((owner, id));
+            }
+        }
+        let place = |(owner, id): (OwnerId, ExprId)| (self.owners[owner.index()].as_str(), body.place(id));
+        let mut found: Vec<(&str, Span)> = work.into_iter().map(place).collect();
+        found.sort_by_key(|(_, span)| (span.file, span.start));
+        found
     }
 
     /// One sentence for each thing the entry opens or keeps: who learns what, computed from whose inputs.

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::intrinsic::Intrinsic;
+use super::modules::{File, Origin};
 use super::names::{Def, Items, StructsOf, twice};
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
 use super::{Body, Default, Fn, FnCode, Param, ParamKind, SizeParam, Struct, StructId};
 use crate::diag::{Code, Diagnostic};
 use crate::shape::Dim;
-use crate::span::{FileId, Span};
-use crate::syntax::ast;
+use crate::span::Span;
+use crate::syntax::ast::{self, SizeKind};
 
 /// The sizes bound in brackets after an item's name.
-pub(super) fn size_params(params: &[ast::SizeParam], diags: &mut Vec<Diagnostic>) -> (Vec<String>, SizeNames) {
+pub(super) fn size_params(params: &[ast::SizeParam], diags: &mut Vec<Diagnostic>) -> (Vec<SizeParam>, SizeNames) {
     let (mut order, mut names) = (Vec::new(), SizeNames::default());
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in params {
@@ -22,11 +23,11 @@ pub(super) fn size_params(params: &[ast::SizeParam], diags: &mut Vec<Diagnostic>
             diags.push(twice(name, param.name.span, first));
             continue;
         }
-        order.push(name.clone());
-        if param.rest {
-            names.rests.insert(name.clone());
-        } else {
-            names.dims.insert(name.clone(), Dim::var(name));
+        order.push(SizeParam { name: name.clone(), kind: param.kind });
+        match param.kind {
+            SizeKind::Rest => drop(names.rests.insert(name.clone())),
+            SizeKind::Record => drop(names.records.insert(name.clone())),
+            SizeKind::Size => drop(names.dims.insert(name.clone(), Dim::var(name))),
         }
     }
     (order, names)
@@ -40,9 +41,9 @@ pub(super) fn fields(items: &mut Items, index: usize, file: &ast::File, diags: &
         if span != ast.name.span {
             continue; // the second of two structs of one name
         }
-        for rest in ast.sizes.iter().filter(|s| s.rest) {
-            let message = "a struct binds single sizes";
-            diags.push(Diagnostic::error(Code::Unsupported, rest.name.span, message).help("name each axis"));
+        for param in ast.sizes.iter().filter(|s| s.kind != SizeKind::Size) {
+            let message = format!("a struct binds single sizes, and `{}` is none", param.text());
+            diags.push(Diagnostic::error(Code::NotAllowedHere, param.name.span, message).help("name each axis"));
         }
         let (_, names) = size_params(&ast.sizes, diags);
         let mut fields: Vec<(String, Ty)> = Vec::new();
@@ -66,8 +67,8 @@ pub(super) fn no_nat(ty: Ty, span: Span, place: &str, diags: &mut Vec<Diagnostic
         match ty {
             Ty::Nat => true,
             Ty::Tuple(items) => items.iter().any(has_nat),
-            Ty::Array(item, _) => has_nat(item),
-            Ty::Error | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) => false,
+            Ty::Array(item, _) | Ty::Spread(item, _) => has_nat(item),
+            Ty::Error | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) | Ty::Param(_) => false,
         }
     }
     if !has_nat(&ty) {
@@ -79,19 +80,15 @@ pub(super) fn no_nat(ty: Ty, span: Span, place: &str, diags: &mut Vec<Diagnostic
 }
 
 /// A struct that contains itself has no end; its fields become errors.
-pub(super) fn refuse_endless_structs(
-    items: &mut Items,
-    files: &[(String, FileId, ast::File)],
-    diags: &mut Vec<Diagnostic>,
-) {
+pub(super) fn refuse_endless_structs(items: &mut Items, files: &[File], diags: &mut Vec<Diagnostic>) {
     fn inside(ty: &Ty, structs: &[Struct], seen: &mut BTreeSet<StructId>) {
         match ty {
             Ty::Struct { id, .. } if seen.insert(*id) => {
                 structs[id.index()].fields.iter().for_each(|(_, t)| inside(t, structs, seen));
             }
             Ty::Tuple(tys) => tys.iter().for_each(|t| inside(t, structs, seen)),
-            Ty::Array(item, _) => inside(item, structs, seen),
-            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) => {}
+            Ty::Array(item, _) | Ty::Spread(item, _) => inside(item, structs, seen),
+            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) | Ty::Param(_) => {}
         }
     }
     let endless: Vec<StructId> = (0..items.structs.len() as u32)
@@ -105,7 +102,7 @@ pub(super) fn refuse_endless_structs(
     for id in endless {
         let record = &mut items.structs[id.index()];
         record.fields.iter_mut().for_each(|(_, ty)| *ty = Ty::Error);
-        let place = files.iter().flat_map(|f| &f.2.items).map(ast::Item::name).find(|n| n.name == record.name);
+        let place = files.iter().flat_map(|f| &f.ast.items).map(ast::Item::name).find(|n| n.name == record.name);
         if let Some(name) = place {
             let message = format!("struct `{}` contains itself", record.name);
             diags.push(Diagnostic::error(Code::Unsupported, name.span, message).help("use an array `[T; D]`"));
@@ -115,16 +112,14 @@ pub(super) fn refuse_endless_structs(
 
 /// Parameters and result of a function, with the names its body may use in sizes.
 pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut Vec<Diagnostic>) -> (Fn, SizeNames) {
-    let (bound, mut names) = size_params(&ast.sizes, diags);
-    let rest = |name: &String| ast.sizes.iter().any(|s| s.rest && s.name.name == *name);
-    let mut sizes: Vec<SizeParam> = bound.into_iter().map(|name| SizeParam { rest: rest(&name), name }).collect();
+    let (mut sizes, mut names) = size_params(&ast.sizes, diags);
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
         if let Some(first) = places.insert(&param.name.name, param.name.span) {
             diags.push(twice(&param.name.name, param.name.span, first));
         }
         if matches!(&param.ty, ast::Type::Named { name, .. } if name.name == "nat") {
-            sizes.push(SizeParam { name: param.name.name.clone(), rest: false });
+            sizes.push(SizeParam { name: param.name.name.clone(), kind: SizeKind::Size });
             names.dims.insert(param.name.name.clone(), Dim::var(&param.name.name));
         }
     }
@@ -145,7 +140,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
         no_nat(resolved, ty.span(), "a result", diags)
     });
     let code = match (&ast.body, Intrinsic::find(&ast.name.name)) {
-        (None, Some(op)) if items.modules[module].library => FnCode::Intrinsic(op),
+        (None, Some(op)) if items.modules[module].origin == Origin::Library => FnCode::Intrinsic(op),
         (None, _) => {
             let message = format!("the compiler has no intrinsic `{}`", ast.name.name);
             diags.push(Diagnostic::error(Code::Unsupported, ast.name.span, message).help("give the function a body"));
@@ -153,7 +148,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
         }
         (Some(_), _) => FnCode::Body(Body::default()),
     };
-    (Fn { name: ast.name.name.clone(), sizes, params, result, code, span: ast.name.span }, names)
+    (Fn { name: ast.name.name.clone(), sizes, params, result, code, derivative: None, span: ast.name.span }, names)
 }
 
 /// A default argument.

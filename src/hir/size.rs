@@ -17,6 +17,8 @@ pub(super) struct SizeNames {
     pub dims: BTreeMap<String, Dim>,
     /// `..S`.
     pub rests: BTreeSet<String>,
+    /// `P: record`.
+    pub records: BTreeSet<String>,
     /// Run-time values, to say that they are none.
     pub values: BTreeSet<String>,
     /// Names that are missing and have been reported: a signature names a size more than once.
@@ -78,6 +80,8 @@ impl Resolver<'_> {
         let error = if self.names.rests.contains(name) {
             Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` stands for any number of sizes"))
                 .help(format!("write `..{name}` in front of a shape"))
+        } else if self.names.records.contains(name) {
+            Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` stands for a type, not for a size"))
         } else if self.names.values.contains(name) {
             Diagnostic::error(Code::SecretPosition, span, format!("`{name}` is a run-time value, and sizes are public"))
                 .here("must be known at compile time")
@@ -122,7 +126,11 @@ impl Resolver<'_> {
     pub fn ty(&mut self, ty: &ast::Type) -> Ty {
         match ty {
             ast::Type::Named { name, sizes, span } => self.named_type(name, sizes, *span),
-            ast::Type::Tuple(items, _) => Ty::Tuple(items.iter().map(|t| self.ty(t)).collect()),
+            ast::Type::Tuple(items, _) => {
+                let count = items.len();
+                Ty::Tuple(items.iter().enumerate().map(|(i, t)| self.tuple_item(t, i + 1 == count)).collect())
+            }
+            ast::Type::Spread(..) => self.tuple_item(ty, false),
             ast::Type::Array(item, length, _) => {
                 let item = self.ty(item);
                 match self.dim(length) {
@@ -133,12 +141,28 @@ impl Resolver<'_> {
         }
     }
 
+    /// An element of a tuple; the last may be `..[T; D]`.
+    fn tuple_item(&mut self, ty: &ast::Type, last: bool) -> Ty {
+        let ast::Type::Spread(inner, span) = ty else { return self.ty(ty) };
+        match self.ty(inner) {
+            Ty::Error => Ty::Error,
+            Ty::Array(item, n) if last => Ty::Spread(item, n),
+            other => {
+                let message = format!("`..{other}` is no further elements of a tuple");
+                let error = Diagnostic::error(Code::NotAllowedHere, *span, message);
+                self.diags.push(error.help("the last element of a tuple may be `..[T; D]`: `(First, ..[Rest; 3])`"));
+                Ty::Error
+            }
+        }
+    }
+
     fn named_type(&mut self, name: &ast::Ident, sizes: &[ast::Size], span: Span) -> Ty {
         let elem = match name.name.as_str() {
             "fix" => Elem::Fix,
             "int" => Elem::Int,
             "bool" => Elem::Bool,
             "nat" if sizes.is_empty() => return Ty::Nat,
+            other if sizes.is_empty() && self.names.records.contains(other) => return Ty::Param(other.to_string()),
             _ => return self.struct_type(name, sizes, span),
         };
         let mut shape = Shape::scalar();

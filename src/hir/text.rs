@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, Intrinsic, Param, ParamKind, Pattern, Program,
-    Source, Stmt,
+    Source, Stmt, Ty,
 };
 use crate::label::Label;
 use crate::shape::{Dim, Shape};
@@ -56,17 +56,20 @@ struct Printer<'a> {
     depth: usize,
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
     fn line(&mut self, text: &str) {
         let _ = writeln!(self.out, "{:1$}{text}", "", 4 * self.depth);
     }
 
     fn entry(&mut self, entry: &Entry) {
         let owners = &self.program.owners;
-        let params = entry.params.iter().map(|p| match p.source {
-            Source::Owner(owner) => format!("{}: {} from {}", p.name, p.ty, owners[owner.index()]),
-            Source::Public => format!("{}: public {}", p.name, p.ty),
-            Source::Shares => format!("{}: {} from shares", p.name, p.ty),
+        let params = entry.params.iter().map(|p| {
+            let range = p.range.map(|(low, high)| format!(" in {low}..{high}")).unwrap_or_default();
+            match p.source {
+                Source::Owner(owner) => format!("{}: {}{range} from {}", p.name, p.ty, owners[owner.index()]),
+                Source::Public => format!("{}: public {}{range}", p.name, p.ty),
+                Source::Shares => format!("{}: {}{range} from shares", p.name, p.ty),
+            }
         });
         let params = params.collect::<Vec<_>>().join(", ");
         let results: Vec<String> =
@@ -78,18 +81,24 @@ impl Printer<'_> {
         self.out.push_str("}\n");
     }
 
-    fn function(&mut self, function: &Fn) {
+    fn function(&mut self, function: &'a Fn) {
         let params = function.params.iter().map(|p| match &p.kind {
             ParamKind::Value(ty) => format!("{}: {ty}", p.name),
             ParamKind::Nat | ParamKind::NatList => format!("{}: nat", p.name),
         });
         let params = params.collect::<Vec<_>>().join(", ");
-        let sizes: Vec<String> =
-            function.sizes.iter().map(|s| format!("{}{}", if s.rest { ".." } else { "" }, s.name)).collect();
+        let sizes: Vec<String> = function.sizes.iter().map(|s| s.kind.text(&s.name)).collect();
         let result = function.result.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
         let _ = writeln!(self.out, "\nfn {}{}({params}){result} {{", function.name, brackets(&sizes));
-        self.block(&self.body.block.clone());
+        self.block(&self.body.block);
         self.out.push_str("}\n");
+        if let Some(rule) = &function.derivative {
+            let by = &rule.body.local(super::LocalId(rule.param as u32)).name;
+            let _ = writeln!(self.out, "\nderivative of {} by {by} {{", function.name);
+            self.body = &rule.body;
+            self.block(&rule.body.block);
+            self.out.push_str("}\n");
+        }
     }
 
     fn destination(&self, to: Destination) -> String {
@@ -181,6 +190,10 @@ impl Printer<'_> {
                 return format!("{base}.{}", name.unwrap_or_else(|| index.to_string()));
             }
             ExprKind::Element(base, at) => return format!("{}[{at}]", self.expr(*base)),
+            ExprKind::Elements(base, from) => {
+                let to = if let Ty::Array(_, n) = &expr.ty { from.plus(n).to_string() } else { String::new() };
+                return format!("{}[{from}..{to}]", self.expr(*base));
+            }
             ExprKind::Block(block) => {
                 self.line(&format!("{id} = {{"));
                 self.nested(block);
@@ -202,10 +215,11 @@ impl Printer<'_> {
                 let a = self.expr(*a);
                 format!("{a} {} {}", op.symbol(), self.expr(*b))
             }
-            ExprKind::Call { callee, args, sizes } => {
-                let dims = sizes.dims.iter().map(|(name, dim)| format!("{name} = {dim}"));
-                let rests = sizes.rests.iter().map(|(name, shape)| format!("..{name} = {shape}"));
-                let sizes: Vec<String> = dims.chain(rests).collect();
+            ExprKind::Call { callee, args, bindings } => {
+                let dims = bindings.sizes.dims.iter().map(|(name, dim)| format!("{name} = {dim}"));
+                let rests = bindings.sizes.rests.iter().map(|(name, shape)| format!("..{name} = {shape}"));
+                let records = bindings.records.iter().map(|(name, ty)| format!("{name} = {ty}"));
+                let sizes: Vec<String> = dims.chain(rests).chain(records).collect();
                 format!("{}{}({})", self.program.fns[callee.index()].name, brackets(&sizes), self.list(args))
             }
             ExprKind::Intrinsic { op, args, sizes } => {
@@ -219,6 +233,10 @@ impl Printer<'_> {
                 format!("{}[{}]", self.expr(*base), starts.join(", "))
             }
             ExprKind::Record(items) => format!("({})", self.list(items)),
+            ExprKind::Gradient { loss, by } => {
+                let loss = self.expr(*loss);
+                format!("grad({loss}, {})", self.expr(*by))
+            }
             ExprKind::Reveal(value, to) => {
                 let to = self.destination(*to);
                 format!("reveal {} to {to}", self.expr(*value))

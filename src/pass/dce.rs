@@ -1,7 +1,8 @@
 //! `dce`: drops nodes that no result needs.
 //!
 //! Before: `%3 = relu %2` used by nobody. After: gone, with everything only it needed. Inputs stay: an owner's data is
-//! part of the entry's signature even where nothing uses it, but what is not needed is not shared.
+//! part of the entry's signature even where nothing uses it, but what is not needed is not shared. Arguments of a loop's
+//! turn stay with their positions.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,9 @@ pub fn run(graph: &mut Graph) {
     let dead: Vec<NodeId> = graph
         .dag
         .node_indices()
-        .filter(|id| !needed.contains(id) && !matches!(graph.node(*id).op, Op::Input { .. }))
+        .filter(|id| {
+            !needed.contains(id) && !matches!(graph.node(*id).op, Op::Input { .. } | Op::Stored { .. } | Op::Arg { .. })
+        })
         .collect();
     for id in dead {
         graph.dag.remove_node(id);

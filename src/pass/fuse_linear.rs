@@ -43,6 +43,10 @@ fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
     let operands = graph.operands(id);
     let Some(bits) = operands.iter().find_map(|o| only_trunc(graph, *o)) else { return false };
     let Repr::Ring { scale } = node.ty.repr else { return false };
+    // What comes into a loop encoded cannot be encoded anew in it.
+    if operands.iter().any(|o| is_public_arg(graph, *o)) {
+        return false;
+    }
     let wide = Ty { shape: node.ty.shape.clone(), repr: Repr::Ring { scale: scale + bits } };
     let mut raised = Vec::new();
     let mut dead = Vec::new();
@@ -64,6 +68,17 @@ fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
         graph.dag.remove_node(id);
     }
     true
+}
+
+/// Whether a public operand comes into a loop from outside.
+fn is_public_arg(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    matches!(node.ty.repr, Repr::Public { .. })
+        && match node.op {
+            Op::Arg { .. } | Op::Final { .. } => true,
+            Op::Encode { .. } => false,
+            _ => graph.operands(id).iter().any(|o| is_public_arg(graph, *o)),
+        }
 }
 
 /// The node at a raised scale.

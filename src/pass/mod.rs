@@ -3,11 +3,12 @@
 
 mod cse;
 mod dce;
+mod fold_scale;
 mod fuse_linear;
 mod relu_past_pool;
 
-use crate::graph::Graph;
 use crate::graph::verify::{VerifyError, verify};
+use crate::graph::{Graph, Op};
 
 /// A pass by name.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,11 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
     Pass {
+        name: "fold-scale",
+        about: "scale a convolution's filters, not its results, where one owner knows both",
+        run: fold_scale::run,
+    },
+    Pass {
         name: "fuse-linear",
         about: "add biases and residuals before the truncation, not after",
         run: fuse_linear::run,
@@ -35,6 +41,16 @@ pub const PASSES: &[Pass] = &[
     },
     Pass { name: "dce", about: "drop what no result needs", run: dce::run },
 ];
+
+/// Runs a rewrite on a graph and on the turns of all its loops.
+fn everywhere(graph: &mut Graph, run: fn(&mut Graph)) {
+    for id in graph.dag.node_indices().collect::<Vec<_>>() {
+        if let Op::Loop(turns) = &mut graph.dag[id].op {
+            everywhere(&mut turns.turn, run);
+        }
+    }
+    run(graph);
+}
 
 /// Finds a pass.
 #[must_use]
@@ -50,7 +66,7 @@ pub fn run(graph: &mut Graph, after: Option<&str>, without: &[String]) -> Result
     verify(graph).map_err(|e| ("lower", e))?;
     for pass in PASSES {
         if !without.iter().any(|w| w == pass.name) {
-            (pass.run)(graph);
+            everywhere(graph, pass.run);
             verify(graph).map_err(|e| (pass.name, e))?;
         }
         if after == Some(pass.name) {

@@ -55,12 +55,29 @@ struct Lowering<'g> {
     outputs: Vec<Output>,
 }
 
-/// Writes the protocol for a verified graph.
+/// What no protocol of this version computes: the first such node's place and what it is.
+#[must_use]
+pub fn unsupported(graph: &Graph) -> Option<(Option<Span>, &'static str)> {
+    graph.order().into_iter().find_map(|id| {
+        let node = graph.node(id);
+        let what = match &node.op {
+            Op::Gradient => "the gradient",
+            Op::Stored { .. } => "state kept in shares since an earlier run",
+            Op::Keep { .. } => "a result that stays in shares for a later run",
+            Op::Loop(turns) => return unsupported(&turns.turn),
+            _ => return None,
+        };
+        Some((node.span, what))
+    })
+}
+
+/// Writes the protocol for a verified graph in which nothing is [`unsupported`].
 ///
 /// # Panics
 /// If the graph breaks a rule that `graph::verify` checks.
 #[must_use]
 pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
+    let graph = &graph::unroll::unroll(graph);
     let mut lowering = Lowering {
         graph,
         clear: BTreeMap::new(),
@@ -163,6 +180,12 @@ impl Lowering<'_> {
                 let bufs = output::output(&mut self.b, &x, len);
                 self.outputs.push(Output { name: name.clone(), to: *to, shape: node.ty.shape.clone(), scale, bufs });
                 Value::Clear
+            }
+            Op::Stored { .. } | Op::Keep { .. } | Op::Gradient => {
+                unreachable!("{:?} is refused by `unsupported`", node.op)
+            }
+            Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => {
+                unreachable!("loops are written out before")
             }
             Op::Input { .. } | Op::Const(_) | Op::Div => unreachable!("{:?} is always in the clear", node.op),
         }

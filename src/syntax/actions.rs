@@ -57,6 +57,16 @@ impl Actions {
         file
     }
 
+    /// `P: record`.
+    pub(super) fn record_param(&mut self, name: ast::Ident, kind: &ast::Ident) -> ast::SizeParam {
+        if kind.name != "record" {
+            let message = format!("`{}` is nothing that a name in brackets can stand for", kind.name);
+            let diag = Diagnostic::error(Code::Syntax, kind.span, message);
+            self.diags.push(diag.help("write `N` for a size, `..S` for leading axes, `P: record` for any record type"));
+        }
+        ast::SizeParam { name, kind: ast::SizeKind::Record }
+    }
+
     /// `T to owner`.
     pub(super) fn entry_result(&self, ty: ast::Type, to: Option<ast::Ident>) -> ast::EntryResult {
         let span = to.as_ref().map_or(ty.span(), |to| ty.span().to(to.span));

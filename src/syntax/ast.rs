@@ -89,13 +89,44 @@ pub struct Field {
     pub ty: Type,
 }
 
-/// A size bound by an item: `N`, or `..S` for any number of leading axes.
+/// A name bound in brackets by an item: `N`, `..S`, `P: record`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SizeParam {
     /// Its name.
     pub name: Ident,
-    /// True for `..S`.
-    pub rest: bool,
+    /// What it stands for.
+    pub kind: SizeKind,
+}
+
+/// What a name bound in brackets stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizeKind {
+    /// `N`: one size.
+    Size,
+    /// `..S`: any number of leading axes.
+    Rest,
+    /// `P: record`: any type that is added and scaled as a whole.
+    Record,
+}
+
+impl SizeParam {
+    /// As written: `N`, `..S`, `P: record`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.kind.text(&self.name.name)
+    }
+}
+
+impl SizeKind {
+    /// A binder of this kind as written.
+    #[must_use]
+    pub fn text(self, name: &str) -> String {
+        match self {
+            SizeKind::Size => name.to_string(),
+            SizeKind::Rest => format!("..{name}"),
+            SizeKind::Record => format!("{name}: record"),
+        }
+    }
 }
 
 /// A function.
@@ -162,6 +193,8 @@ pub struct EntryParam {
     pub public: bool,
     /// Its type.
     pub ty: Type,
+    /// `in 0.0..255.0`: the smallest and the largest element.
+    pub range: Option<(Expr, Expr)>,
     /// `from hospital` or `from shares`.
     pub from: Option<Ident>,
     /// `name: ... from ...`.
@@ -195,6 +228,8 @@ pub enum Type {
     Tuple(Vec<Type>, Span),
     /// `[T; D]`.
     Array(Box<Type>, Box<Expr>, Span),
+    /// `..[T; D]`, last in a tuple: the tuple's further elements.
+    Spread(Box<Type>, Span),
 }
 
 /// One entry of a shape.
@@ -268,6 +303,8 @@ pub enum Pattern {
     Ignore(Span),
     /// `(a, b)`.
     Tuple(Vec<Pattern>, Span),
+    /// `..rest`, last in a tuple: all further elements as an array.
+    Spread(Box<Pattern>, Span),
 }
 
 /// An expression with its place.
@@ -414,7 +451,7 @@ impl Type {
     #[must_use]
     pub fn span(&self) -> Span {
         match self {
-            Type::Named { span, .. } | Type::Tuple(_, span) | Type::Array(_, _, span) => *span,
+            Type::Named { span, .. } | Type::Tuple(_, span) | Type::Array(_, _, span) | Type::Spread(_, span) => *span,
         }
     }
 }
@@ -425,7 +462,7 @@ impl Pattern {
     pub fn span(&self) -> Span {
         match self {
             Pattern::Name(ident) => ident.span,
-            Pattern::Ignore(span) | Pattern::Tuple(_, span) => *span,
+            Pattern::Ignore(span) | Pattern::Tuple(_, span) | Pattern::Spread(_, span) => *span,
         }
     }
 }

@@ -99,8 +99,7 @@ fn item(item: &Item) -> Tree {
 
 /// `name`, or `name[N, ..S]`.
 fn signature(name: &Ident, sizes: &[SizeParam]) -> Tree {
-    let sizes: Vec<String> =
-        sizes.iter().map(|size| format!("{}{}", if size.rest { ".." } else { "" }, size.name.name)).collect();
+    let sizes: Vec<String> = sizes.iter().map(SizeParam::text).collect();
     if sizes.is_empty() { ident(name) } else { word(format!("{}[{}]", name.name, sizes.join(", "))) }
 }
 
@@ -134,6 +133,7 @@ fn entry(item: &Entry) -> Tree {
     for param in &item.params {
         let mut tree = vec![ident(&param.name), ty(&param.ty)];
         tree.extend(param.public.then(|| word("public")));
+        tree.extend(param.range.as_ref().map(|(from, to)| list("in", [expr(from), expr(to)])));
         tree.extend(param.from.as_ref().map(|from| list("from", [ident(from)])));
         parts.push(list("param", tree));
     }
@@ -158,6 +158,7 @@ fn ty(of: &Type) -> Tree {
         ),
         Type::Tuple(types, _) => list("tuple", types.iter().map(ty)),
         Type::Array(element, length, _) => list("array", [ty(element), expr(length)]),
+        Type::Spread(inner, _) => list("..", [ty(inner)]),
     }
 }
 
@@ -185,6 +186,7 @@ fn pattern(of: &Pattern) -> Tree {
         Pattern::Name(name) => ident(name),
         Pattern::Ignore(_) => word("_"),
         Pattern::Tuple(parts, _) => list("tuple", parts.iter().map(pattern)),
+        Pattern::Spread(inner, _) => list("..", [pattern(inner)]),
     }
 }
 

@@ -43,19 +43,40 @@ fn seconds(line: &str) -> String {
     words.join(" ")
 }
 
-/// What a page shows of an output when it is written anew: as many lines before and behind its `...` as it had.
+/// What a page shows of an output when it is written anew: as many lines before the first `...` and behind the last as it
+/// had, and between two of them the lines that differ from those it had in their numbers alone.
 fn shown_anew(shown: &[&str], printed: &[&str], place: &str) -> String {
-    let cuts: Vec<usize> = (0..shown.len()).filter(|at| shown[*at] == "...").collect();
-    let lines: Vec<&str> = match cuts.as_slice() {
-        [] => printed.to_vec(),
-        [at] => {
-            let (before, behind) = (*at, shown.len() - at - 1);
-            assert!(before + behind <= printed.len(), "{place}: fewer lines are printed than shown");
-            [&printed[..before], &["..."], &printed[printed.len() - behind..]].concat()
+    let parts: Vec<&[&str]> = shown.split(|line| *line == "...").collect();
+    let mut lines: Vec<&str> = Vec::new();
+    let mut from = 0;
+    for (index, part) in parts.iter().enumerate() {
+        let start = match (index, parts.len() - 1 - index) {
+            (0, 0) => {
+                lines.extend(printed);
+                break;
+            }
+            (0, _) => 0,
+            (_, 0) => printed.len().saturating_sub(part.len()),
+            _ => (from..printed.len())
+                .find(|at| {
+                    printed[*at..].len() >= part.len() && part.iter().zip(&printed[*at..]).all(|(a, b)| alike(a, b))
+                })
+                .unwrap_or_else(|| panic!("{place}: `{}` has to be written by hand", part.join("\n"))),
+        };
+        assert!(start >= from && start + part.len() <= printed.len(), "{place}: fewer lines are printed than shown");
+        if index > 0 {
+            lines.push("...");
         }
-        _ => panic!("{place}: with several `...` it has to be written by hand"),
-    };
+        lines.extend(&printed[start..start + part.len()]);
+        from = start + part.len();
+    }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Whether two lines differ in their numbers alone.
+fn alike(a: &str, b: &str) -> bool {
+    let words = |line: &str| line.split(|c: char| c.is_ascii_digit()).map(str::to_string).collect::<String>();
+    words(a.trim_end()) == words(b.trim_end())
 }
 
 /// Runs the commands of one block, and gives back how the block would be written anew. What follows a command has to be
@@ -126,4 +147,5 @@ fn comparison_of_outputs() {
     assert!(!as_shown(&["a"], &["a", "b"]) && !as_shown(&["a", "b"], &["a"]));
     assert_eq!(shown_anew(&["a", "...", "z"], &["b", "c", "d ", "e"], ""), "b\n...\ne\n");
     assert_eq!(shown_anew(&["a"], &["b", "c"], ""), "b\nc\n");
+    assert_eq!(shown_anew(&["a", "...", "%1 = x", "..."], &["b", "y", "%22 = x", "z"], ""), "b\n...\n%22 = x\n...\n");
 }

@@ -49,7 +49,7 @@ fn the_examples_are_shown_as_they_are() {
     let (_, settings) = toml.split_once("\n\n").unwrap_or_default();
     assert!(readme.contains(settings.trim_end()), "README.md does not show examples/digits/digits.toml as it is");
     for (page, path) in [
-        ("docs/src/tutorial/mlp.md", "examples/mlp/mlp.sml"),
+        ("docs/src/tutorial/mlp.md", "examples/small_digits/small_digits.sml"),
         ("docs/src/tutorial/lenet.md", "examples/lenet.sml"),
         ("docs/src/tutorial/residual.md", "examples/residual.sml"),
     ] {

@@ -89,7 +89,7 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Trunc { bits } => map(&|a| a.truncate(*bits)),
         Op::Up { bits } => map(&|a| a.up(*bits)),
         Op::Select => (0..data[0].len()).map(|i| if data[0][i] != T::ZERO { data[1][i] } else { data[2][i] }).collect(),
-        Op::Reshape | Op::Reveal { .. } => data[0].to_vec(),
+        Op::Reshape | Op::Keep { .. } | Op::Reveal { .. } => data[0].to_vec(),
         Op::MatMul => matmul(data, shapes),
         Op::Conv2d { window, groups } => conv2d(data, shapes, shape, window, *groups),
         Op::Transpose { perm } => {
@@ -124,7 +124,16 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Argmax { axis } => reduce(data[0], shapes[0], *axis, |column| T::from_index(largest(column).0)),
         Op::SumPool { window } => pool(data[0], shapes[0], shape, window, |xs| xs.fold(T::ZERO, T::add)),
         Op::MaxPool { window } => pool(data[0], shapes[0], shape, window, |xs| largest(xs).1),
-        Op::Input { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => {
+        Op::Loop(_)
+        | Op::Final { .. }
+        | Op::Arg { .. }
+        | Op::Yield { .. }
+        | Op::Input { .. }
+        | Op::Stored { .. }
+        | Op::Gradient
+        | Op::Const(_)
+        | Op::Share { .. }
+        | Op::Encode { .. } => {
             unreachable!("{op:?} has a value of its own")
         }
     }

@@ -17,12 +17,14 @@ pub(super) struct Builder {
     /// The place that new nodes come from.
     pub span: Span,
     /// What has been shared or encoded at which scale, so that no owner sends a tensor twice.
-    brought: BTreeMap<(NodeId, u32), NodeId>,
+    pub(super) brought: BTreeMap<(NodeId, u32), NodeId>,
+    /// The nodes that count, in order of creation; what became a loop is in the graph still, without edges.
+    pub(super) log: Vec<NodeId>,
 }
 
 impl Builder {
     pub fn new(graph: Graph, span: Span) -> Builder {
-        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new() }
+        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new(), log: Vec::new() }
     }
 
     /// Reports an error at the current place, once per place and code.
@@ -37,7 +39,21 @@ impl Builder {
     }
 
     pub fn node(&mut self, op: Op, operands: &[NodeId], shape: Vec<usize>, repr: Repr) -> NodeId {
-        self.graph.add(op, operands, Ty { shape, repr }, Some(self.span))
+        let id = self.graph.add(op, operands, Ty { shape, repr }, Some(self.span));
+        self.log.push(id);
+        id
+    }
+
+    /// The graph, of the nodes that count.
+    pub fn finish(&self) -> Graph {
+        let mut out = Graph::new(self.graph.entry.clone(), self.graph.format, self.graph.owners.clone());
+        let mut moved: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+        for id in &self.log {
+            let node = self.graph.node(*id);
+            let operands: Vec<NodeId> = self.graph.operands(*id).iter().map(|o| moved[o]).collect();
+            moved.insert(*id, out.add(node.op.clone(), &operands, node.ty.clone(), node.span));
+        }
+        out
     }
 
     /// An operation on one node that keeps its shape and representation.
@@ -46,9 +62,16 @@ impl Builder {
         self.node(op, &[a], shape, repr)
     }
 
-    /// An operation on one node that keeps its representation.
+    /// An operation on one node that keeps its representation. Shared bits are packed in words, so that moving them
+    /// about goes by way of numbers.
     pub fn reshaping(&mut self, op: Op, a: NodeId, shape: Vec<usize>) -> NodeId {
         let repr = self.repr(a);
+        if repr == Repr::Bit && op != Op::Reshape {
+            let number = self.number(a);
+            let moved = self.node(op, &[number], shape, Repr::Ring { scale: 0 });
+            let negative = self.like(Op::Neg, moved);
+            return self.is_negative(negative);
+        }
         self.node(op, &[a], shape, repr)
     }
 
@@ -321,19 +344,54 @@ impl Builder {
         self.is_negative(negative)
     }
 
-    /// a where the bit c is 1, b elsewhere; all of one shape.
+    /// b + c (a - b) for c of 0 and 1; no truncation, as c has no fraction. All of one shape.
+    fn choose(&mut self, c: NodeId, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let (shape, scale) = (self.shape(c).to_vec(), self.scale(elem));
+        let difference = self.sum(Op::Sub, a, b, elem);
+        let (c, difference) = (self.bring(c, 0), self.bring(difference, scale));
+        let part = self.node(Op::Mul, &[c, difference], shape, Repr::Ring { scale });
+        self.sum(Op::Add, part, b, elem)
+    }
+
+    /// A shared bit as the number 0 or 1.
+    fn number(&mut self, bit: NodeId) -> NodeId {
+        let shape = self.shape(bit).to_vec();
+        let (one, zero) = (self.constant(1.0, &shape), self.constant(0.0, &shape));
+        let (one, zero) = (self.bring(one, 0), self.bring(zero, 0));
+        self.node(Op::Select, &[bit, one, zero], shape, Repr::Ring { scale: 0 })
+    }
+
+    /// The node as a value that can be opened: encoded or shared, at the scale of its elements.
+    pub fn ring(&mut self, a: NodeId, elem: Elem) -> NodeId {
+        let scale = self.scale(elem);
+        self.bring(a, scale)
+    }
+
+    /// a where the bit c is 1, b elsewhere. `a` and `b` have one shape; `c` has it too or broadcasts to it.
     pub fn select(&mut self, c: NodeId, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
-        let shape = self.shape(c).to_vec();
+        let shape = self.shape(a).to_vec();
+        if self.shape(c) != shape {
+            if self.repr(c) != Repr::Bit {
+                let c = self.broadcast(c, &shape);
+                return self.select(c, a, b, elem);
+            }
+            // Few bits for many elements: b + c (a - b) takes each bit as a number once.
+            let number = self.number(c);
+            let c = self.broadcast(number, &shape);
+            return self.choose(c, a, b, elem);
+        }
         if let Some(label) = self.known(&[c, a, b]) {
             return self.node(Op::Select, &[c, a, b], shape, Repr::Clear(label));
         }
+        if elem == Elem::Bool {
+            let differ = self.xor(a, b);
+            let taken = self.and(c, differ);
+            return self.xor(taken, b);
+        }
         let scale = self.scale(elem);
         if matches!(self.repr(c), Repr::Clear(_)) {
-            // Somebody knows the bit: b + c (a - b) needs no comparison, and no truncation as c has no fraction.
-            let difference = self.sum(Op::Sub, a, b, elem);
-            let (c, difference) = (self.bring(c, 0), self.bring(difference, scale));
-            let part = self.node(Op::Mul, &[c, difference], shape, Repr::Ring { scale });
-            return self.sum(Op::Add, part, b, elem);
+            // Somebody knows the bit, so no comparison is needed.
+            return self.choose(c, a, b, elem);
         }
         let (a, b) = (self.bring(a, scale), self.bring(b, scale));
         self.node(Op::Select, &[c, a, b], shape, Repr::Ring { scale })

@@ -38,8 +38,8 @@ impl Lowering<'_> {
         let build = &mut self.build;
         let node = match (op, nodes.as_slice()) {
             (Intrinsic::Select, [c, a, b]) => {
-                let (c, a, b) = (build.broadcast(*c, &shape), build.broadcast(*a, &shape), build.broadcast(*b, &shape));
-                build.select(c, a, b, elem)
+                let (a, b) = (build.broadcast(*a, &shape), build.broadcast(*b, &shape));
+                build.select(*c, a, b, elem)
             }
             (Intrinsic::Sum, [x]) => build.reshaping(Op::Sum { axis: axis(0)? }, *x, shape),
             (Intrinsic::Mean, [x]) => {

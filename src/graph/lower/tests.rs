@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Graph, Op, Repr};
+use crate::graph::verify::verify;
+use crate::graph::{Graph, Op, Repr, eval};
 use crate::hir;
 use crate::span::Sources;
 
@@ -275,6 +276,31 @@ entry e[N](x: fix[N, 2] from a, y: fix[N, 2] from b) -> fix[1, 2] to a { mean(x 
 entry e(p: Linear[2, 1] from a, q: Linear[2, 1] from b, rate: public fix) -> Linear[2, 1] to a { p - q * rate * 0.5 }";
     let names: Vec<String> = lower(text, &[]).unwrap().0.results().map(|_| String::new()).collect();
     assert_eq!(names.len(), 2);
-    let text = "owners a; entry e(x: fix from shares) -> fix to a { x }";
-    assert_eq!(lower(text, &[]).unwrap_err(), ["E0307 state kept shared between runs is not compiled in this version"]);
+    let text = "owners a; entry e(x: fix from shares) -> (fix to shares, fix to a) { (grad(x * x, x), x) }";
+    let graph = lower(text, &[]).unwrap().0;
+    let printed = crate::graph::text::print(&graph);
+    for line in ["stored \"x\" : ring(16) []", "gradient %2 %0 : ring(16) []", "keep \"out.0\" %3 : ring(16) []"] {
+        assert!(printed.contains(line), "{line}:\n{printed}");
+    }
+}
+
+#[test]
+fn a_public_value_of_the_run_decides_a_branch() {
+    let text = "owners a, b; entry e(x: fix[3] from a, w: fix[3] from b, p: public fix, q: bool[3] from b) -> (fix[3] to a, bool[3] to a) {
+        var h = x * w;
+        var k = 1.0;
+        if p > 0.5 { h = h + w; k = 2.0; } else { let t = x; h = t * k; }
+        (h * k, if p > 0.5 { q } else { x > w })
+    }";
+    let (graph, _) = lower(text, &[]).unwrap();
+    verify(&graph).unwrap();
+    for (p, first, second) in [(1.0, [4.0, -8.0, 5.0], [1.0, 0.0, 1.0]), (0.0, [1.0, 3.0, 0.5], [0.0, 1.0, 0.0])] {
+        let inputs =
+            [("x", vec![1.0, 3.0, 0.5]), ("w", vec![1.0, -1.0, 5.0 / 3.0]), ("p", vec![p]), ("q", vec![1.0, 0.0, 1.0])];
+        let inputs = inputs.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
+        let results = eval::results(&graph, &inputs, eval::Mode::Real).unwrap();
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(near(&results["out.0"], &first), "{results:?}");
+        assert!(near(&results["out.1"], &second), "{results:?}");
+    }
 }

@@ -326,6 +326,7 @@ fn pattern_layout(pattern: &Pattern) -> Layout {
         Pattern::Name(name) => text(&name.name),
         Pattern::Ignore(_) => text("_"),
         Pattern::Tuple(parts, _) => tuple(parts.iter().map(pattern_layout).collect()),
+        Pattern::Spread(inner, _) => concat([text(".."), pattern_layout(inner)]),
     }
 }
 

@@ -132,8 +132,12 @@ impl Formatter<'_> {
 
     fn entry_param(&mut self, param: &EntryParam) -> Layout {
         self.beside(param.span, Gap::Never, |f| {
-            let from = param.from.as_ref().map(|from| text(format!(" from {}", from.name)));
-            concat([f.typed(&param.name, param.public, &param.ty)].into_iter().chain(from))
+            let mut parts = vec![f.typed(&param.name, param.public, &param.ty)];
+            if let Some((low, high)) = &param.range {
+                parts.extend([text(" in "), f.expr(low).flat(), text(".."), f.expr(high).flat()]);
+            }
+            parts.extend(param.from.as_ref().map(|from| text(format!(" from {}", from.name))));
+            concat(parts)
         })
     }
 
@@ -143,13 +147,12 @@ impl Formatter<'_> {
     }
 
     fn signature(&self, name: &Ident, sizes: &[SizeParam]) -> Layout {
-        let size = |size: &SizeParam| format!("{}{}", if size.rest { ".." } else { "" }, size.name.name);
-        let sizes: Vec<String> = sizes.iter().map(size).collect();
+        let sizes: Vec<String> = sizes.iter().map(SizeParam::text).collect();
         let brackets = if sizes.is_empty() { String::new() } else { format!("[{}]", sizes.join(", ")) };
         text(name.name.clone() + &brackets)
     }
 
-    /// A type is never broken: a shape is read at one glance.
+    /// A shape is never broken: it is read at one glance. Tuples keep the line breaks between their parts.
     pub(super) fn ty(&mut self, ty: &Type) -> Layout {
         match ty {
             Type::Named { name, sizes, .. } => {
@@ -160,14 +163,36 @@ impl Formatter<'_> {
                 }
                 concat(parts)
             }
-            Type::Tuple(types, _) => {
-                let types = types.iter().map(|ty| self.ty(ty)).collect();
-                tuple(types)
-            }
+            Type::Tuple(types, span) => self.tuple_type(types, *span),
             Type::Array(element, length, _) => {
                 concat([text("["), self.ty(element), text("; "), self.expr(length).flat(), text("]")])
             }
+            Type::Spread(inner, _) => concat([text(".."), self.ty(inner)]),
         }
+    }
+
+    fn tuple_type(&mut self, types: &[Type], span: Span) -> Layout {
+        let one_line = self.trivia.one_line(span.start as usize, span.end as usize);
+        if types.len() < 2 {
+            return tuple(types.iter().map(|ty| self.ty(ty)).collect());
+        }
+        let mut parts = vec![Layout::SoftLine];
+        for (index, ty) in types.iter().enumerate() {
+            let layout = self.ty(ty);
+            let Some(before) = index.checked_sub(1).map(|before| types[before].span().end) else {
+                parts.push(layout);
+                continue;
+            };
+            parts.push(text(","));
+            // As many on a line as fit, but no more than the author put there.
+            parts.push(match self.trivia.one_line(before as usize, ty.span().start as usize) {
+                true => group(concat([Layout::Line, layout])),
+                false => concat([Layout::HardLine, layout]),
+            });
+        }
+        parts.push(Layout::IfBroken(","));
+        let content = concat([text("("), nest(INDENT, concat(parts)), Layout::SoftLine, text(")")]);
+        if one_line { group(content) } else { broken(content) }
     }
 
     fn size(&mut self, size: &Size) -> Layout {

@@ -55,6 +55,10 @@ fn lines_break_where_they_must() {
         "use nn::relu;\n\nfn f(a: fix, b: fix = 0.5) -> fix {\n    a + b\n}\n",
     );
     check(
+        "struct S { a: (fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000], fix[N, 1000]),\n b: (fix,\n (fix, int), int, bool) }",
+        "struct S {\n    a: (\n        fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000], (), fix[N, 1000],\n        fix[N, 1000],\n    ),\n    b: (\n        fix,\n        (fix, int), int, bool,\n    ),\n}\n",
+    );
+    check(
         "fn a_function_with_a_long_name(first_parameter: fix[N, 10], second_parameter: fix[N, 10]) -> fix[N, 10, 3] { 1 }",
         "fn a_function_with_a_long_name(\n    first_parameter: fix[N, 10],\n    second_parameter: fix[N, 10],\n) -> fix[N, 10, 3] {\n    1\n}\n",
     );

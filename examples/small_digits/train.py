@@ -1,4 +1,4 @@
-"""Trains examples/mlp on the last 900 digits of examples/digits and writes weights.safetensors. Needs numpy."""
+"""Trains examples/small_digits on the last 900 digits of examples/digits and writes weights.safetensors. Needs numpy."""
 
 import gzip
 import json
