@@ -28,7 +28,8 @@ pub mod plan;
 pub mod backend;
 pub mod data;
 pub mod net;
-// floor 7: a party's session
+// floor 7: a party's session; an editor's
+pub mod lsp;
 pub mod run;
 // floor 8: the command line
 pub mod cli;

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["pass"],
     &["plan"],
     &["backend", "net", "data"],
-    &["run", "serve"],
+    &["run", "serve", "lsp"],
     &["cli", "main"],
 ];
 /// Siblings on this floor must not import each other.

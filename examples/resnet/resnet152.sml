@@ -2,8 +2,9 @@
 owners clinic, vendor;
 fixed(int = 16, frac = 16);
 
+use bottleneck::{Bottleneck, Down, stage};
 use nn::{BatchNorm, ConvNoBias, Linear};
-use resnet::{Bottleneck, Down, head, stage, stem};
+use resnet::{head, stem};
 
 struct ResNet152 {
     conv1: ConvNoBias[3, 64, 7],

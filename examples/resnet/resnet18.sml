@@ -2,8 +2,9 @@
 owners clinic, vendor;
 fixed(int = 16, frac = 16);
 
+use basic::{Basic, BasicDown, basic, basic_stage};
 use nn::{BatchNorm, ConvNoBias, Linear};
-use resnet::{Basic, BasicDown, basic, basic_stage, head, stem};
+use resnet::{head, stem};
 
 struct ResNet18 {
     conv1: ConvNoBias[3, 64, 7],

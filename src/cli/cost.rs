@@ -85,7 +85,7 @@ pub(super) fn table(cost: &Cost) -> String {
         let adds = if line.multiply_adds == 0 { String::new() } else { count(line.multiply_adds, "") };
         let _ = writeln!(out, "{:width$}  {:>6}  {:>11}  {:>13}", line.place, line.rounds, bytes(line.bytes), adds);
     }
-    let adds: u64 = cost.multiply_adds.iter().sum();
+    let adds = cost.multiply_adds.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
     let _ =
         writeln!(out, "{:width$}  {:>6}  {:>11}  {:>13}", "all", cost.rounds, bytes(cost.bytes_total), count(adds, ""));
     let each: Vec<String> =

@@ -10,6 +10,7 @@ mod cost;
 mod explain;
 mod fmt;
 mod inputs;
+mod lsp;
 mod party;
 mod run;
 
@@ -68,6 +69,8 @@ enum Command {
     Party(party::PartyCommand),
     /// Format a program
     Fmt(fmt::Fmt),
+    /// Answer an editor: a language server on stdin and stdout
+    Lsp(lsp::LspCommand),
     /// Explain a diagnostic code
     Explain(explain::Explain),
     /// List the compiler's passes
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(talk),
         Command::Party(command) => command.run(talk),
         Command::Fmt(command) => command.run(talk),
+        Command::Lsp(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Passes => {
             for pass in crate::pass::PASSES {

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, MAX_JSON, Severity, more};
 use crate::span::{Sources, Span};
 
 #[derive(Serialize)]
@@ -35,11 +35,11 @@ struct Place<'a> {
 }
 
 /// Writes each diagnostic as one line of JSON. `file` to `end_column` are those of the first label and absent without
-/// one; `labels` lists all.
+/// one; `labels` lists all. After the first [`MAX_JSON`] a last line says how many more there are.
 #[must_use]
 pub fn json(diags: &[Diagnostic], sources: &Sources) -> String {
     let mut out = String::new();
-    for diag in diags {
+    for diag in &diags[..diags.len().min(MAX_JSON)] {
         let message = Message {
             code: diag.code.entry().code,
             severity: match diag.severity {
@@ -53,6 +53,11 @@ pub fn json(diags: &[Diagnostic], sources: &Sources) -> String {
             help: diag.help.as_deref(),
         };
         out.push_str(&serde_json::to_string(&message).expect("strings and numbers always serialise"));
+        out.push('\n');
+    }
+    if diags.len() > MAX_JSON {
+        let rest = more(&diags[MAX_JSON..]);
+        out.push_str(&serde_json::json!({ "severity": "error", "message": rest }).to_string());
         out.push('\n');
     }
     out

@@ -1,32 +1,51 @@
 //! Diagnostics for a terminal: the message, the source lines it is about, notes and help. Knows ariadne; nothing else
 //! in the crate knows how a terminal looks.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ariadne::{Cache, CharSet, Color, Config, Fmt, IndexType, Label, Report, ReportKind, Source};
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, MAX_TOLD, Severity, more};
 use crate::span::{FileId, Sources, Span};
 
-/// Renders diagnostics in their order, an empty line between two. Without `color` the text has no escape codes.
+/// One message takes at most so many lines: what does not fit is counted.
+const MAX_LINES: usize = 20;
+
+/// Places and notes that are tried; fewer are shown when they take too many lines.
+const MAX_LABELS: usize = 6;
+const MAX_NOTES: usize = 8;
+
+/// A source line is shown in full up to so many characters, otherwise from a little before the first place in it.
+const MAX_COLUMNS: usize = 160;
+const BEFORE: usize = 40;
+
+/// Renders diagnostics in their order, an empty line between two, and says how many there are after the first
+/// [`MAX_TOLD`]. Without `color` the text has no escape codes.
 #[must_use]
 pub fn render(diags: &[Diagnostic], sources: &Sources, color: bool) -> String {
-    let mut cache =
-        Texts { sources, parsed: sources.iter().map(|(_, file)| Source::from(file.text.as_str())).collect() };
-    let rendered: Vec<String> = diags.iter().map(|diag| one(diag, &mut cache, color)).collect();
+    let mut texts = Texts {
+        sources,
+        parsed: sources.iter().map(|(_, file)| Source::from(Cow::from(file.text.as_str()))).collect(),
+    };
+    let told = &diags[..diags.len().min(MAX_TOLD)];
+    let mut rendered: Vec<String> = told.iter().map(|diag| one(diag, &mut texts, color)).collect();
+    if diags.len() > told.len() {
+        rendered.push(format!("{}\n", more(&diags[told.len()..])));
+    }
     rendered.join("\n")
 }
 
 /// The source texts in the form that ariadne reads them.
 struct Texts<'a> {
     sources: &'a Sources,
-    parsed: Vec<Source<&'a str>>,
+    parsed: Vec<Source<Cow<'a, str>>>,
 }
 
 impl<'a> Cache<FileId> for Texts<'a> {
-    type Storage = &'a str;
+    type Storage = Cow<'a, str>;
 
-    fn fetch(&mut self, id: &FileId) -> Result<&Source<&'a str>, impl fmt::Debug> {
+    fn fetch(&mut self, id: &FileId) -> Result<&Source<Cow<'a, str>>, impl fmt::Debug> {
         self.parsed.get(id.0 as usize).ok_or("a span of a file that is not among the sources")
     }
 
@@ -67,9 +86,107 @@ fn one(diag: &Diagnostic, texts: &mut Texts<'_>, color: bool) -> String {
         Severity::Error => Color::Red,
         Severity::Warning => Color::Yellow,
     };
-    let mut out = heading(diag, color.then_some(accent));
-    out.push_str(&excerpt(diag, texts, accent, color).unwrap_or_else(|| remarks(diag)));
-    out
+    let heading = heading(diag, color.then_some(accent));
+    let long: Vec<FileId> = long_lines(diag, texts.sources);
+    let shown = |labels: usize, notes: usize, texts: &mut Texts<'_>| {
+        let mut shown = diag.clone();
+        shown.labels.truncate(labels);
+        shown.notes.truncate(notes);
+        let left_out =
+            [(diag.labels.len() - shown.labels.len(), "place"), (diag.notes.len() - shown.notes.len(), "note")];
+        for (count, what) in left_out {
+            match count {
+                0 => {}
+                1 => shown.notes.push(format!("and 1 more {what}")),
+                n => shown.notes.push(format!("and {n} more {what}s")),
+            }
+        }
+        let body = if long.is_empty() {
+            excerpt(&shown, texts, accent, color)
+        } else {
+            narrow(&shown, &long, texts.sources, accent, color)
+        };
+        heading.clone() + &body.unwrap_or_else(|| remarks(&shown))
+    };
+    let (mut labels, mut notes) = (diag.labels.len().min(MAX_LABELS), diag.notes.len().min(MAX_NOTES));
+    loop {
+        let text = shown(labels, notes, texts);
+        if text.lines().count() <= MAX_LINES || labels <= 1 && notes == 0 {
+            return text;
+        }
+        if labels > 1 { labels -= 1 } else { notes -= 1 }
+    }
+}
+
+/// The files in which a place of the diagnostic starts or ends in a long line.
+fn long_lines(diag: &Diagnostic, sources: &Sources) -> Vec<FileId> {
+    let is_long = |span: Span| {
+        let Place(_, range) = Place::new(span, sources);
+        let text = &sources.file(span.file).text;
+        [range.start, range.end].into_iter().any(|at| line_at(text, at).len() > MAX_COLUMNS)
+    };
+    let mut files: Vec<FileId> = diag.labels.iter().map(|l| l.span).filter(|s| is_long(*s)).map(|s| s.file).collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+/// The byte range of the line that holds the byte `at`, without its end.
+fn line_at(text: &str, at: usize) -> std::ops::Range<usize> {
+    let before = text.as_bytes()[..at].iter().rposition(|b| *b == b'\n').map_or(0, |found| found + 1);
+    let after = text.as_bytes()[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |found| at + found);
+    before..after
+}
+
+/// The excerpt with a piece of each long line instead of the whole.
+fn narrow(original: &Diagnostic, long: &[FileId], sources: &Sources, accent: Color, color: bool) -> Option<String> {
+    let mut diag = original.clone();
+    let mut narrowed = Sources::default();
+    for (id, file) in sources.iter() {
+        if !long.contains(&id) {
+            narrowed.add(file.name.as_str(), file.text.as_str());
+            continue;
+        }
+        let places: Vec<usize> =
+            diag.labels.iter().filter(|l| l.span.file == id).map(|l| l.span.start as usize).collect();
+        let (mut text, mut moved) = (String::new(), Vec::new());
+        let mut start = 0;
+        for line in file.text.split_inclusive('\n') {
+            let first = places.iter().filter(|at| (start..start + line.len()).contains(*at)).min();
+            let kept = piece(line, first.map_or(0, |at| at - start));
+            moved.push((start + kept.start, start + kept.end, text.len()));
+            text.push_str(&line[kept.clone()]);
+            if kept.end < line.len() && line.ends_with('\n') {
+                text.push('\n');
+            }
+            start += line.len();
+        }
+        for label in diag.labels.iter_mut().filter(|l| l.span.file == id) {
+            let to = |at: u32| {
+                let at = at as usize;
+                let line = moved.partition_point(|(first, ..)| *first <= at).saturating_sub(1);
+                let (first, last, new) = moved.get(line).copied().unwrap_or_default();
+                new + at.clamp(first, last) - first
+            };
+            label.span = Span::new(id, to(label.span.start), to(label.span.end));
+        }
+        narrowed.add(file.name.as_str(), text);
+    }
+    let parsed = narrowed.iter().map(|(_, file)| Source::from(Cow::from(file.text.as_str()))).collect();
+    let told = excerpt(&diag, &mut Texts { sources: &narrowed, parsed }, accent, color)?;
+    // The column is that of the whole line.
+    let place = |sources: &Sources, diag: &Diagnostic| diag.labels.first().map(|l| sources.place(l.span));
+    Some(told.replace(&place(&narrowed, &diag)?, &place(sources, original)?))
+}
+
+/// What is kept of a line: all of it, or some characters around the byte `at`.
+fn piece(line: &str, at: usize) -> std::ops::Range<usize> {
+    if line.len() <= MAX_COLUMNS {
+        return 0..line.len();
+    }
+    let start = line[..at].char_indices().rev().nth(BEFORE - 1).map_or(0, |(at, _)| at);
+    let end = line[start..].char_indices().nth(MAX_COLUMNS).map_or(line.len(), |(at, _)| start + at);
+    start..end
 }
 
 fn heading(diag: &Diagnostic, accent: Option<Color>) -> String {
@@ -190,6 +307,52 @@ error[E0701]: cannot read `x.npy`
   Help: look again
 ";
         assert_eq!(text, expected);
+    }
+
+    fn told(diag: Diagnostic, sources: &Sources) -> String {
+        let text = render(&[diag], sources, false);
+        assert!(text.lines().count() <= MAX_LINES, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() < 2 * MAX_COLUMNS), "{text}");
+        text
+    }
+
+    #[test]
+    fn many_places_and_notes_are_counted() {
+        let mut sources = Sources::default();
+        sources.add("m.sml", "let x = 1;\n".repeat(100));
+        let at = |line: usize| Span::new(FileId(0), line * 11 + 4, line * 11 + 5);
+        let diag = (1..40).fold(Diagnostic::error(Code::Syntax, at(0), "m"), |d, i| d.label(at(2 * i), "here"));
+        let text = told(diag, &sources);
+        assert!(text.contains("Note: and 3") && text.contains(" more places"), "{text}");
+        let noted = (0..40).fold(Diagnostic::error(Code::Syntax, at(0), "m"), |d, i| d.note(format!("note {i}")));
+        let text = told(noted, &sources);
+        assert!(text.contains("note 2") && text.contains(" more notes"), "{text}");
+        let global = (0..40).fold(Diagnostic::global(Code::Tensors, "m"), |d, i| d.note(format!("note {i}")));
+        assert!(told(global, &sources).contains("Note: and 32 more notes"));
+        let whole = Diagnostic::error(Code::Syntax, Span::new(FileId(0), 0, 1000), "all of it");
+        assert!(told(whole, &sources).contains("let x = 1;"));
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let mut sources = Sources::default();
+        sources.add("m.sml", format!("a;\n{}{}\nb;\n", "\u{e4} + ".repeat(10_000), "if + y".repeat(10_000)));
+        let at = 3 + 10_000 * 5;
+        let diag = Diagnostic::error(Code::Syntax, Span::new(FileId(0), at, at + 2), "found `if`")
+            .label(Span::new(FileId(0), 0, 1), "first")
+            .label(Span::new(FileId(0), at + 60_001, at + 60_002), "last");
+        let text = told(diag, &sources);
+        assert!(text.contains("[ m.sml:2:40001 ]") && text.contains("+ if + y"), "{text}");
+    }
+
+    #[test]
+    fn many_diagnostics_are_counted() {
+        let diag = Diagnostic::error(Code::Syntax, Span::new(FileId(0), 0, 1), "m");
+        let all = [vec![diag.clone(); MAX_TOLD + 2], vec![diag.warning()]].concat();
+        let text = render(&all, &sources(), false);
+        assert_eq!(text.matches("E0102").count(), MAX_TOLD);
+        assert!(text.ends_with("\n\nand 2 more errors and 1 more warning\n"), "{text}");
+        assert!(!render(&all[..MAX_TOLD], &sources(), false).contains("more"));
     }
 
     #[test]

@@ -228,12 +228,15 @@ fn encode(graph: &Graph, id: NodeId, x: &[f64], scale: u32) -> Result<Vec<u64>, 
 /// The inputs a clear node is computed from.
 fn origin(graph: &Graph, id: NodeId) -> String {
     let mut stack = vec![id];
+    let mut seen = std::collections::BTreeSet::new();
     let mut paths = Vec::new();
     while let Some(id) = stack.pop() {
         if let Op::Input { path } | Op::Stored { path } = &graph.node(id).op {
             paths.push(path.clone());
         }
-        stack.extend(graph.operands(id));
+        if seen.insert(id) {
+            stack.extend(graph.operands(id));
+        }
     }
     paths.sort();
     paths.dedup();

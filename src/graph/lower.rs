@@ -20,7 +20,7 @@ use self::build::Builder;
 use self::records::{Value, bind, part};
 use self::roll::Turns;
 use crate::diag::{Code, Diagnostic};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, MAX_ELEMENTS, NodeId, Op};
 use crate::hir::{self, Bindings, Body, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Program, Stmt};
 use crate::shape::Dim;
 use crate::span::Span;
@@ -28,6 +28,12 @@ use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 /// More turns of all loops together than this are refused: loops are unrolled.
 const MAX_TURNS: usize = 1_000_000;
+/// More expressions, in all calls and turns, are refused.
+const MAX_STEPS: usize = 20_000_000;
+/// More nodes are refused.
+const MAX_NODES: usize = 4_000_000;
+/// Expressions stand in one another at most this deep.
+const MAX_DEPTH: usize = 400;
 
 /// Builds the graph of an entry. `dims` gives every open size; what they lead to is checked here, and `None` follows
 /// an error in `diags`.
@@ -51,10 +57,14 @@ pub fn lower(
         diags.push(Diagnostic::error(Code::OpenSize, entry.span, message).help(help));
         return None;
     }
-    let bindings = Bindings::of(dims.iter().map(|(name, n)| (name.clone(), Dim::constant(*n as i64))).collect());
+    let bindings = Bindings::of(dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect());
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
-    let mut lowering = Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0 };
+    let mut lowering =
+        Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0, steps: 0, depth: 0 };
     let done = lowering.entry(entry, bindings);
+    if done.is_none() && lowering.build.diags.is_empty() {
+        lowering.build.error(Code::Unsupported, "this program is not compiled for these sizes");
+    }
     let failed = !lowering.build.diags.is_empty();
     diags.append(&mut lowering.build.diags);
     (done.is_some() && !failed).then(|| lowering.build.finish())
@@ -80,6 +90,10 @@ struct Lowering<'a> {
     build: Builder,
     reveals: usize,
     turns: usize,
+    /// Expressions lowered so far.
+    steps: usize,
+    /// Expressions that the one being lowered stands in.
+    depth: usize,
 }
 
 impl<'a> Lowering<'a> {
@@ -114,7 +128,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn number(&mut self, dim: &Dim) -> Option<i64> {
-        if dim.as_constant().is_none() {
+        if dim.is_too_large() {
+            self.build.error(Code::BadSize, "a size comes out too large for these sizes");
+        } else if dim.as_constant().is_none() {
             self.build.error(Code::OpenSize, format!("nothing determines the size `{dim}`"));
         }
         dim.as_constant()
@@ -131,7 +147,13 @@ impl<'a> Lowering<'a> {
                 Some(help.into());
             return None;
         }
-        Some(dims.into_iter().map(|d| d as usize).collect())
+        let dims: Vec<usize> = dims.into_iter().map(|d| d as usize).collect();
+        if dims.iter().fold(1, |len: usize, n| len.saturating_mul(*n)) > MAX_ELEMENTS {
+            let message = format!("a tensor of shape `{shape}` has more than {MAX_ELEMENTS} elements");
+            self.build.error(Code::BadSize, message);
+            return None;
+        }
+        Some(dims)
     }
 
     fn block(&mut self, frame: &mut Frame<'a>, block: &'a hir::Block) -> Option<Value> {
@@ -192,12 +214,18 @@ impl<'a> Lowering<'a> {
 
     /// Lowers an expression; its nodes carry the innermost place in the user's own files.
     fn expr(&mut self, frame: &mut Frame<'a>, id: ExprId) -> Option<Value> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.build.graph.dag.node_count() > MAX_NODES || self.depth > MAX_DEPTH {
+            return self.unsupported("a program whose calls and loops lead to so many operations");
+        }
         let outer = self.build.span;
         let span = frame.body.expr(id).span;
         if !self.program.is_library(span) {
             self.build.span = span;
         }
+        self.depth += 1;
         let value = self.kind(frame, id, span);
+        self.depth -= 1;
         self.build.span = outer;
         value
     }

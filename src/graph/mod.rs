@@ -64,6 +64,9 @@ pub enum Repr {
     Bit,
 }
 
+/// A tensor has at most so many elements; `lower` refuses larger ones and `verify` holds every graph to it.
+pub const MAX_ELEMENTS: usize = 1 << 32;
+
 /// Shape and representation of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ty {
@@ -74,10 +77,10 @@ pub struct Ty {
 }
 
 impl Ty {
-    /// Number of elements.
+    /// Number of elements, or the largest number when there are more.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len, n| len.saturating_mul(*n))
     }
 
     /// True when there are no elements.
@@ -108,10 +111,23 @@ pub struct Window {
 }
 
 impl Window {
+    /// The largest size, stride and padding of a window.
+    pub const MAX: usize = 1 << 16;
+
+    /// Whether all its numbers are usable: sizes and strides from 1 to [`Window::MAX`], padding up to it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let all = self.size.into_iter().chain(self.stride);
+        all.into_iter().all(|n| (1..=Window::MAX).contains(&n)) && self.pad.into_iter().all(|n| n <= Window::MAX)
+    }
+
     /// Output height and width for an input of `h` by `w`; `None` when the window does not fit.
     #[must_use]
     pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
-        let one = |n: usize, i: usize| (n + 2 * self.pad[i]).checked_sub(self.size[i]).map(|d| d / self.stride[i] + 1);
+        let one = |n: usize, i: usize| {
+            let padded = n.checked_add(self.pad[i].checked_mul(2)?)?;
+            Some(padded.checked_sub(self.size[i])?.checked_div(self.stride[i])? + 1)
+        };
         Some([one(h, 0)?, one(w, 1)?])
     }
 }

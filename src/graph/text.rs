@@ -186,14 +186,12 @@ pub fn parse(text: &str) -> Result<Graph, TextError> {
         }
         let (keyword, rest) = line.split_once(' ').unwrap_or((line, ""));
         match keyword {
-            "graph" if open.is_empty() => graph.entry = rest.to_string(),
-            "owners" if open.is_empty() => {
-                graph.owners = rest.split_whitespace().map(str::to_string).collect();
-                if graph.owners.len() > Label::MAX_OWNERS {
-                    return Err(at("too many owners".to_string()));
-                }
+            "graph" | "owners" | "format" if !open.is_empty() || graph.dag.node_count() > 0 => {
+                return Err(at(format!("`{keyword}` stands before the nodes")));
             }
-            "format" if open.is_empty() => graph.format = parse_format(rest).map_err(at)?,
+            "graph" => graph.entry = rest.trim().to_string(),
+            "owners" => graph.owners = parse_owners(rest).map_err(at)?,
+            "format" => graph.format = parse_format(rest).map_err(at)?,
             "}" => {
                 let (outer, head) = open.pop().ok_or_else(|| at("no loop is open here".to_string()))?;
                 let turn = std::mem::replace(&mut graph, outer);
@@ -243,6 +241,18 @@ impl Head {
         let Head { turns, carried, scanned, operands } = self;
         let ty = Ty { shape: Vec::new(), repr: Repr::Clear(Label::PUBLIC) };
         graph.add(Op::Loop(Box::new(Loop { turns, carried, scanned, turn })), &operands, ty, None);
+    }
+}
+
+fn parse_owners(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
+    if names.len() > Label::MAX_OWNERS {
+        return Err(format!("more than {} owners", Label::MAX_OWNERS));
+    }
+    let is_name = |name: &String| name != "all" && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(format!("`{name}` is no owner's name")),
+        None => Ok(names),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
-use super::{Constant, Graph, Loop, NodeId, Op, Repr, Ty};
-use crate::label::Label;
+use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty};
+use crate::fixed::Format;
+use crate::label::{Label, OwnerId};
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +26,11 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
 
 /// A graph, or a loop's turn.
 fn whole(graph: &Graph, turn: bool) -> Result<(), VerifyError> {
-    if petgraph::algo::is_cyclic_directed(&graph.dag) {
+    // Not `is_cyclic_directed`, which goes as deep into the stack as the graph is long.
+    if petgraph::algo::toposort(&graph.dag, None).is_err() {
         return Err(VerifyError { node: 0, op: "graph", rule: "the graph has a cycle".to_string() });
     }
+    header(graph).map_err(|rule| VerifyError { node: 0, op: "graph", rule })?;
     for id in graph.order() {
         if let Op::Loop(turns) = &graph.node(id).op {
             whole(&turns.turn, true)?;
@@ -111,6 +114,24 @@ fn ensure(holds: bool, rule: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(rule.into()) }
 }
 
+/// The owners' names tell them apart, and the number format is one.
+fn header(graph: &Graph) -> Result<(), String> {
+    ensure(graph.owners.len() <= Label::MAX_OWNERS, "too many owners")?;
+    let names: std::collections::BTreeSet<&String> = graph.owners.iter().collect();
+    ensure(names.len() == graph.owners.len(), "two owners of one name")?;
+    graph.format.validate().map(drop).map_err(|e| e.to_string())
+}
+
+/// The owner is one of the header's.
+fn known(graph: &Graph, owner: OwnerId) -> Result<(), String> {
+    ensure(owner.index() < graph.owners.len(), "an owner whom the header does not name")
+}
+
+/// Values at this scale fit the ring.
+fn fits(format: Format, scale: u32) -> bool {
+    format.int.saturating_add(scale) < format.ring
+}
+
 fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     let node = graph.node(id);
     let operands = graph.operands(id);
@@ -130,10 +151,22 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     let is_loop = |id: &NodeId| matches!(graph.node(*id).op, Op::Loop(_));
     ensure(!operands.iter().any(is_loop), "a loop's values are its `final`s")?;
     let tys: Vec<&Ty> = operands.iter().map(|o| &graph.node(*o).ty).collect();
-    if let Repr::Clear(label) = node.ty.repr {
-        ensure(label.is_public() || label.single().is_some(), "clear data of several owners")?;
+    match node.ty.repr {
+        Repr::Clear(label) => {
+            ensure(label.is_public() || label.single().is_some(), "clear data of several owners")?;
+            label.single().map_or(Ok(()), |owner| known(graph, owner))?;
+        }
+        Repr::Public { scale } | Repr::Ring { scale } => ensure(fits(graph.format, scale), "does not fit the ring")?,
+        Repr::Bit => {}
+    }
+    if let Op::Reveal { to: Receiver::Owner(owner), .. } = node.op {
+        known(graph, owner)?;
     }
     ensure(node.ty.shape.iter().all(|n| *n > 0), "a size is zero")?;
+    ensure(node.ty.len() <= MAX_ELEMENTS, "more elements than a tensor may have")?;
+    if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window } = node.op {
+        ensure(window.is_sound(), "a window without size or stride, or too large")?;
+    }
     shape(&node.op, &node.ty, &tys)?;
     repr(graph, &node.op, &node.ty, &tys)
 }
@@ -182,8 +215,7 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         Op::Conv2d { window, groups } => {
             let (x, y) = (&operands[0].shape, &operands[1].shape);
             ensure(x.len() == 4 && y.len() == 4 && out.len() == 4 && *groups > 0, "convolutions are of rank 4")?;
-            ensure(window.stride.iter().all(|s| *s > 0), "a stride is zero")?;
-            let fits = x[1] == y[1] * groups
+            let fits = y[1].checked_mul(*groups) == Some(x[1])
                 && y[0] % groups == 0
                 && y[2..] == window.size
                 && out[..2] == [x[0], y[0]]
@@ -209,7 +241,8 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         }
         Op::Concat { axis } => {
             ensure(*axis < out.len(), "no such axis")?;
-            let total: usize = operands.iter().map(|t| t.shape.get(*axis).copied().unwrap_or(0)).sum();
+            let lengths = operands.iter().map(|t| t.shape.get(*axis).copied().unwrap_or(0));
+            let total = lengths.fold(0, usize::saturating_add);
             let others =
                 |s: &[usize]| s.iter().enumerate().filter(|(a, _)| a != axis).map(|(_, n)| *n).collect::<Vec<_>>();
             let alike = operands.iter().all(|t| t.shape.len() == out.len() && others(&t.shape) == others(out));
@@ -219,7 +252,8 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
             let x = &operands[0].shape;
             ensure(x.len() == out.len() && *axis < out.len() && *step > 0, "no such axis or step")?;
             let others = (0..out.len()).all(|a| a == *axis || x[a] == out[a]);
-            ensure(others && start + (out[*axis] - 1) * step < x[*axis], "the slice reaches beyond the axis")
+            let last = step.saturating_mul(out[*axis] - 1).saturating_add(*start);
+            ensure(others && last < x[*axis], "the slice reaches beyond the axis")
         }
         Op::Sum { axis } | Op::Max { axis } => {
             let mut x = operands[0].shape.clone();
@@ -236,7 +270,6 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         Op::SumPool { window } | Op::MaxPool { window } => {
             let x = &operands[0].shape;
             ensure(x.len() == 4 && out.len() == 4 && x[..2] == out[..2], "pools are of rank 4")?;
-            ensure(window.stride.iter().all(|s| *s > 0), "a stride is zero")?;
             ensure((0..2).all(|i| window.pad[i] < window.size[i]), "padding as large as the window")?;
             ensure(window.output(x[2], x[3]).is_some_and(|o| out[2..] == o), "the window gives another size")
         }
@@ -300,7 +333,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
                 scale(operands[0]).ok_or("bits are not multiplied")?,
                 scale(operands[1]).ok_or("bits are not multiplied")?,
             );
-            ensure(graph.format.int + x + y < graph.format.ring, "the product does not fit the ring")?;
+            ensure(fits(graph.format, x + y), "the product does not fit the ring")?;
             ring(x + y)
         }
         Op::Neg | Op::Sum { .. } | Op::SumPool { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Relu => {
@@ -328,14 +361,14 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Op::Trunc { bits } => {
             let x = scale(operands[0]).ok_or("takes ring values")?;
             ensure(
-                *bits >= 1 && *bits <= x && bits + 2 <= graph.format.ring,
+                *bits >= 1 && *bits <= x && *bits < graph.format.ring - 1,
                 "drops at least 1 bit and at most the scale",
             )?;
             ring(x - bits)
         }
         Op::Up { bits } => {
             let x = scale(operands[0]).ok_or("takes ring values")?;
-            ensure(graph.format.int + x + bits < graph.format.ring, "does not fit the ring")?;
+            ensure(fits(graph.format, x.saturating_add(*bits)), "does not fit the ring")?;
             ring(x + bits)
         }
         Op::Gradient => {

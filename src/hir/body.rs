@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{Items, StructsOf};
-use super::size::{Resolver, SizeNames};
+use super::names::{Items, StructsOf, too_many_parts};
+use super::references::Meaning;
+use super::size::{Resolver, SizeNames, too_large};
 use super::types::{Bindings, Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, Label, nearest};
 use crate::shape::{Dim, Shape};
-use crate::span::Span;
+use crate::span::{FileId, Span};
 use crate::syntax::ast;
 
 /// What a name in a body means.
@@ -31,6 +32,8 @@ pub(super) struct Checker<'a> {
     pub body: Body,
     /// How many of the body's locals are parameters.
     params: usize,
+    /// Where what is bound next can be used, for the notes.
+    pub scope: Span,
     scopes: Vec<BTreeMap<String, Binding>>,
     names: SizeNames,
     pub reveals: Vec<Opening>,
@@ -46,6 +49,7 @@ impl<'a> Checker<'a> {
             entry: false,
             body: Body::default(),
             params: 0,
+            scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
             reveals: Vec::new(),
@@ -103,8 +107,19 @@ impl<'a> Checker<'a> {
     }
 
     pub fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        let (kind, ty) = match &kind {
+            ExprKind::Size(dim) if dim.is_too_large() => self.refuse(too_large(span)),
+            _ if ty.is_too_large() => self.refuse(too_large(span)),
+            ExprKind::Record(_) if self.items.tensors(&ty).is_none() => self.refuse(too_many_parts(span)),
+            _ => (kind, ty),
+        };
         self.body.exprs.push(Expr { kind, ty, span });
         ExprId(self.body.exprs.len() as u32 - 1)
+    }
+
+    fn refuse(&mut self, error: Diagnostic) -> (ExprKind, Ty) {
+        self.diags.push(error);
+        (ExprKind::Error(Vec::new()), Ty::Error)
     }
 
     /// What stands for an expression with an error.
@@ -145,6 +160,7 @@ impl<'a> Checker<'a> {
     }
 
     fn bind_local(&mut self, name: &ast::Ident, ty: Ty, mutable: bool) -> LocalId {
+        self.items.notes.bind(name, self.scope, Meaning::Local { ty: ty.clone(), mutable });
         let id = LocalId(self.body.locals.len() as u32);
         self.body.locals.push(Local { name: name.name.clone(), ty, mutable, span: name.span });
         self.bind(&name.name, Binding::Local(id));
@@ -153,24 +169,31 @@ impl<'a> Checker<'a> {
 
     /// A type written in the body.
     fn resolve(&mut self, ty: &ast::Type) -> Ty {
+        let mut used = BTreeSet::new();
+        ty.collect_names(&mut used);
         let mut names = SizeNames { dims: BTreeMap::new(), values: BTreeSet::new(), ..self.names.clone() };
-        for (name, binding) in self.scopes.iter().flatten() {
-            match binding {
-                Binding::Size(dim) => {
-                    names.values.remove(name);
-                    names.dims.insert(name.clone(), dim.clone());
-                }
-                Binding::Local(_) => {
-                    names.dims.remove(name);
-                    names.values.insert(name.clone());
-                }
+        let mut add = |name: &str, binding: &Binding| match binding {
+            Binding::Size(dim) => {
+                names.values.remove(name);
+                names.dims.insert(name.to_string(), dim.clone());
             }
+            Binding::Local(_) => {
+                names.dims.remove(name);
+                names.values.insert(name.to_string());
+            }
+        };
+        let found: Option<Vec<(&str, &Binding)>> = used.into_iter().map(|n| Some((n, self.lookup(n)?))).collect();
+        match found {
+            Some(found) => found.into_iter().for_each(|(name, binding)| add(name, binding)),
+            // A suggestion for a name that is not there wants all of them.
+            None => self.scopes.iter().flatten().for_each(|(name, binding)| add(name, binding)),
         }
         Resolver { structs: &StructsOf(self.items, self.module), names: &names, diags: self.diags }.ty(ty)
     }
 
     /// A block with its type and the place to blame for it.
     pub fn block(&mut self, block: &ast::Block) -> (Block, Ty, Span) {
+        let outer = std::mem::replace(&mut self.scope, block.span);
         self.scopes.push(BTreeMap::new());
         let mut stmts = Vec::new();
         for stmt in &block.stmts {
@@ -178,6 +201,7 @@ impl<'a> Checker<'a> {
         }
         let result = block.result.as_deref().map(|e| self.infer(e));
         self.scopes.pop();
+        self.scope = outer;
         match result {
             Some(id) => (Block { stmts, result: Some(id) }, self.ty(id).clone(), self.span(id)),
             None => (Block { stmts, result: None }, Ty::unit(), block.span),
@@ -186,7 +210,7 @@ impl<'a> Checker<'a> {
 
     fn stmt(&mut self, stmt: &ast::Stmt, out: &mut Vec<Stmt>) {
         match stmt {
-            ast::Stmt::Let { pattern, mutable, ty, value, .. } => {
+            ast::Stmt::Let { pattern, mutable, ty, value, span } => {
                 let mut id = self.infer(value);
                 if let Some(ty) = ty {
                     let want = self.resolve(ty);
@@ -194,10 +218,12 @@ impl<'a> Checker<'a> {
                         id = self.coerce(id, &want, "the value");
                     }
                 }
+                self.scope.start = span.end;
                 // A compile-time number stays one under its new name, unless it is to vary at run time.
                 match (pattern, &self.body.expr(id).kind, self.ty(id)) {
                     (ast::Pattern::Name(name), ExprKind::Size(dim), Ty::Nat) if !mutable => {
                         let dim = dim.clone();
+                        self.items.notes.bind(name, self.scope, Meaning::Size(dim.clone()));
                         self.bind(&name.name, Binding::Size(dim));
                         return;
                     }
@@ -209,7 +235,11 @@ impl<'a> Checker<'a> {
                 out.push(Stmt::Let(pattern, id));
             }
             ast::Stmt::Assign { name, value, span } => self.assign(name, value, *span, out),
-            ast::Stmt::For { pattern, range, body, .. } => self.for_loop(pattern, range, body, out),
+            ast::Stmt::For { pattern, range, body, .. } => {
+                let outer = std::mem::replace(&mut self.scope, body.span);
+                self.for_loop(pattern, range, body, out);
+                self.scope = outer;
+            }
             ast::Stmt::Expr(e) => {
                 let id = self.infer(e);
                 let ty = self.ty(id).clone();
@@ -228,6 +258,7 @@ impl<'a> Checker<'a> {
 
     fn assign(&mut self, name: &ast::Ident, value: &ast::Expr, span: Span, out: &mut Vec<Stmt>) {
         let id = self.infer(value);
+        self.items.notes.value(&name.name, name.span);
         let error = match self.lookup(&name.name) {
             Some(Binding::Local(local)) => {
                 let (local, variable) = (*local, self.body.local(*local).clone());
@@ -281,6 +312,7 @@ impl<'a> Checker<'a> {
                 let name = self.loop_name(pattern);
                 if let ast::Pattern::Name(ident) = pattern {
                     self.bind(&ident.name, Binding::Size(Dim::var(&name)));
+                    self.items.notes.bind(ident, self.scope, Meaning::Size(Dim::var(&name)));
                 }
                 if let ast::Pattern::Tuple(_, span) = pattern {
                     self.error(Code::TypeMismatch, *span, "a range gives single numbers");

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
-use super::names::{Def, list, literal};
+use super::names::{Def, literal};
+use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast;
@@ -32,7 +33,7 @@ impl Checker<'_> {
         };
         let function: &Fn = &self.items.fns[id.index()];
         let before = self.diags.len();
-        let given = self.arguments(function, args, span);
+        let given = self.arguments(id, function, args, span);
         let mut bindings = Bindings::default();
         for (param, given) in function.params.iter().zip(&given) {
             if let (ParamKind::Nat, Some(Given::Sizes(dims))) = (&param.kind, given) {
@@ -216,7 +217,7 @@ impl Checker<'_> {
 
     /// The function that a callee names.
     fn callee(&mut self, callee: &ast::Expr) -> Option<FnId> {
-        let (name, def) = match &callee.kind {
+        let (name, place, def) = match &callee.kind {
             ast::ExprKind::Name(name) => {
                 if matches!(self.lookup(name), Some(Binding::Local(_) | Binding::Size(_))) {
                     let hides = matches!(self.items.modules[self.module].scope.get(name), Some(Def::Fn(_)));
@@ -231,13 +232,14 @@ impl Checker<'_> {
                         .help = help;
                     return None;
                 }
-                (name, self.items.modules[self.module].scope.get(name).copied())
+                (name, callee.span, self.items.modules[self.module].scope.get(name).copied())
             }
             ast::ExprKind::Path(module, name) => {
                 let Some(found) = self.items.usable().find(|m| m.name == module.name) else {
                     self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
                     return None;
                 };
+                self.items.notes.module_name(module);
                 let def = found.own.get(&name.name).map(|(def, _)| *def);
                 if def.is_none() {
                     let near = nearest(&name.name, found.own.keys().map(String::as_str));
@@ -246,7 +248,7 @@ impl Checker<'_> {
                     self.error(Code::UnknownModule, name.span, message).help = help;
                     return None;
                 }
-                (&name.name, def)
+                (&name.name, name.span, def)
             }
             ast::ExprKind::Error => return None,
             other => {
@@ -262,7 +264,10 @@ impl Checker<'_> {
             }
         };
         let error = match def {
-            Some(Def::Fn(id)) => return Some(id),
+            Some(Def::Fn(id)) => {
+                self.items.notes.refer(place, self.items.fns[id.index()].span, Meaning::Fn(id));
+                return Some(id);
+            }
             Some(Def::Struct(id)) => {
                 Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
                     .help(format!("build one: `{}`", literal(&self.items.structs[id.index()])))
@@ -297,7 +302,7 @@ impl Checker<'_> {
     }
 
     /// Gives each argument to its parameter.
-    fn arguments(&mut self, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
+    fn arguments(&mut self, id: FnId, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
         let mut given: Vec<Option<Given>> = function.params.iter().map(|_| None).collect();
         let mut named = false;
         let positional = args.iter().take_while(|arg| arg.name.is_none()).count();
@@ -315,7 +320,12 @@ impl Checker<'_> {
             let index = match &arg.name {
                 Some(name) => {
                     named = true;
-                    function.params.iter().position(|p| p.name == name.name)
+                    let index = function.params.iter().position(|p| p.name == name.name);
+                    if let Some(index) = index {
+                        let definition = function.params[index].span;
+                        self.items.notes.refer(name.span, definition, Meaning::Param(id, index));
+                    }
+                    index
                 }
                 None => Some(position).filter(|p| *p < function.params.len() && !named),
             };

@@ -3,6 +3,7 @@
 
 use super::body::Checker;
 use super::names::Items;
+use super::references::Meaning;
 use super::size::SizeNames;
 use super::types::{Elem, Ty};
 use super::{Derivative, ExprId, ExprKind, Fn, ParamKind};
@@ -53,7 +54,10 @@ pub(super) fn rule(
         diags.push(Diagnostic::error(Code::Derivative, name.span, message));
         return None;
     }
+    let definition = item.params.iter().find(|p| p.name.name == name.name).map_or(name.span, |p| p.name.span);
+    items.notes.refer(name.span, definition, Meaning::Local { ty: ty.clone(), mutable: false });
     let mut checker = Checker::new(items, module, names, diags);
+    checker.scope = block.span;
     checker.bind_params(function, item);
     checker.run(block, ty, "the derivative");
     Some(Derivative { param, body: checker.finish().0 })

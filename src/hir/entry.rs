@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::body::Checker;
-use super::names::{Items, StructsOf, list, twice};
+use super::names::{Items, StructsOf, too_many_parts, twice};
 use super::signature::{no_nat, size_params};
 use super::size::Resolver;
 use super::types::{Elem, Ty};
 use super::{Destination, Entry, EntryParam, EntryResult, Source};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
@@ -82,11 +82,14 @@ fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Dia
 /// An entry: its inputs, its results, its body.
 pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagnostic>) -> Entry {
     let (_, names) = size_params(&ast.sizes, diags);
+    items.notes.bind_sizes(&ast.sizes, ast.span);
     for param in ast.sizes.iter().filter(|s| s.kind != SizeKind::Size) {
         let message = format!("an entry's inputs have known axes and types, and `{}` has not", param.text());
         diags.push(Diagnostic::error(Code::OpenSize, param.name.span, message).help("name each axis and type"));
     }
     let structs = StructsOf(items, 0);
+    ast.params.iter().filter_map(|p| p.from.as_ref()).for_each(|name| items.notes.owner(name));
+    ast.results.iter().filter_map(|r| r.to.as_ref()).for_each(|name| items.notes.owner(name));
     let mut params = Vec::new();
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
@@ -100,6 +103,8 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
                 format!("the length `{length}` of an array in an input must be a number from 1 to {MAX_ARRAY}");
             let error = Diagnostic::error(Code::OpenSize, param.ty.span(), message);
             diags.push(error.help("write it out: it decides which tensors are read"));
+        } else if items.tensors(&ty).is_none() {
+            diags.push(too_many_parts(param.ty.span()));
         }
         let source = source(items, param, diags);
         let ty = if source == Source::Shares { kept(items, ty, param.ty.span(), diags) } else { ty };
@@ -127,6 +132,7 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     };
     let mut checker = Checker::new(items, 0, names, diags);
     checker.entry = true;
+    checker.scope = ast.body.span;
     for (param, ast) in params.iter().zip(&ast.params) {
         checker.bind_param(&ast.name, param.ty.clone());
     }

@@ -2,10 +2,11 @@
 
 use super::body::{Binding, Checker};
 use super::entry::destination;
-use super::names::{Def, list, literal};
+use super::names::{Def, literal};
+use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{AxisIndex, ExprId, ExprKind, Opening};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::label::Label;
 use crate::shape::{Dim, Shape};
 use crate::span::Span;
@@ -94,6 +95,7 @@ impl Checker<'_> {
     }
 
     fn name(&mut self, name: &str, span: Span) -> ExprId {
+        self.items.notes.value(name, span);
         match self.lookup(name) {
             Some(Binding::Local(local)) => {
                 let local = *local;
@@ -149,6 +151,7 @@ impl Checker<'_> {
                 if let Some(index) = record.fields.iter().position(|(name, _)| *name == field.name)
                     && let Some(ty) = self.field_ty(&ty, index)
                 {
+                    self.items.notes.refer(field.span, record.places[index], Meaning::Field(*id, index));
                     return self.push(ExprKind::Field(base, index), ty, span);
                 }
                 let names = || record.fields.iter().map(|(name, _)| name.as_str());
@@ -332,10 +335,12 @@ impl Checker<'_> {
         };
         let record = &self.items.structs[id.index()];
         let mut misnamed = false;
+        self.items.notes.refer(name.span, record.span, Meaning::Struct(id));
         let mut given: Vec<Option<ExprId>> = vec![None; record.fields.len()];
         for ((field, _), value) in fields.iter().zip(values) {
             let error = match record.fields.iter().position(|(n, _)| *n == field.name) {
                 Some(index) if given[index].is_none() => {
+                    self.items.notes.refer(field.span, record.places[index], Meaning::Field(id, index));
                     given[index] = Some(value);
                     continue;
                 }
@@ -459,6 +464,7 @@ impl Checker<'_> {
             );
             return self.poison(span);
         }
+        self.items.notes.owner(to);
         let Some(to) = destination(&self.items.owners, to, self.diags) else { return self.poison(span) };
         self.reveals.push(Opening { value, to, label: Label::PUBLIC });
         self.push(ExprKind::Reveal(value, to), Ty::unit(), span)

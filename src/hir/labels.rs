@@ -5,7 +5,7 @@
 
 mod flow;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::flow::{Flow, Known, Value};
 use super::{Block, Body, Destination, ExprId, ExprKind, FnCode, FnId, Pattern, Program, Source, Stmt, Ty};
@@ -16,9 +16,11 @@ use crate::shape::Dim;
 use crate::span::Span;
 use crate::syntax::ast::BinaryOp;
 
-/// Follows every entry, reports secrets in public places, and fills the labels of results and expressions.
-pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
+/// Follows every entry, reports secrets in public places, and fills the labels of results and expressions. Gives back
+/// the labels of all places that entries lead to, but for those behind an error.
+pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) -> BTreeMap<Span, Label> {
     let mut found = Vec::new();
+    let mut places = BTreeMap::new();
     for index in 0..program.entries.len() {
         let entry = &program.entries[index];
         let mut walk = Walk {
@@ -28,10 +30,14 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
             reported: BTreeSet::new(),
             calls: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
+            places: &mut places,
             undecided: 0,
+            steps: 0,
+            depth: 0,
         };
         let mut locals: Vec<Value> = (0..entry.params.len()).map(|i| Value::Leaf(walk.enters(i))).collect();
         locals.resize(entry.body.locals.len(), Value::Leaf(Flow::default()));
+        walk.note_params(&entry.body, &locals[..entry.params.len()]);
         let result = walk.block(&entry.body, &mut locals, &entry.body.block);
         found.push((walk.labels, result));
     }
@@ -44,6 +50,7 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) {
         }
         entry.labels = labels;
     }
+    places.into_iter().filter_map(|(place, label)| Some((place, label?))).collect()
 }
 
 struct Walk<'a> {
@@ -56,9 +63,21 @@ struct Walk<'a> {
     calls: Vec<Span>,
     /// Labels of the entry's own expressions.
     labels: Vec<Label>,
+    /// Labels of the expressions and variables at these places, over all calls.
+    places: &'a mut BTreeMap<Span, Option<Label>>,
     /// Branches around this place that are decided at run time.
     undecided: usize,
+    /// Expressions looked at so far.
+    steps: usize,
+    /// Expressions that the one looked at stands in, through all calls.
+    depth: usize,
 }
+
+/// A program whose calls and loops lead to more expressions than this is refused, as later stages would fill the memory.
+const MAX_STEPS: usize = 200_000;
+
+/// Expressions stand in one another, through all calls, at most this deep: they are followed recursively.
+const MAX_DEPTH: usize = 400;
 
 impl Walk<'_> {
     /// The flow of an entry's parameter.
@@ -71,7 +90,7 @@ impl Walk<'_> {
             Source::Shares => (all(), true),
         };
         let params = if label.is_public() && !shared { BTreeSet::new() } else { BTreeSet::from([index]) };
-        Flow { label, shared, params, known: Known::No }
+        Flow { label, shared, params, known: Known::No, unclear: false }
     }
 
     fn report(&mut self, diag: Diagnostic, flow: &Flow) {
@@ -114,11 +133,17 @@ impl Walk<'_> {
             match stmt {
                 Stmt::Let(pattern, value) => {
                     let value = self.expr(body, locals, *value);
+                    self.note_pattern(body, pattern, &value);
                     bind(pattern, value, locals);
                 }
-                Stmt::Assign(local, value) => locals[local.index()] = self.expr(body, locals, *value),
+                Stmt::Assign(local, value) => {
+                    let value = self.expr(body, locals, *value);
+                    self.note(body.local(*local).span, &value);
+                    locals[local.index()] = value;
+                }
                 Stmt::ForEach(pattern, over, inner) => {
                     let item = Value::Leaf(self.expr(body, locals, *over).flow());
+                    self.note_pattern(body, pattern, &item);
                     self.repeat(body, locals, inner, |locals| bind(pattern, item.clone(), locals));
                 }
                 Stmt::ForRange { body: inner, .. } => self.repeat(body, locals, inner, |_| ()),
@@ -133,6 +158,10 @@ impl Walk<'_> {
     /// Runs a loop's body until nothing changes.
     fn repeat(&mut self, body: &Body, locals: &mut Vec<Value>, inner: &Block, start: impl Fn(&mut Vec<Value>)) {
         loop {
+            self.steps += 1 + locals.len();
+            if self.steps > MAX_STEPS {
+                return;
+            }
             let before = locals.clone();
             start(locals);
             self.block(body, locals, inner);
@@ -144,7 +173,14 @@ impl Walk<'_> {
     }
 
     fn expr(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
+            return self.give_up(body.expr(id).span);
+        }
+        self.depth += 1;
         let value = self.kind(body, locals, id);
+        self.depth -= 1;
+        self.note(body.expr(id).span, &value);
         if self.calls.is_empty() {
             let label = &mut self.labels[id.index()];
             *label = label.join(value.flow().label);
@@ -152,12 +188,23 @@ impl Walk<'_> {
         value
     }
 
+    /// Refuses a program that is too large to be followed, once.
+    fn give_up(&mut self, span: Span) -> Value {
+        let entry = &self.program.entries[self.entry];
+        let message = format!("the calls and loops of entry `{}` are too many, or too deep in one another", entry.name);
+        let place = self.calls.first().copied().unwrap_or(span);
+        if self.reported.insert((Code::Unsupported, entry.span)) {
+            self.diags.push(Diagnostic::error(Code::Unsupported, place, message));
+        }
+        Value::Leaf(Flow::default())
+    }
+
     fn kind(&mut self, body: &Body, locals: &mut Vec<Value>, id: ExprId) -> Value {
         let expr = body.expr(id);
         match &expr.kind {
             ExprKind::Error(operands) => {
                 operands.iter().for_each(|id| drop(self.expr(body, locals, *id)));
-                Value::Leaf(Flow::default())
+                Value::Leaf(Flow::unclear())
             }
             ExprKind::Size(dim) => Value::Leaf(Flow::known(dim.as_constant().map(|c| c as f64))),
             ExprKind::Constant(value) => Value::Leaf(Flow::known(Some(*value))),
@@ -204,6 +251,7 @@ impl Walk<'_> {
             ExprKind::If { cond, then, otherwise, select } => {
                 let condition = self.expr(body, locals, *cond).flow();
                 self.condition(&condition, body.expr(*cond).span, select);
+                self.steps += locals.len();
                 let mut other = locals.clone();
                 // A public value of the run decides: both sides run, and only their values are chosen from.
                 let decided = condition.known == Known::No && !condition.secret();
@@ -228,7 +276,27 @@ impl Walk<'_> {
             ExprKind::NotStatic(inner, role) => {
                 let flow = self.expr(body, locals, *inner).flow();
                 self.not_static(&flow, body.expr(*inner).span, role);
-                Value::Leaf(Flow::default())
+                Value::Leaf(Flow::unclear())
+            }
+        }
+    }
+
+    fn note(&mut self, place: Span, value: &Value) {
+        let flow = value.flow();
+        let known = self.places.entry(place).or_insert(Some(Label::PUBLIC));
+        *known = known.filter(|_| !flow.unclear).map(|label| label.join(flow.label));
+    }
+
+    fn note_params(&mut self, body: &Body, values: &[Value]) {
+        body.locals.iter().zip(values).for_each(|(local, value)| self.note(local.span, value));
+    }
+
+    fn note_pattern(&mut self, body: &Body, pattern: &Pattern, value: &Value) {
+        match pattern {
+            Pattern::Local(local) => self.note(body.local(*local).span, value),
+            Pattern::Ignore => {}
+            Pattern::Tuple(parts) => {
+                parts.iter().enumerate().for_each(|(i, part)| self.note_pattern(body, part, &value.part(i)));
             }
         }
     }
@@ -314,6 +382,9 @@ impl Walk<'_> {
     fn call(&mut self, callee: FnId, args: Vec<(Value, Span)>, span: Span) -> Value {
         let function = &self.program.fns[callee.index()];
         let FnCode::Body(body) = &function.code else { return Value::Leaf(Flow::default()) };
+        if body.exprs.is_empty() {
+            return Value::Leaf(Flow::unclear()); // it calls itself, which has been reported
+        }
         let values = function.params.iter().filter(|p| matches!(p.kind, super::ParamKind::Value(_)));
         for (param, (value, place)) in values.zip(&args) {
             let flow = value.flow();
@@ -326,6 +397,7 @@ impl Walk<'_> {
             }
         }
         let mut locals: Vec<Value> = args.into_iter().map(|(value, _)| value).collect();
+        self.note_params(body, &locals);
         locals.resize(body.locals.len(), Value::Leaf(Flow::default()));
         self.calls.push(span);
         let result = self.block(body, &mut locals, &body.block);

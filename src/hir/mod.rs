@@ -16,6 +16,7 @@ mod labels;
 mod modules;
 mod names;
 mod ops;
+mod references;
 mod report;
 mod signature;
 mod size;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use intrinsic::Intrinsic;
 pub use modules::{Modules, NoModules};
+pub use references::{Analysis, Meaning, ModuleNames, Reference, References, Visible};
 pub use report::{Kind, Leaf};
 pub use types::{Bindings, Elem, Ty};
 
@@ -80,6 +82,10 @@ pub struct Struct {
     pub sizes: Vec<String>,
     /// Fields in order; their types use the struct's sizes.
     pub fields: Vec<(String, Ty)>,
+    /// Where its name stands in the definition.
+    pub span: Span,
+    /// Where the names of its fields stand, in order.
+    pub places: Vec<Span>,
 }
 
 /// A function.
@@ -139,6 +145,8 @@ pub struct Param {
     pub kind: ParamKind,
     /// What it is when no argument is given.
     pub default: Option<Default>,
+    /// Where its name stands.
+    pub span: Span,
 }
 
 /// What a parameter takes.
@@ -431,19 +439,35 @@ pub fn check_with(
     diags: &mut Vec<Diagnostic>,
 ) -> Option<Program> {
     let before = diags.len();
-    let failed = |diags: &[Diagnostic]| diags[before..].iter().any(|d| d.severity == Severity::Error);
+    let analysis = analyse(sources, file, modules, diags);
+    (!failed(&diags[before..])).then_some(analysis.program)
+}
+
+/// The same, with what an editor wants to know about names and places. It says as much as it can about a program
+/// with errors, also about what could be read behind syntax errors.
+pub fn analyse(
+    sources: &mut Sources,
+    file: FileId,
+    modules: &mut dyn Modules,
+    diags: &mut Vec<Diagnostic>,
+) -> Analysis {
+    let before = diags.len();
     let tree = parser::parse(file, &sources.file(file).text.clone(), diags);
-    if failed(diags) {
-        return None;
+    let (mut unread, mut unclear) = (Vec::new(), Vec::new());
+    let files = modules::load(sources, file, tree, modules, &mut unread);
+    let mut analysis = names::resolve(sources, files, &mut unclear);
+    analysis.labels = labels::check(&mut analysis.program, &mut unclear);
+    for mut later in [unread, unclear] {
+        if !failed(&diags[before..]) {
+            diags.append(&mut later);
+        }
     }
-    let files = modules::load(sources, file, tree, modules, diags);
-    if failed(diags) {
-        return None;
-    }
-    let mut program = names::resolve(sources, &files, diags);
-    labels::check(&mut program, diags);
     diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
-    (!failed(diags)).then_some(program)
+    analysis
+}
+
+fn failed(diags: &[Diagnostic]) -> bool {
+    diags.iter().any(|d| d.severity == Severity::Error)
 }
 
 impl Program {

@@ -7,11 +7,12 @@ use super::body::Checker;
 use super::derivative;
 use super::entry::{check_entry, header};
 use super::modules::{File, Origin};
+use super::references::{Analysis, ModuleNames, Notes, meaning};
 use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::{Elem, Ty};
 use super::{Body, Fn, FnCode, FnId, Program, Struct, StructId};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::fixed::Format;
 use crate::span::{Sources, Span};
 use crate::syntax::ast;
@@ -43,6 +44,7 @@ pub(super) struct Items<'a> {
     pub fns: Vec<Fn>,
     pub owners: Vec<String>,
     pub format: Format,
+    pub notes: Notes,
 }
 
 impl Items<'_> {
@@ -65,6 +67,31 @@ impl Items<'_> {
             Ty::Array(item, _) | Ty::Spread(item, _) => self.all_elems(item, holds),
             Ty::Param(_) | Ty::Error => true,
             Ty::Nat | Ty::Range(..) => false,
+        }
+    }
+}
+
+/// A value consists of at most so many tensors.
+pub(super) const MAX_TENSORS: usize = 65_536;
+
+/// The error for a value of more than [`MAX_TENSORS`] tensors.
+pub(super) fn too_many_parts(span: Span) -> Diagnostic {
+    let message = format!("a value of more than {MAX_TENSORS} tensors is not compiled");
+    Diagnostic::error(Code::Unsupported, span, message)
+}
+
+impl Items<'_> {
+    /// How many tensors a type has, where arrays of open length count once; `None`: more than [`MAX_TENSORS`].
+    pub fn tensors(&self, ty: &Ty) -> Option<usize> {
+        let add = |sum: usize, ty: &Ty| Some(sum + self.tensors(ty)?).filter(|n| *n <= MAX_TENSORS);
+        match ty {
+            Ty::Tuple(items) => items.iter().try_fold(1, add),
+            Ty::Struct { id, .. } => self.structs[id.index()].fields.iter().map(|(_, ty)| ty).try_fold(1, add),
+            Ty::Array(item, n) | Ty::Spread(item, n) => {
+                let n = n.as_constant().and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+                self.tensors(item)?.checked_mul(n.max(1)).filter(|n| *n <= MAX_TENSORS)
+            }
+            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Range(..) | Ty::Param(_) => Some(1),
         }
     }
 }
@@ -97,6 +124,14 @@ impl Structs for StructsOf<'_> {
         self.0.modules[self.1].scope.get(name) == Some(&Def::Missing)
     }
 
+    fn place(&self, id: StructId) -> Span {
+        self.0.structs[id.index()].span
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.0.notes
+    }
+
     fn names(&self) -> Vec<&str> {
         let scope = &self.0.modules[self.1].scope;
         scope.iter().filter(|(_, d)| matches!(d, Def::Struct(_))).map(|(n, _)| n.as_str()).collect()
@@ -104,10 +139,11 @@ impl Structs for StructsOf<'_> {
 }
 
 /// Resolves all names of the program's files and checks all bodies.
-pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnostic>) -> Program {
+pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagnostic>) -> Analysis {
     let library = files.iter().filter(|f| f.origin == Origin::Library).map(|f| f.id).collect();
     let (owners, format) = header(&files[0].ast, diags);
-    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, format };
+    let notes = Notes::new(&files);
+    let mut items = Items { sources, modules: Vec::new(), structs: Vec::new(), fns: Vec::new(), owners, notes, format };
     let mut defined: Vec<(usize, FnId, &ast::Fn)> = Vec::new();
     for (index, file) in files.iter().enumerate() {
         let module = collect(&mut items, &mut defined, index, file, diags);
@@ -119,7 +155,7 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
     for (index, file) in files.iter().enumerate() {
         fields(&mut items, index, &file.ast, diags);
     }
-    refuse_endless_structs(&mut items, files, diags);
+    refuse_endless_structs(&mut items, &files, diags);
     let mut scopes: Vec<SizeNames> = Vec::new();
     for (module, id, ast) in &defined {
         let (signature, names) = signature(&items, *module, ast, diags);
@@ -131,6 +167,7 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
         if let Some(block) = &ast.body {
             let function = &items.fns[id.index()];
             let mut checker = Checker::new(&items, *module, names.clone(), diags);
+            checker.scope = block.span;
             checker.bind_params(function, ast);
             checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), "the result");
             let body = checker.finish().0;
@@ -144,13 +181,20 @@ pub(super) fn resolve(sources: &Sources, files: &[File], diags: &mut Vec<Diagnos
         ast::Item::Struct(_) | ast::Item::Fn(_) => None,
     });
     let entries = entries.collect();
-    let Items { structs, mut fns, owners, .. } = items;
+    let Items { structs, mut fns, owners, modules, notes, .. } = items;
     for (id, body, rule) in bodies {
         fns[id.index()].code = FnCode::Body(body);
         fns[id.index()].derivative = rule;
     }
     refuse_recursion(&mut fns, diags);
-    Program { owners, format, structs, fns, entries, library }
+    let program = Program { owners, format, structs, fns, entries, library };
+    let modules = modules.into_iter().zip(files).map(|(module, file)| {
+        let scope = module.scope.into_iter().filter_map(|(n, def)| Some((n, meaning(def)?))).collect();
+        let own = module.own.into_iter().filter_map(|(n, (def, _))| Some((n, meaning(def)?))).collect();
+        let library = file.origin == Origin::Library;
+        ModuleNames { name: file.name, library, file: file.id, tree: file.ast, scope, own }
+    });
+    Analysis { program, references: notes.finish(), modules: modules.collect(), labels: BTreeMap::new() }
 }
 
 /// Gives every item of a file an id.
@@ -166,7 +210,8 @@ fn collect<'f>(
         let def = match item {
             ast::Item::Struct(s) => {
                 let sizes = s.sizes.iter().map(|p| p.name.name.clone()).collect();
-                items.structs.push(Struct { name: s.name.name.clone(), sizes, fields: Vec::new() });
+                let (name, span) = (s.name.name.clone(), s.name.span);
+                items.structs.push(Struct { name, sizes, fields: Vec::new(), span, places: Vec::new() });
                 Def::Struct(StructId(items.structs.len() as u32 - 1))
             }
             ast::Item::Fn(f) => {
@@ -186,6 +231,7 @@ fn collect<'f>(
             ast::Item::Entry(_) => Def::Entry,
         };
         let ident = item.name();
+        items.notes.item(ident.span, ident.span, def);
         if let Some((_, first)) = own.get(&ident.name) {
             diags.push(twice(&ident.name, ident.span, *first));
         } else {
@@ -221,10 +267,14 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
             items.modules[index].scope.extend(missing);
             continue;
         };
+        items.notes.module_name(&line.module);
         let mut found = Vec::new();
         for name in &line.names {
             match module.own.get(&name.name) {
-                Some((def, _)) => found.push((name.clone(), *def)),
+                Some((def, place)) => {
+                    items.notes.item(name.span, *place, *def);
+                    found.push((name.clone(), *def));
+                }
                 None => {
                     found.push((name.clone(), Def::Missing));
                     let message = format!("module `{}` has no `{}`", module.name, name.name);
@@ -263,39 +313,68 @@ pub(super) fn literal(record: &Struct) -> String {
     format!("{} {{ {} }}", record.name, fields.join(", "))
 }
 
-/// `a`, `b`, `c`.
-pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+/// How things use one another: what leads back to itself, and how deep the rest goes.
+pub(super) struct Nesting {
+    /// What uses itself, directly or not, in order.
+    pub endless: Vec<usize>,
+    /// The first that stands above [`MAX_NESTING`] others.
+    pub too_deep: Option<usize>,
+}
+
+/// Functions call, and structs contain, one another in chains of at most this length: later stages follow them
+/// recursively.
+pub(super) const MAX_NESTING: usize = 100;
+
+/// Finds circles and long chains; `used[i]` is what `i` uses.
+pub(super) fn nesting(used: &[BTreeSet<usize>]) -> Nesting {
+    let mut graph: petgraph::graph::DiGraph<(), ()> = petgraph::graph::DiGraph::new();
+    let nodes: Vec<_> = used.iter().map(|_| graph.add_node(())).collect();
+    for (from, to) in used.iter().enumerate().flat_map(|(from, to)| to.iter().map(move |to| (from, *to))) {
+        graph.add_edge(nodes[from], nodes[to], ());
+    }
+    let mut nesting = Nesting { endless: Vec::new(), too_deep: None };
+    let mut depth = vec![0; used.len()];
+    // What is used comes first.
+    for component in petgraph::algo::kosaraju_scc(&graph) {
+        let first = component[0].index();
+        if component.len() > 1 || used[first].contains(&first) {
+            nesting.endless.extend(component.iter().map(|node| node.index()));
+            continue;
+        }
+        depth[first] = 1 + used[first].iter().map(|next| depth[*next]).max().unwrap_or(0);
+        if depth[first] > MAX_NESTING {
+            nesting.too_deep.get_or_insert(first);
+        }
+    }
+    nesting.endless.sort_unstable();
+    nesting
 }
 
 /// Calls are inlined, so none may lead back to its function. The bodies of those that do are emptied.
 fn refuse_recursion(fns: &mut [Fn], diags: &mut Vec<Diagnostic>) {
-    let callees: Vec<BTreeSet<FnId>> = fns
+    let callees: Vec<BTreeSet<usize>> = fns
         .iter()
         .map(|f| match &f.code {
             FnCode::Body(body) => body
                 .exprs
                 .iter()
                 .filter_map(|e| match e.kind {
-                    super::ExprKind::Call { callee, .. } => Some(callee),
+                    super::ExprKind::Call { callee, .. } => Some(callee.index()),
                     _ => None,
                 })
                 .collect(),
             FnCode::Intrinsic(_) => BTreeSet::new(),
         })
         .collect();
-    for start in 0..fns.len() {
-        let mut reached = BTreeSet::new();
-        let mut left: Vec<FnId> = callees[start].iter().copied().collect();
-        while let Some(next) = left.pop() {
-            if reached.insert(next) {
-                left.extend(&callees[next.index()]);
-            }
-        }
-        if reached.contains(&FnId(start as u32)) {
-            let message = format!("function `{}` calls itself", fns[start].name);
-            diags.push(Diagnostic::error(Code::Unsupported, fns[start].span, message).help("use a `for` loop"));
-            fns[start].code = FnCode::Body(Body::default());
-        }
+    let Nesting { endless, too_deep } = nesting(&callees);
+    for index in endless {
+        let message = format!("function `{}` calls itself", fns[index].name);
+        diags.push(Diagnostic::error(Code::Unsupported, fns[index].span, message).help("use a `for` loop"));
+        fns[index].code = FnCode::Body(Body::default());
+    }
+    if let Some(index) = too_deep {
+        let message = format!("the calls of `{}` go more than {MAX_NESTING} functions deep", fns[index].name);
+        diags.push(Diagnostic::error(Code::Unsupported, fns[index].span, message));
+        fns.iter_mut().for_each(|f| f.code = FnCode::Body(Body::default()));
     }
 }

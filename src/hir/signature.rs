@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::intrinsic::Intrinsic;
 use super::modules::{File, Origin};
-use super::names::{Def, Items, StructsOf, twice};
+use super::names::{Def, Items, MAX_NESTING, Nesting, StructsOf, nesting, twice};
+use super::references::Meaning;
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
-use super::{Body, Default, Fn, FnCode, Param, ParamKind, SizeParam, Struct, StructId};
+use super::{Body, Default, Fn, FnCode, Param, ParamKind, SizeParam, Struct};
 use crate::diag::{Code, Diagnostic};
 use crate::shape::Dim;
 use crate::span::Span;
@@ -46,6 +47,8 @@ pub(super) fn fields(items: &mut Items, index: usize, file: &ast::File, diags: &
             diags.push(Diagnostic::error(Code::NotAllowedHere, param.name.span, message).help("name each axis"));
         }
         let (_, names) = size_params(&ast.sizes, diags);
+        items.notes.bind_sizes(&ast.sizes, ast.span);
+        let mut field_places = Vec::new();
         let mut fields: Vec<(String, Ty)> = Vec::new();
         let mut places: BTreeMap<&str, Span> = BTreeMap::new();
         for field in &ast.fields {
@@ -55,9 +58,12 @@ pub(super) fn fields(items: &mut Items, index: usize, file: &ast::File, diags: &
             }
             let ty = Resolver { structs: &StructsOf(items, index), names: &names, diags }.ty(&field.ty);
             let ty = no_nat(ty, field.ty.span(), "a field", diags);
+            items.notes.define(&field.name, Meaning::Field(id, fields.len()));
+            field_places.push(field.name.span);
             fields.push((field.name.name.clone(), ty));
         }
         items.structs[id.index()].fields = fields;
+        items.structs[id.index()].places = field_places;
     }
 }
 
@@ -81,38 +87,40 @@ pub(super) fn no_nat(ty: Ty, span: Span, place: &str, diags: &mut Vec<Diagnostic
 
 /// A struct that contains itself has no end; its fields become errors.
 pub(super) fn refuse_endless_structs(items: &mut Items, files: &[File], diags: &mut Vec<Diagnostic>) {
-    fn inside(ty: &Ty, structs: &[Struct], seen: &mut BTreeSet<StructId>) {
+    fn parts(ty: &Ty, found: &mut BTreeSet<usize>) {
         match ty {
-            Ty::Struct { id, .. } if seen.insert(*id) => {
-                structs[id.index()].fields.iter().for_each(|(_, t)| inside(t, structs, seen));
-            }
-            Ty::Tuple(tys) => tys.iter().for_each(|t| inside(t, structs, seen)),
-            Ty::Array(item, _) | Ty::Spread(item, _) => inside(item, structs, seen),
-            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Struct { .. } | Ty::Range(..) | Ty::Param(_) => {}
+            Ty::Struct { id, .. } => drop(found.insert(id.index())),
+            Ty::Tuple(tys) => tys.iter().for_each(|t| parts(t, found)),
+            Ty::Array(item, _) | Ty::Spread(item, _) => parts(item, found),
+            Ty::Error | Ty::Nat | Ty::Tensor(..) | Ty::Range(..) | Ty::Param(_) => {}
         }
     }
-    let endless: Vec<StructId> = (0..items.structs.len() as u32)
-        .map(StructId)
-        .filter(|id| {
-            let mut seen = BTreeSet::new();
-            items.structs[id.index()].fields.iter().for_each(|(_, t)| inside(t, &items.structs, &mut seen));
-            seen.contains(id)
-        })
-        .collect();
-    for id in endless {
-        let record = &mut items.structs[id.index()];
+    let of = |record: &Struct| {
+        let mut found = BTreeSet::new();
+        record.fields.iter().for_each(|(_, ty)| parts(ty, &mut found));
+        found
+    };
+    let Nesting { endless, too_deep } = nesting(&items.structs.iter().map(of).collect::<Vec<_>>());
+    let place = |name: &str| files.iter().flat_map(|f| &f.ast.items).map(ast::Item::name).find(|n| n.name == name);
+    for index in endless {
+        let record = &mut items.structs[index];
         record.fields.iter_mut().for_each(|(_, ty)| *ty = Ty::Error);
-        let place = files.iter().flat_map(|f| &f.ast.items).map(ast::Item::name).find(|n| n.name == record.name);
-        if let Some(name) = place {
+        if let Some(name) = place(&record.name) {
             let message = format!("struct `{}` contains itself", record.name);
             diags.push(Diagnostic::error(Code::Unsupported, name.span, message).help("use an array `[T; D]`"));
         }
+    }
+    if let Some(name) = too_deep.and_then(|index| place(&items.structs[index].name)) {
+        let message = format!("the fields of `{}` go more than {MAX_NESTING} structs deep", name.name);
+        diags.push(Diagnostic::error(Code::Unsupported, name.span, message));
+        items.structs.iter_mut().flat_map(|s| &mut s.fields).for_each(|(_, ty)| *ty = Ty::Error);
     }
 }
 
 /// Parameters and result of a function, with the names its body may use in sizes.
 pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut Vec<Diagnostic>) -> (Fn, SizeNames) {
     let (mut sizes, mut names) = size_params(&ast.sizes, diags);
+    items.notes.bind_sizes(&ast.sizes, ast.span);
     let mut places: BTreeMap<&str, Span> = BTreeMap::new();
     for param in &ast.params {
         if let Some(first) = places.insert(&param.name.name, param.name.span) {
@@ -121,6 +129,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
         if matches!(&param.ty, ast::Type::Named { name, .. } if name.name == "nat") {
             sizes.push(SizeParam { name: param.name.name.clone(), kind: SizeKind::Size });
             names.dims.insert(param.name.name.clone(), Dim::var(&param.name.name));
+            items.notes.bind(&param.name, ast.span, Meaning::Size(Dim::var(&param.name.name)));
         }
     }
     let structs = StructsOf(items, module);
@@ -133,7 +142,8 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
             ty => ParamKind::Value(no_nat(ty, param.ty.span(), "a value", diags)),
         };
         let default = param.default.as_ref().and_then(|e| default(e, &param.name, &kind, &structs, &names, diags));
-        params.push(Param { name: param.name.name.clone(), public: param.public, kind, default });
+        let span = param.name.span;
+        params.push(Param { name: param.name.name.clone(), public: param.public, kind, default, span });
     }
     let result = ast.result.as_ref().map(|ty| {
         let resolved = Resolver { structs: &structs, names: &names, diags }.ty(ty);

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StructId;
+use super::references::{Meaning, Notes};
 use super::types::{Elem, Ty};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::shape::{Dim, Shape};
@@ -44,6 +45,15 @@ pub(super) trait Structs {
     fn is_missing(&self, name: &str) -> bool;
     /// All of them, for suggestions.
     fn names(&self) -> Vec<&str>;
+    /// Where they are defined.
+    fn place(&self, id: StructId) -> Span;
+    /// Where resolved names are noted.
+    fn notes(&self) -> &Notes;
+}
+
+/// The error for a size beyond what sizes can be.
+pub(super) fn too_large(span: Span) -> Diagnostic {
+    Diagnostic::error(Code::BadSize, span, "a size is too large here, or too long a formula")
 }
 
 /// Resolves sizes and types in one scope.
@@ -75,6 +85,7 @@ impl Resolver<'_> {
 
     fn named(&mut self, name: &str, span: Span) -> Option<Dim> {
         if let Some(dim) = self.names.dims.get(name) {
+            self.structs.notes().value(name, span);
             return Some(dim.clone());
         }
         let error = if self.names.rests.contains(name) {
@@ -119,6 +130,10 @@ impl Resolver<'_> {
             let message = format!("a size divided by `{b}`, which is not positive");
             self.diags.push(Diagnostic::error(Code::BadSize, span, message));
         }
+        if result.as_ref().is_some_and(Dim::is_too_large) {
+            self.diags.push(too_large(span));
+            return None;
+        }
         result
     }
 
@@ -162,7 +177,10 @@ impl Resolver<'_> {
             "int" => Elem::Int,
             "bool" => Elem::Bool,
             "nat" if sizes.is_empty() => return Ty::Nat,
-            other if sizes.is_empty() && self.names.records.contains(other) => return Ty::Param(other.to_string()),
+            other if sizes.is_empty() && self.names.records.contains(other) => {
+                self.structs.notes().value(other, name.span);
+                return Ty::Param(other.to_string());
+            }
             _ => return self.struct_type(name, sizes, span),
         };
         let mut shape = Shape::scalar();
@@ -195,6 +213,7 @@ impl Resolver<'_> {
                 .help("write it once, in front of the other sizes")
         } else {
             shape.rest = Some(rest.name.clone());
+            self.structs.notes().value(&rest.name, rest.span);
             return true;
         };
         self.diags.push(error);
@@ -223,6 +242,7 @@ impl Resolver<'_> {
             });
             return Ty::Error;
         };
+        self.structs.notes().refer(name.span, self.structs.place(id), Meaning::Struct(id));
         let mut dims = Vec::new();
         for size in sizes {
             match size {

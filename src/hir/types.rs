@@ -196,6 +196,18 @@ impl Ty {
         }
     }
 
+    /// True when a size of its own, not of its parts, is too large.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            Ty::Tensor(_, shape) => shape.dims.iter().any(Dim::is_too_large),
+            Ty::Struct { sizes, .. } => sizes.iter().any(Dim::is_too_large),
+            Ty::Array(_, n) | Ty::Spread(_, n) => n.is_too_large(),
+            Ty::Range(a, b) => a.is_too_large() || b.is_too_large(),
+            Ty::Error | Ty::Nat | Ty::Tuple(_) | Ty::Param(_) => false,
+        }
+    }
+
     /// A size in it that is a number below 1, if there is one.
     #[must_use]
     pub fn bad_size(&self) -> Option<i64> {

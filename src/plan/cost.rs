@@ -50,18 +50,24 @@ pub struct LineCost {
 #[must_use]
 pub fn multiply_adds(product: &Product) -> u64 {
     let count = match product {
-        Product::MatMul { batch, m, k, n } => batch * m * k * n,
+        Product::MatMul { batch, m, k, n } => product_of(&[*batch, *m, *k, *n]),
         Product::Conv2d { n, c, h, w, o, window, groups } => {
             let [oh, ow] = window.output(*h, *w).unwrap_or([0, 0]);
-            n * o * oh * ow * (c / groups) * window.size[0] * window.size[1]
+            let channels = c.checked_div(*groups).unwrap_or(0);
+            product_of(&[*n, *o, oh, ow, channels, window.size[0], window.size[1]])
         }
     };
     count as u64
 }
 
+/// The product, or the largest number when it is larger: sizes from a plan file may be wrong.
+fn product_of(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |product, n| product.saturating_mul(*n))
+}
+
 fn step_multiply_adds(step: &Step) -> u64 {
     match &step.kernel {
-        Kernel::Product(product) => multiply_adds(product) * (step.ins.len() as u64 / 2),
+        Kernel::Product(product) => multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2),
         _ => 0,
     }
 }
@@ -95,10 +101,11 @@ pub fn cost(plan: &Plan) -> Cost {
         let mut links = std::collections::BTreeSet::new();
         for step in &round.steps {
             let count = step_multiply_adds(step);
-            cost.multiply_adds[step.party.index()] += count;
+            let adds = &mut cost.multiply_adds[step.party.index()];
+            *adds = adds.saturating_add(count);
             cost.stream_bytes[step.party.index()] += step_stream_bytes(plan, step);
             if let Some(at) = line(step.span) {
-                cost.lines[at].multiply_adds += count;
+                cost.lines[at].multiply_adds = cost.lines[at].multiply_adds.saturating_add(count);
             }
         }
         for send in &round.sends {

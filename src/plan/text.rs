@@ -165,6 +165,9 @@ fn view(v: &View) -> String {
     text
 }
 
+/// Longer formulas get a name of their own.
+const MAX_FORMULA: usize = 1000;
+
 /// A program as assignments; what is used once is written in place.
 fn formulas(program: &Program) -> Vec<String> {
     let mut uses = vec![0usize; program.code.len()];
@@ -198,7 +201,7 @@ fn formulas(program: &Program) -> Vec<String> {
             }
         };
         let leaf = matches!(instr, Instr::In { .. } | Instr::BitOf { .. } | Instr::Prf { .. } | Instr::Imm(_));
-        if uses[at] > 1 && !leaf {
+        if (uses[at] > 1 || value.len() > MAX_FORMULA) && !leaf {
             lines.push(format!("t{at} = {value}"));
             text.push(format!("t{at}"));
         } else {

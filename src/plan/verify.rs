@@ -10,7 +10,9 @@ mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream};
+use super::{Access, BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream};
+use crate::graph::{MAX_ELEMENTS, Receiver};
+use crate::label::Label;
 
 /// A broken rule: a mistake of the compiler or a damaged plan file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +56,7 @@ pub enum VerifyError {
 pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     let end = plan.rounds.len();
     let error = |round: usize| move |what: String| VerifyError::Structure { round, what };
+    header(plan).map_err(error(0))?;
     let mut form = Form { plan, there: BTreeSet::new(), streams: BTreeMap::new() };
     form.inputs().map_err(error(0))?;
     for (index, round) in plan.rounds.iter().enumerate() {
@@ -69,6 +72,37 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     }
     form.outputs().map_err(error(end))?;
     masks::check(plan)
+}
+
+/// A buffer has at most so many planes: a few for each bit of a word.
+const MAX_PLANES: usize = 256;
+
+/// The number format, the owners, and sizes with which arithmetic does not overflow.
+fn header(plan: &Plan) -> Result<(), String> {
+    plan.format.validate().map_err(|e| e.to_string())?;
+    ensure(plan.owners.len() <= Label::MAX_OWNERS, || "too many owners".to_string())?;
+    for (index, buf) in plan.bufs.iter().enumerate() {
+        let sound = (1..=64).contains(&buf.width) && (buf.planes == 1 || buf.width == 1);
+        ensure(sound && (1..=MAX_PLANES).contains(&buf.planes), || {
+            format!("b{index} is neither of words nor of planes")
+        })?;
+        ensure((1..=MAX_ELEMENTS).contains(&buf.len), || format!("b{index} has {} elements", buf.len))?;
+    }
+    let known = |owner: u32| (owner as usize) < plan.owners.len();
+    for input in &plan.inputs {
+        ensure(input.owner.is_none_or(known), || format!("the input %{} is of an unknown owner", input.node))?;
+    }
+    for output in &plan.outputs {
+        let receiver = match output.to {
+            Receiver::Owner(owner) => known(owner.0),
+            Receiver::All => true,
+        };
+        ensure(receiver, || format!("output `{}` is for an unknown owner", output.name))?;
+        ensure(output.scale < plan.format.ring, || {
+            format!("output `{}` has more fraction bits than bits", output.name)
+        })?;
+    }
+    Ok(())
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -88,9 +122,7 @@ impl Form<'_> {
     fn owned(&self, id: BufId, party: Party) -> Result<(), String> {
         let buf = self.plan.bufs.get(id.index()).ok_or_else(|| format!("{id} does not exist"))?;
         ensure(party.0 < 3, || format!("there is no {party}"))?;
-        ensure(buf.party == party, || format!("{party} uses {id}, which is {}'s", buf.party))?;
-        let sound = (1..=64).contains(&buf.width) && (buf.planes == 1 || buf.width == 1);
-        ensure(sound && buf.planes <= usize::from(u16::MAX), || format!("{id} is neither of words nor of planes"))
+        ensure(buf.party == party, || format!("{party} uses {id}, which is {}'s", buf.party))
     }
 
     /// The buffer can be used by this party now.
@@ -110,6 +142,8 @@ impl Form<'_> {
                 for (party, id) in Party::ALL.iter().zip(row) {
                     self.owned(*id, *party)?;
                     self.arrives(*id)?;
+                    let len = self.plan.buf(*id).len;
+                    ensure(len == input.len, || format!("{id} has {len} elements of an input of {}", input.len))?;
                 }
             }
         }
@@ -119,6 +153,8 @@ impl Form<'_> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
         for operand in &step.ins {
             self.usable(operand.buf, step.party)?;
+            let addressed = !matches!(operand.access, Access::Repeat { inner: 0, .. } | Access::Repeat { len: 0, .. });
+            ensure(addressed, || format!("{} is read by an axis without elements", operand.buf))?;
         }
         for out in &step.outs {
             self.owned(*out, step.party)?;
@@ -128,7 +164,11 @@ impl Form<'_> {
         let words = step.outs.first().map(stride).ok_or("a step without a result")?;
         let Kernel::Map(program) = &step.kernel else {
             let what = || "only element programs draw streams and have several results".to_string();
-            return ensure(step.streams.is_empty() && step.outs.len() == 1, what);
+            ensure(step.streams.is_empty() && step.outs.len() == 1, what)?;
+            let ring = |id: BufId| self.plan.buf(id).planes == 1;
+            let words = step.ins.iter().all(|i| ring(i.buf));
+            let result = matches!(step.kernel, Kernel::ToPlanes { .. }) || step.outs.iter().all(|o| ring(*o));
+            return ensure(words && result, || "only element programs take several planes".to_string());
         };
         ensure(step.outs.iter().all(|o| stride(o) == words), || {
             format!("results of program `{}` differ in size", program.name)
@@ -174,6 +214,7 @@ impl Form<'_> {
                     buf.is_some_and(|b| (b.width == 1) == program.planes && usize::from(plane) < b.planes)
                         && written.insert((output, plane))
                 }
+                Instr::Shl(_, bits) | Instr::Shr(_, bits) => bits < 64,
                 _ => true,
             };
             ensure(fits, || format!("{instr:?} does not fit its operands"))?;
@@ -196,7 +237,8 @@ impl Form<'_> {
             for (id, party) in output.bufs.iter().zip([Party(0), Party(1)]) {
                 self.usable(*id, party)?;
                 let (buf, first) = (self.plan.buf(*id), self.plan.buf(output.bufs[0]));
-                let sound = buf.width > 1 && (buf.len, buf.width) == (first.len, first.width);
+                let len = output.shape.iter().fold(1usize, |len, n| len.saturating_mul(*n));
+                let sound = buf.width > 1 && (buf.len, buf.width) == (first.len, first.width) && len == buf.len;
                 ensure(sound, || format!("the halves of output `{}` differ in size", output.name))?;
             }
         }

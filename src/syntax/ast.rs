@@ -1,5 +1,7 @@
 //! The abstract syntax tree: what the author wrote, with places, before any name has a meaning.
 
+use std::collections::BTreeSet;
+
 use crate::span::Span;
 
 /// A name with its place.
@@ -452,6 +454,37 @@ impl Type {
     pub fn span(&self) -> Span {
         match self {
             Type::Named { span, .. } | Type::Tuple(_, span) | Type::Array(_, _, span) | Type::Spread(_, span) => *span,
+        }
+    }
+
+    /// The names in its size arithmetic, but for those in `..S`.
+    pub fn collect_names<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Type::Named { sizes, .. } => sizes.iter().for_each(|size| match size {
+                Size::Expr(size) => size.collect_size_names(names),
+                Size::Rest(_) => {}
+            }),
+            Type::Tuple(items, _) => items.iter().for_each(|item| item.collect_names(names)),
+            Type::Array(item, length, _) => {
+                item.collect_names(names);
+                length.collect_size_names(names);
+            }
+            Type::Spread(inner, _) => inner.collect_names(names),
+        }
+    }
+}
+
+impl Expr {
+    /// The names in an expression, when it is size arithmetic.
+    fn collect_size_names<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match &self.kind {
+            ExprKind::Name(name) => drop(names.insert(name)),
+            ExprKind::Unary(_, operand) => operand.collect_size_names(names),
+            ExprKind::Binary(_, left, right) => {
+                left.collect_size_names(names);
+                right.collect_size_names(names);
+            }
+            _ => {}
         }
     }
 }

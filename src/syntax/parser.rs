@@ -17,7 +17,7 @@ mod generated {
 }
 
 /// How deep a tree may be: every later stage walks it recursively.
-const MAX_DEPTH: usize = 512;
+const MAX_DEPTH: usize = 200;
 
 /// After so many repairs the parser gives up.
 const MAX_REPAIRS: usize = 100;
@@ -74,37 +74,83 @@ fn parse_parts(
     None
 }
 
-/// The first token at which a tree may get deeper than [`MAX_DEPTH`], counting every token of an unfinished expression
-/// as one level, which is more than it can be.
+/// The first token at which a tree may get deeper than [`MAX_DEPTH`].
 fn too_deep<'a>(tokens: &[Spanned<'a>]) -> Option<Spanned<'a>> {
-    let mut outer = Vec::new();
-    let mut depth = 0;
-    // The depth at which the innermost open bracket starts.
-    let mut base = 0;
+    let mut outer: Vec<(Token<'a>, Part)> = Vec::new();
+    let mut part = Part::default();
+    // The levels of all parts around this one.
+    let mut above = 0;
     for (index, token) in tokens.iter().enumerate() {
-        depth += 1;
+        part.levels += levels(token.1);
         match token.1 {
             Token::OpenParen | Token::OpenBracket | Token::OpenBrace | Token::StructBrace => {
-                outer.push((token.1, base, depth));
-                base = depth;
+                above += part.levels;
+                outer.push((token.1, part));
+                part = Part::default();
             }
             Token::CloseParen | Token::CloseBracket | Token::CloseBrace => {
+                part.end();
+                let inside = part.before;
                 let open;
-                (open, base, depth) = outer.pop().unwrap_or((Token::OpenBrace, 0, 0));
+                (open, part) = outer.pop().unwrap_or((Token::OpenBrace, Part::default()));
+                above = above.saturating_sub(part.levels);
+                part.inside = part.inside.max(inside);
                 // A block ends what it stands in, unless its `if` goes on.
                 let goes_on = tokens.get(index + 1).is_some_and(|next| next.1 == Token::Else);
                 if open == Token::OpenBrace && !goes_on {
-                    depth = base;
+                    part.end();
                 }
             }
-            Token::Comma | Token::Semicolon => depth = base,
+            Token::Comma | Token::Semicolon => part.end(),
             _ => {}
         }
-        if depth > MAX_DEPTH {
+        if above + part.levels + part.inside > MAX_DEPTH {
             return Some(*token);
         }
     }
     None
+}
+
+/// An element of a list, a statement or an item, as far as it has been read. What stands before an operator ends up
+/// below it, brackets included, so a path from its root to a leaf passes all of its own levels and one of the brackets.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// Levels that its tokens outside of brackets can make.
+    levels: usize,
+    /// Those of the deepest brackets in it.
+    inside: usize,
+    /// Those of the deepest part before it between the same brackets.
+    before: usize,
+}
+
+impl Part {
+    fn end(&mut self) {
+        *self = Part { before: self.before.max(self.levels + self.inside), ..Part::default() };
+    }
+}
+
+/// How many levels of a tree a token can make.
+fn levels(token: Token<'_>) -> usize {
+    use Token as T;
+    match token {
+        T::OpenParen | T::OpenBracket | T::OpenBrace | T::StructBrace | T::Dot | T::TupleField(_) | T::Pipe => 1,
+        T::Plus | T::Minus | T::Star | T::Slash | T::Percent | T::Not | T::And | T::Or | T::DotDot => 1,
+        T::Less | T::LessEqual | T::Greater | T::GreaterEqual | T::Equal | T::NotEqual => 1,
+        T::If | T::Else | T::For | T::Reveal | T::Approx => 1,
+        T::Derivative
+        | T::Entry
+        | T::False
+        | T::Fixed
+        | T::Fn
+        | T::From
+        | T::In
+        | T::Intrinsic
+        | T::Let
+        | T::Owners => 0,
+        T::Public | T::Struct | T::To | T::True | T::Use | T::Var | T::Underscore | T::Ident(_) | T::Int(_) => 0,
+        T::Float(_) | T::Doc(_) | T::Comment(_) | T::CloseParen | T::CloseBracket | T::CloseBrace | T::Comma => 0,
+        T::Semicolon | T::Colon | T::PathSep | T::Arrow | T::FatArrow | T::Assign | T::Error | T::ErrorStmt => 0,
+    }
 }
 
 #[cfg(test)]
@@ -175,9 +221,12 @@ mod tests {
             ("f(1, ", ")"),
             ("if c { 1 } else ", "{ 2 }"),
             ("{", "}"),
+            // Each layer is shallow, and all of them end up below one another.
+            (&"(".repeat(20), &(" + x".repeat(50) + ")")),
+            (&"(".repeat(20), &(".0".repeat(50) + ")")),
         ] {
             let text = |n: usize| format!("fn f() -> fix {{ {}{}{} }}", open.repeat(n), "{ x }", close.repeat(n));
-            let nested = errors(&text(100_000));
+            let nested = errors(&text(100_000 / open.len()));
             assert_eq!(nested, [deep], "{open}");
         }
         let long = format!("fn f() -> fix {{ {} [{}] }}", "let x = 1;".repeat(10_000), "0.5, ".repeat(10_000));

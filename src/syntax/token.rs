@@ -111,6 +111,13 @@ pub enum Token<'a> {
     ErrorStmt,
 }
 
+/// The words that are no names, in order: those of [`Token`], for editors.
+#[rustfmt::skip]
+pub const KEYWORDS: &[&str] = &[
+    "approx", "derivative", "else", "entry", "false", "fixed", "fn", "for", "from", "if", "in", "intrinsic", "let",
+    "owners", "public", "reveal", "struct", "to", "true", "use", "var",
+];
+
 /// A token with its byte range.
 pub type Spanned<'a> = (usize, Token<'a>, usize);
 
@@ -228,6 +235,14 @@ mod tests {
         assert_eq!(tokens("0.5 1e-3 1.0 2.5e4"), [Float("0.5"), Float("1e-3"), Float("1.0"), Float("2.5e4")]);
         assert_eq!(tokens("..S"), [DotDot, Ident("S")]);
         assert_eq!(tokens("a..x.0"), [Ident("a"), DotDot, Ident("x"), TupleField("0")]);
+    }
+
+    #[test]
+    fn keywords_are_those_of_the_lexer() {
+        let words = include_str!("token.rs").split("#[token(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let words: Vec<&str> = words.filter(|w| w.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+        assert_eq!(words, KEYWORDS);
+        assert!(KEYWORDS.iter().all(|word| !matches!(tokens(word)[..], [Token::Ident(_)])));
     }
 
     #[test]

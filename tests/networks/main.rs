@@ -350,6 +350,33 @@ fn narrow_mobilenet(text: &str) -> String {
     })
 }
 
+/// 10 classes, a sixteenth of the channels, narrow classifiers; of VGG also images of 32 by 32.
+fn narrow_alexnet(text: &str) -> String {
+    renumbered(text, |number| match number {
+        1000 => 10,
+        4096 => 32,
+        64 | 192 | 256 | 384 | 9216 => number / 16,
+        _ => number,
+    })
+}
+
+fn narrow_vgg(text: &str) -> String {
+    renumbered(text, |number| match number {
+        224 => 32,
+        1000 => 10,
+        4096 => 32,
+        25088 => 32,
+        64 | 128 | 256 | 512 => number / 16,
+        _ => number,
+    })
+}
+
+#[test]
+fn plain_convolutions_compute_what_plain_code_computes() {
+    compare(("alexnet.sml", narrow_alexnet), 1, 1.0, plain::alexnet, [1e-9, 2e-3]);
+    compare(("vgg16.sml", narrow_vgg), 2, 1.0, plain::vgg16, [1e-9, 2e-3]);
+}
+
 #[test]
 fn residual_networks_compute_what_plain_code_computes() {
     let basic = |data: &Data| plain::resnet(data, [2, 2, 2, 2], false);

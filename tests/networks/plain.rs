@@ -98,21 +98,45 @@ impl Image {
         Image { channels: (0..o).map(channel).collect(), h, w }
     }
 
+    /// The convolution of filters in groups.
+    fn filter(&self, weight: &[f64], o: usize, [k, stride, pad, groups]: [usize; 4]) -> Image {
+        let inner = self.channels.len() / groups;
+        assert_eq!(weight.len(), o * inner * k * k);
+        self.windows(o, k, stride, pad, |c, y, x| {
+            let product = |i: usize| {
+                let (from, dy, dx) = (c / (o / groups) * inner + i / (k * k), i / k % k, i % k);
+                weight[c * inner * k * k + i] * self.at(from, y + dy as isize, x + dx as isize).unwrap_or(0.0)
+            };
+            (0..inner * k * k).map(product).sum()
+        })
+    }
+
+    /// The convolution `name` with its bias, then ReLU.
+    fn biased(&self, data: &Data, name: &str, [k, stride, pad]: [usize; 3]) -> Image {
+        let bias = &data[&format!("net.{name}.bias")];
+        let mut out = self.filter(&data[&format!("net.{name}.weight")], bias.len(), [k, stride, pad, 1]);
+        for (channel, bias) in out.channels.iter_mut().zip(bias) {
+            channel.iter_mut().for_each(|v| *v += bias);
+        }
+        out.map(positive)
+    }
+
     /// The convolution `name` in groups, then the normalisation `norm`.
     fn conv(&self, data: &Data, name: &str, norm: &str, [k, stride, groups]: [usize; 3]) -> Image {
         let of = |field: &str| &data[&format!("net.{norm}.{field}")];
         let (scale, shift, mean, variance) = (of("weight"), of("bias"), of("running_mean"), of("running_var"));
-        let weight = &data[&format!("net.{name}.weight")];
-        let (o, inner) = (scale.len(), self.channels.len() / groups);
-        assert_eq!(weight.len(), o * inner * k * k, "{name}");
-        self.windows(o, k, stride, k / 2, |c, y, x| {
-            let mut sum = 0.0;
-            for i in 0..inner * k * k {
-                let (from, dy, dx) = (c / (o / groups) * inner + i / (k * k), i / k % k, i % k);
-                let value = self.at(from, y + dy as isize, x + dx as isize).unwrap_or(0.0);
-                sum += weight[c * inner * k * k + i] * value;
-            }
-            (sum - mean[c]) / (variance[c] + 1e-5).sqrt() * scale[c] + shift[c]
+        let mut out = self.filter(&data[&format!("net.{name}.weight")], scale.len(), [k, stride, k / 2, groups]);
+        for (c, channel) in out.channels.iter_mut().enumerate() {
+            channel.iter_mut().for_each(|v| *v = (*v - mean[c]) / (variance[c] + 1e-5).sqrt() * scale[c] + shift[c]);
+        }
+        out
+    }
+
+    fn max_pool(&self, k: usize, stride: usize, pad: usize) -> Image {
+        self.windows(self.channels.len(), k, stride, pad, |c, top, left| {
+            let size = k as isize;
+            let all = (0..size * size).filter_map(|i| self.at(c, top + i / size, left + i % size));
+            all.fold(f64::MIN, f64::max)
         })
     }
 
@@ -132,13 +156,13 @@ impl Image {
     }
 }
 
-/// The images of a batch, 3 channels of 32 by 32.
-fn images(data: &Data) -> Vec<Image> {
+/// The images of a batch: 3 channels of as many rows as columns.
+fn images(data: &Data, size: usize) -> Vec<Image> {
     let image = |numbers: &[f64]| {
-        let channels = numbers.chunks_exact(32 * 32).map(<[f64]>::to_vec).collect();
-        Image { channels, h: 32, w: 32 }
+        let channels = numbers.chunks_exact(size * size).map(<[f64]>::to_vec).collect();
+        Image { channels, h: size, w: size }
     };
-    data["image"].chunks_exact(3 * 32 * 32).map(image).collect()
+    data["image"].chunks_exact(3 * size * size).map(image).collect()
 }
 
 fn positive(v: f64) -> f64 {
@@ -148,10 +172,7 @@ fn positive(v: f64) -> f64 {
 pub fn resnet(data: &Data, depths: [usize; 4], bottleneck: bool) -> Vec<f64> {
     let one = |image: Image| {
         let x = image.conv(data, "conv1", "bn1", [7, 2, 1]).map(positive);
-        let mut x = x.windows(x.channels.len(), 3, 2, 1, |c, top, left| {
-            let all = (0..9).filter_map(|i| x.at(c, top + i / 3, left + i % 3));
-            all.fold(f64::MIN, f64::max)
-        });
+        let mut x = x.max_pool(3, 2, 1);
         for (stage, depth) in depths.into_iter().enumerate() {
             for block in 0..depth {
                 let at = |field: &str| format!("layer{}.{block}.{field}", stage + 1);
@@ -172,7 +193,7 @@ pub fn resnet(data: &Data, depths: [usize; 4], bottleneck: bool) -> Vec<f64> {
         }
         linear(&x.averages(), data, "net.fc")
     };
-    images(data).into_iter().flat_map(one).collect()
+    images(data, 32).into_iter().flat_map(one).collect()
 }
 
 pub fn mobilenet(data: &Data) -> Vec<f64> {
@@ -194,5 +215,39 @@ pub fn mobilenet(data: &Data) -> Vec<f64> {
         let x = x.conv(data, "features.18.0", "features.18.1", [1, 1, 1]).map(six);
         linear(&x.averages(), data, "net.classifier.1")
     };
-    images(data).into_iter().flat_map(one).collect()
+    images(data, 32).into_iter().flat_map(one).collect()
+}
+
+/// Linear layers with ReLU between them, on all numbers of an image.
+fn classify(image: &Image, data: &Data, names: [&str; 3]) -> Vec<f64> {
+    let h = relu(linear(&image.channels.concat(), data, &format!("net.classifier.{}", names[0])));
+    let h = relu(linear(&h, data, &format!("net.classifier.{}", names[1])));
+    linear(&h, data, &format!("net.classifier.{}", names[2]))
+}
+
+pub fn alexnet(data: &Data) -> Vec<f64> {
+    let one = |image: Image| {
+        let x = image.biased(data, "features.0", [11, 4, 2]).max_pool(3, 2, 0);
+        let x = x.biased(data, "features.3", [5, 1, 2]).max_pool(3, 2, 0);
+        let x = x.biased(data, "features.6", [3, 1, 1]);
+        let x = x.biased(data, "features.8", [3, 1, 1]);
+        classify(&x.biased(data, "features.10", [3, 1, 1]).max_pool(3, 2, 0), data, ["1", "4", "6"])
+    };
+    images(data, 224).into_iter().flat_map(one).collect()
+}
+
+pub fn vgg16(data: &Data) -> Vec<f64> {
+    let one = |mut x: Image| {
+        let mut at = 0;
+        for convs in [2, 2, 3, 3, 3] {
+            for _ in 0..convs {
+                x = x.biased(data, &format!("features.{at}"), [3, 1, 1]);
+                at += 2;
+            }
+            x = x.max_pool(2, 2, 0);
+            at += 1;
+        }
+        classify(&x, data, ["0", "3", "6"])
+    };
+    images(data, 32).into_iter().flat_map(one).collect()
 }

@@ -57,7 +57,7 @@ fn plain(path: &Path) -> PathBuf {
 
 #[test]
 fn links_lead_somewhere() {
-    let mut paths = documents(&["docs", "examples"]);
+    let mut paths = documents(&["docs", "editors", "examples"]);
     paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_string));
     let mut count = 0;
     for path in &paths {

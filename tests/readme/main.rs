@@ -14,7 +14,7 @@ use smlc::span::FileId;
 #[test]
 fn the_programs_in_the_documents_check() {
     let mut checked = 0;
-    let mut paths = documents(&["docs", "examples"]);
+    let mut paths = documents(&["docs", "editors", "examples"]);
     paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_string));
     for path in paths {
         checked += blocks(&path).iter().filter(|block| check(block)).count();

@@ -32,8 +32,8 @@ impl Lowering<'_> {
         };
         let window = |size: [usize; 2], from: usize| {
             let at = |i: usize| usize::try_from(number(i)).ok();
-            let (stride, pad) = (at(from).filter(|s| *s > 0)?, at(from + 1)?);
-            Some(Window { size, stride: [stride; 2], pad: [pad; 2] })
+            let (stride, pad) = (at(from)?, at(from + 1)?);
+            Some(Window { size, stride: [stride; 2], pad: [pad; 2] }).filter(Window::is_sound)
         };
         let build = &mut self.build;
         let node = match (op, nodes.as_slice()) {
@@ -82,7 +82,7 @@ impl Lowering<'_> {
                 let (kernel, groups) = (build.shape(*weight).to_vec(), usize::try_from(number(2)).ok()?);
                 let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
                 let Some(window) = window([kernel[2], kernel[3]], 0) else { return self.bad_window() };
-                if groups == 0 || channels.1 * groups != channels.0 || channels.2 % groups != 0 {
+                if groups == 0 || channels.1.checked_mul(groups) != Some(channels.0) || channels.2 % groups != 0 {
                     let message =
                         format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
                     self.build.error(crate::diag::Code::ShapeMismatch, message).help = Some(
@@ -93,8 +93,9 @@ impl Lowering<'_> {
                 build.product(Op::Conv2d { window, groups }, *x, *weight, elem, shape)
             }
             (Intrinsic::MaxPool | Intrinsic::SumPool, [x]) => {
-                let size = usize::try_from(number(0)).ok().filter(|k| *k > 0);
-                let Some(window) = size.and_then(|k| window([k; 2], 1)) else { return self.bad_window() };
+                let size = usize::try_from(number(0)).ok();
+                let window = size.and_then(|k| window([k; 2], 1)).filter(|w| w.pad[0] < w.size[0]);
+                let Some(window) = window else { return self.bad_window() };
                 let op = if op == Intrinsic::MaxPool { Op::MaxPool { window } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
             }
@@ -104,8 +105,9 @@ impl Lowering<'_> {
     }
 
     fn bad_window<T>(&mut self) -> Option<T> {
-        let message = "a window needs a positive size and stride, and no negative padding";
-        self.build.error(crate::diag::Code::BadSize, message);
+        let message = format!("a window needs a size and a stride from 1 to {}, and padding from 0", Window::MAX);
+        self.build.error(crate::diag::Code::BadSize, message).help =
+            Some("the padding of a pool is smaller than its window".into());
         None
     }
 

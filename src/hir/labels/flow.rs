@@ -28,6 +28,8 @@ pub(super) struct Flow {
     /// The entry's parameters by which it came in.
     pub params: BTreeSet<usize>,
     pub known: Known,
+    /// True behind an error, where nothing is said about it.
+    pub unclear: bool,
 }
 
 impl Flow {
@@ -57,7 +59,13 @@ impl Flow {
             shared: self.shared || other.shared,
             params: self.params.union(&other.params).copied().collect(),
             known,
+            unclear: self.unclear || other.unclear,
         }
+    }
+
+    /// What stands for a value with an error.
+    pub fn unclear() -> Flow {
+        Flow { unclear: true, ..Flow::default() }
     }
 
     pub fn unary(&self, op: UnaryOp) -> Flow {

@@ -137,7 +137,12 @@ impl Formatter<'_> {
             }
             ExprKind::Binary(op, left, right) => group(nest(INDENT, self.chain(*op, left, right))),
             ExprKind::Call { callee, args, .. } => concat([self.expr(callee), self.args(args)]),
-            ExprKind::Field(base, name) => concat([self.expr(base), text(format!(".{}", name.name))]),
+            ExprKind::Field(base, name) => {
+                // `0 .5` is not the number `0.5`.
+                let number = matches!(base.kind, ExprKind::Int(_)) && !self.in_parens(base);
+                let dot = if number { " ." } else { "." };
+                concat([self.expr(base), text(format!("{dot}{}", name.name))])
+            }
             ExprKind::Index(base, indices) => {
                 let base = self.expr(base);
                 concat([base, delimited("[", indices.iter().map(|index| self.index(index)).collect(), "]")])

@@ -138,19 +138,22 @@ fn programs() -> impl Strategy<Value = String> {
         1 => Just(" // c1\n".to_owned()),
         1 => Just("\n\n  // c2\n// c3\n".to_owned()),
     ];
+    // Boxed: strategies and their values in one another overflow the stack of a test without optimisation.
+    let (atom, space) = (atom.boxed(), space.boxed());
     let expr = atom.prop_recursive(5, 24, 4, move |inner| {
-        let two = (inner.clone(), space.clone(), inner.clone(), space.clone());
+        let two = (inner.clone(), space.clone(), inner.clone(), space.clone()).boxed();
         prop_oneof![
-            two.clone().prop_map(|(a, s, b, t)| format!("{a}{s}+{t}{b}")),
-            two.clone().prop_map(|(a, s, b, t)| format!("({a}{s}*{t}{b})")),
-            two.clone().prop_map(|(a, s, b, t)| format!("({a}{s}|>{t}g({b}){s}|> approx(h, bits = 8))")),
-            two.clone().prop_map(|(a, s, b, t)| format!("f({s}{a},{t}{b}{s})")),
-            two.clone().prop_map(|(a, s, b, t)| format!("[{s}{a},{t}({b}, {a}){s}]")),
-            two.clone().prop_map(|(a, s, b, t)| format!("P {{{s}a: {a},{t}b: {b}{s}}}")),
-            two.clone().prop_map(|(a, s, b, t)| format!("(if {a}{s}{{ {b} }} else {{{t}{a}{s}}})")),
+            two.clone().prop_map(|(a, s, b, t)| format!("{a}{s}+{t}{b}")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("({a}{s}*{t}{b})")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("({a}{s}|>{t}g({b}){s}|> approx(h, bits = 8))")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("f({s}{a},{t}{b}{s})")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("[{s}{a},{t}({b}, {a}){s}]")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("P {{{s}a: {a},{t}b: {b}{s}}}")).boxed(),
+            two.clone().prop_map(|(a, s, b, t)| format!("(if {a}{s}{{ {b} }} else {{{t}{a}{s}}})")).boxed(),
             two.prop_map(|(a, s, b, t)| format!(
                 "({{ var y = {a};{s}for i in 0..{b} {{{t}y = y;{s}}} reveal y to o }})"
-            )),
+            ))
+            .boxed(),
         ]
     });
     (expr.clone(), expr, prop::collection::vec(prop_oneof![Just(" "), Just("\n"), Just(" // s\n"), Just("\n\n// t\n")], 8))

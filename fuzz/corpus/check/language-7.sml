@@ -1,0 +1,6 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+fn wrong[N, M](x: fix[N], y: fix[M]) -> fix[N] {
+    x + y
+}
+entry nothing(x: fix from hospital) -> fix to hospital { x }

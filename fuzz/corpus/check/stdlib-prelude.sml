@@ -1,0 +1,63 @@
+// In scope everywhere. Intrinsics without a result type get their shape from the compiler (hir/intrinsic.rs).
+
+use nn::relu;
+
+/// `a` where `c` is true, `b` elsewhere; reveals nothing. The three broadcast.
+intrinsic fn select[..S](c: bool[..S], a: fix[..S], b: fix[..S]);
+
+/// Sum over an axis, which stays with size 1.
+intrinsic fn sum[..S](x: fix[..S], axis: nat);
+
+/// Mean over an axis, which stays with size 1.
+intrinsic fn mean[..S](x: fix[..S], axis: nat);
+
+/// Largest along an axis, which stays with size 1.
+intrinsic fn max_over[..S](x: fix[..S], axis: nat);
+
+/// Index of the first largest along an axis, which is dropped.
+intrinsic fn argmax[..S](x: fix[..S], axis: nat = -1);
+
+/// The same elements, in row-major order, under another shape: `reshape(x, [N, C * H * W])`.
+intrinsic fn reshape[..S, R](x: fix[..S], shape: [nat; R]);
+
+/// Axis `i` of the result is axis `perm[i]` of `x`: `transpose(w, [1, 0])`.
+intrinsic fn transpose[..S, R](x: fix[..S], perm: [nat; R]);
+
+/// Joins two tensors along an axis.
+intrinsic fn concat[..S](a: fix[..S], b: fix[..S], axis: nat);
+
+/// Matrix product over the last two axes.
+intrinsic fn matmul[..S, M, K, N](a: fix[..S, M, K], b: fix[..S, K, N]) -> fix[..S, M, N];
+
+/// |x|, with one comparison.
+fn abs[..S](x: fix[..S]) -> fix[..S] {
+    2.0 * relu(x) - x
+}
+
+/// x, but never below `bound`.
+fn at_least[..S](x: fix[..S], bound: fix) -> fix[..S] {
+    relu(x - bound) + bound
+}
+
+/// x, but never above `bound`.
+fn at_most[..S](x: fix[..S], bound: fix) -> fix[..S] {
+    bound - relu(bound - x)
+}
+
+/// The larger of two, elementwise.
+fn maximum[..S](a: fix[..S], b: fix[..S]) -> fix[..S] {
+    relu(a - b) + b
+}
+
+/// The smaller of two, elementwise.
+fn minimum[..S](a: fix[..S], b: fix[..S]) -> fix[..S] {
+    a - relu(a - b)
+}
+
+/// Square root of data that one owner holds (it divides, which only an owner-local value can): Heron's method,
+/// exact to f64 for 1e-6 < x < 1e7.
+fn sqrt_local[..S](x: fix[..S]) -> fix[..S] {
+    var y = 0.5 * (x + 1.0);
+    for _ in 0..16 { y = 0.5 * (y + x / y); }
+    y
+}

@@ -1,0 +1,6 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+fn mean_of[N](x: fix[N]) -> fix[1] {
+    sum(x, axis = 0) / N
+}
+entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,0 +1,6 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+fn twice(x: fix) -> fix {
+    x * 2
+}
+entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,0 +1,2 @@
+//! args: build {file} --emit ast
+// A file of comments is a program without items.
