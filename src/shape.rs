@@ -243,6 +243,15 @@ impl Dim {
         sum
     }
 
+    /// A number below 1 that something in it is divided by, which makes it no size at all.
+    #[must_use]
+    pub fn bad_divisor(&self) -> Option<i64> {
+        self.terms.keys().flatten().find_map(|atom| match atom {
+            Atom::Var(_) | Atom::TooLarge => None,
+            Atom::Floor(_, by) => by.as_constant().filter(|c| *c < 1).or_else(|| by.bad_divisor()),
+        })
+    }
+
     /// The number for given sizes.
     ///
     /// # Errors

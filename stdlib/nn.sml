@@ -33,7 +33,7 @@ struct MultiheadAttention[E] {
     out_proj: Linear[E, E],
 }
 
-/// max(x, 0).
+/// max(x, 0), with one comparison.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
 /// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`.

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Outcome;
+use crate::diag::codes::GROUPS;
 use crate::diag::{Code, nearest};
 
 /// Explain a diagnostic code
@@ -15,9 +16,7 @@ pub(super) struct Explain {
 impl Explain {
     pub fn run(&self) -> Outcome {
         let Some(text) = &self.code else {
-            for code in Code::ALL {
-                println!("{code}  {}", code.entry().title);
-            }
+            print!("{}", list());
             return Ok(());
         };
         let Some(code) = Code::find(text) else {
@@ -26,7 +25,36 @@ impl Explain {
             return Err(anyhow::anyhow!("there is no code `{text}`; {hint}").into());
         };
         let entry = code.entry();
-        println!("{}: {}\n\n{}", entry.code, entry.title, entry.text);
+        print!("{}: {}\n\n{}", entry.code, entry.title, for_terminal(entry.text));
         Ok(())
     }
+}
+
+/// All codes by group.
+fn list() -> String {
+    let mut groups = Vec::new();
+    for (start, name) in GROUPS {
+        let mut lines = format!("{start} {name}\n");
+        for entry in Code::ALL.iter().map(|c| c.entry()).filter(|e| e.code.starts_with(start)) {
+            lines += &format!("  {}  {}\n", entry.code, entry.title);
+        }
+        groups.push(lines);
+    }
+    groups.push("`smlc explain E0401` says more about one of them\n".to_string());
+    groups.join("\n")
+}
+
+/// Markdown without its fences: what stands between them is indented instead.
+fn for_terminal(markdown: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for line in markdown.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+            continue;
+        }
+        let indent = if inside && !line.is_empty() { "    " } else { "" };
+        out.push_str(&format!("{indent}{line}\n"));
+    }
+    out
 }

@@ -85,9 +85,10 @@ impl Inputs {
             let known = entry.params.iter().map(|p| p.name.as_str());
             let message = format!("`{}` has no parameter `{name}`", entry.name);
             let mut diag = Diagnostic::global(Code::InputName, message);
-            if let Some(near) = nearest(name, known) {
-                diag = diag.help(format!("did you mean `{near}`?"));
-            }
+            diag = diag.help(match nearest(name, known.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
+            });
             diags.push(diag);
         }
         let leaves = checked.program.leaves(entry);

@@ -206,6 +206,14 @@ fn excerpt(diag: &Diagnostic, texts: &mut Texts<'_>, accent: Color, color: bool)
     report.with_helps(&diag.help);
     for (index, label) in diag.labels.iter().enumerate() {
         let primary = index == 0;
+        // Where parts of the place have remarks of their own, "here" around them says nothing.
+        let within = |other: &super::Label| {
+            let (inner, outer) = (other.span, label.span);
+            inner.file == outer.file && inner != outer && outer.to(inner) == outer
+        };
+        if primary && label.text.is_empty() && diag.labels.iter().any(within) {
+            continue;
+        }
         // Ariadne points at a place only with a text, however short.
         let text = if label.text.is_empty() { "here" } else { &label.text };
         let shown = Label::new(Place::new(label.span, texts.sources))

@@ -7,8 +7,8 @@ use super::references::Meaning;
 use super::size::{Resolver, SizeNames, too_large};
 use super::types::{Bindings, Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
-use crate::diag::{Code, Diagnostic, nearest};
-use crate::shape::Dim;
+use crate::diag::{Code, Diagnostic, Label, nearest};
+use crate::shape::{Dim, Shape};
 use crate::span::{FileId, Span};
 use crate::syntax::ast;
 
@@ -30,6 +30,8 @@ pub(super) struct Checker<'a> {
     /// True in an entry, where values may be opened.
     pub entry: bool,
     pub body: Body,
+    /// How many of the body's locals are parameters.
+    params: usize,
     /// Where what is bound next can be used, for the notes.
     pub scope: Span,
     scopes: Vec<BTreeMap<String, Binding>>,
@@ -46,6 +48,7 @@ impl<'a> Checker<'a> {
             diags,
             entry: false,
             body: Body::default(),
+            params: 0,
             scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
@@ -59,13 +62,18 @@ impl<'a> Checker<'a> {
         checked.result = match checked.result {
             Some(result) => Some(self.coerce(result, want, what)),
             None => {
-                if !want.is_error() && ty != *want {
-                    let error = Diagnostic::error(
-                        Code::TypeMismatch,
-                        span,
-                        format!("the body gives nothing back, and `{want}` is declared"),
-                    );
-                    self.diags.push(error.help("end the body in an expression without `;`"));
+                // A value lost in the last statement has been reported there.
+                let lost = matches!(checked.stmts.last(), Some(Stmt::Expr(id)) if *self.ty(*id) != Ty::unit());
+                if !want.is_error() && ty != *want && !lost {
+                    let end = Span { start: span.end.saturating_sub(1), ..span };
+                    let message = format!("the body gives nothing back, and `{want}` is declared");
+                    let error = Diagnostic::error(Code::TypeMismatch, end, message);
+                    self.diags.push(error.help(match block.stmts.last() {
+                        Some(
+                            ast::Stmt::Let { pattern: ast::Pattern::Name(name), .. } | ast::Stmt::Assign { name, .. },
+                        ) => format!("end the body in the value: `{}`", name.name),
+                        _ => "end the body in an expression without `;`".to_string(),
+                    }));
                 }
                 None
             }
@@ -89,6 +97,7 @@ impl<'a> Checker<'a> {
 
     pub fn bind_param(&mut self, name: &ast::Ident, ty: Ty) {
         self.bind_local(name, ty, false);
+        self.params += 1;
     }
 
     pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
@@ -254,13 +263,27 @@ impl<'a> Checker<'a> {
             Some(Binding::Local(local)) => {
                 let (local, variable) = (*local, self.body.local(*local).clone());
                 if variable.mutable {
+                    let before = self.diags.len();
                     let id = self.coerce(id, &variable.ty, "the new value");
                     out.push(Stmt::Assign(local, id));
+                    if let Some(error) = self.diags[before..].last_mut() {
+                        let declared =
+                            Label { span: variable.span, text: format!("a `var` of type `{}`", variable.ty) };
+                        error.labels.push(declared);
+                        let help = format!("a `var` keeps its type; `let {} = ...;` binds the name anew", name.name);
+                        if error.help.is_none() || error.code == Code::ShapeMismatch {
+                            error.help = Some(help);
+                        }
+                    }
                     return;
                 }
-                Diagnostic::error(Code::NotAllowedHere, span, format!("`{}` may not be reassigned", name.name))
-                    .label(variable.span, "bound here")
-                    .help(format!("declare it with `var {}`", name.name))
+                let error = format!("`{}` may not be reassigned", name.name);
+                let error = Diagnostic::error(Code::NotAllowedHere, span, error).label(variable.span, "bound here");
+                if local.index() < self.params {
+                    error.help(format!("a parameter keeps its value; start from a copy: `var y = {};`", name.name))
+                } else {
+                    error.help(format!("declare it with `var {}`", name.name))
+                }
             }
             Some(Binding::Size(_)) => {
                 Diagnostic::error(Code::NotAllowedHere, span, format!("`{}` is a compile-time number", name.name))
@@ -269,7 +292,10 @@ impl<'a> Checker<'a> {
             None => {
                 let error =
                     Diagnostic::error(Code::UnknownName, name.span, format!("there is no variable `{}`", name.name));
-                match self.nearest_value(&name.name) {
+                let near = self.nearest_value(&name.name);
+                // Later uses of the name are the same mistake.
+                self.bind_local(name, Ty::Error, true);
+                match near {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("declare it first: `var {} = ...;`", name.name)),
                 }
@@ -302,7 +328,14 @@ impl<'a> Checker<'a> {
             other => {
                 let error =
                     Diagnostic::error(Code::NotAllowedHere, range.span, format!("a loop cannot run over `{other}`"));
-                self.diags.push(error.help("loop over an array, a tuple of alike things, or a range `0..8`"));
+                let text = self.items.sources.text(range.span);
+                self.diags.push(error.help(match &other {
+                    Ty::Nat => format!("a range starts at a number: `0..{text}`"),
+                    Ty::Tensor(_, shape) if !shape.dims.is_empty() && shape.rest.is_none() => {
+                        format!("loop over the positions, `for i in 0..{}`, and take `{text}[i]`", shape.dims[0])
+                    }
+                    _ => "loop over an array, a tuple of alike things, or a range `0..8`".to_string(),
+                }));
                 Ty::Error
             }
         };
@@ -407,7 +440,7 @@ impl<'a> Checker<'a> {
         } else {
             Diagnostic::error(Code::TypeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
         };
-        error.help = self.literal_help(&kind, want);
+        error.help = self.literal_help(&kind, want).or_else(|| reshape_help(&ty, want));
         self.diags.push(error);
         self.poison_of(&[id], span)
     }
@@ -432,4 +465,18 @@ impl<'a> Checker<'a> {
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
         Some(record.fields.get(index)?.1.substitute(&Bindings::of(dims)))
     }
+}
+
+/// How a tensor gets another shape with as many elements.
+fn reshape_help(ty: &Ty, want: &Ty) -> Option<String> {
+    let (Ty::Tensor(a, from), Ty::Tensor(b, to)) = (ty, want) else { return None };
+    let count = |shape: &Shape| shape.dims.iter().fold(Dim::constant(1), |n, d| n.times(d));
+    if a != b || from.rest.is_some() || to.rest.is_some() || count(from) != count(to) {
+        return None;
+    }
+    if to.is_scalar() {
+        let zeros = vec!["0"; from.dims.len()].join(", ");
+        return Some(format!("take the single element: `...[{zeros}]`"));
+    }
+    Some(format!("`reshape(..., {to})` gives it this shape"))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
-use super::names::Def;
+use super::names::{Def, literal};
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{Default, ExprId, ExprKind, Fn, FnCode, FnId, Intrinsic, Param, ParamKind};
@@ -52,15 +52,22 @@ impl Checker<'_> {
         }
         let missing = function.params.iter().zip(&given).filter(|(p, g)| g.is_none() && p.default.is_none());
         let missing: Vec<&str> = missing.map(|(p, _)| p.name.as_str()).collect();
-        if !missing.is_empty() {
-            // A misspelt name has been answered already.
-            if !self.diags[before..].iter().any(|d| d.code == Code::Arguments) {
-                let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
-                self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
-            }
-            return self.poison(span);
+        let answered = self.diags[before..].iter().any(|d| d.code == Code::Arguments);
+        if !answered && !missing.is_empty() {
+            let message = format!("`{}` also needs {}", function.name, list(missing.into_iter()));
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+        } else if !answered {
+            return self.apply(id, function, given, bindings, span);
         }
-        self.apply(id, function, given, bindings, span)
+        let operands: Vec<ExprId> = given
+            .into_iter()
+            .flatten()
+            .filter_map(|given| match given {
+                Given::Value(id) | Given::Bad(id) => Some(id),
+                Given::Sizes(_) => None,
+            })
+            .collect();
+        self.poison_of(&operands, span)
     }
 
     /// Checks the arguments against the parameters with all sizes bound, and builds the call.
@@ -74,13 +81,13 @@ impl Checker<'_> {
                 return self.poison(span);
             }
         }
-        let by_rule = function.result.is_none();
         let (mut values, mut lists, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        let before = self.diags.len();
         for (param, given) in function.params.iter().zip(given) {
             match (given, &param.kind) {
                 (Some(Given::Bad(id)), _) => bad.push(id),
                 (Some(Given::Value(value)), ParamKind::Value(ty)) => {
-                    let value = self.argument(param, value, ty, &bindings, &bound, by_rule);
+                    let value = self.argument(function, param, ty, value, &bindings, &bound);
                     if self.ty(value).is_error() {
                         bad.push(value);
                     }
@@ -105,7 +112,16 @@ impl Checker<'_> {
         };
         if poisoned {
             bad.extend(values);
-            return self.push(ExprKind::Error(bad), result, span);
+            // Where an argument does not fit, the result's shape would be a guess.
+            let guess = self.diags.len() > before;
+            return self.push(ExprKind::Error(bad), if guess { Ty::Error } else { result }, span);
+        }
+        if let Ty::Tensor(_, shape) = &result
+            && let Some(bad) = shape.dims.iter().find_map(Dim::bad_divisor)
+        {
+            let message = format!("the shape of `{}`'s result is divided by {bad} here", function.name);
+            self.error(Code::BadSize, span, message).help = Some("a stride is at least 1".into());
+            return self.poison(span);
         }
         if let Some(bad) = result.bad_size() {
             let message = format!("`{}` gives `{result}` here, and a size cannot be {bad}", function.name);
@@ -123,16 +139,18 @@ impl Checker<'_> {
     /// One value argument against its parameter's type.
     fn argument(
         &mut self,
+        function: &Fn,
         param: &Param,
-        value: ExprId,
         ty: &Ty,
+        value: ExprId,
         bindings: &Bindings,
         bound: &BTreeSet<String>,
-        by_rule: bool,
     ) -> ExprId {
+        let by_rule = function.result.is_none();
         if by_rule || self.ty(value).is_error() {
             return value;
         }
+        let what = format!("`{}` of `{}`", param.name, function.name);
         let actual = self.ty(value).clone();
         let mut open = BTreeSet::new();
         ty.collect_names(&mut open);
@@ -140,11 +158,16 @@ impl Checker<'_> {
         let complete = open.is_subset(bound);
         let want = ty.substitute(bindings);
         if complete || actual == Ty::Nat {
-            return self.coerce(value, &want, &format!("`{}`", param.name));
+            let before = self.diags.len();
+            let checked = self.coerce(value, &want, &what);
+            if let Some(error) = self.diags[before..].last_mut() {
+                error.notes.extend(conflict(function, param, (ty, &actual), bindings));
+            }
+            return checked;
         }
         let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
         let span = self.span(value);
-        self.error(code, span, format!("`{}` is `{actual}`, and `{ty}` is needed", param.name));
+        self.error(code, span, format!("{what} is `{actual}`, and `{ty}` is needed")).help = rank_help(&actual, ty);
         self.poison_of(&[value], span)
     }
 
@@ -197,7 +220,16 @@ impl Checker<'_> {
         let (name, place, def) = match &callee.kind {
             ast::ExprKind::Name(name) => {
                 if matches!(self.lookup(name), Some(Binding::Local(_) | Binding::Size(_))) {
-                    self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"));
+                    let hides = matches!(self.items.modules[self.module].scope.get(name), Some(Def::Fn(_)));
+                    let help = match self.lookup(name) {
+                        _ if hides => Some(format!("it hides the function `{name}`; give one of the two another name")),
+                        Some(Binding::Local(local)) if matches!(self.body.local(*local).ty, Ty::Struct { .. }) => {
+                            Some(format!("a record is handed to a function: `x |> linear({name})`"))
+                        }
+                        _ => None,
+                    };
+                    self.error(Code::NotAllowedHere, callee.span, format!("`{name}` is a value, not a function"))
+                        .help = help;
                     return None;
                 }
                 (name, callee.span, self.items.modules[self.module].scope.get(name).copied())
@@ -208,11 +240,26 @@ impl Checker<'_> {
                     return None;
                 };
                 self.items.notes.module_name(module);
-                (&name.name, name.span, found.own.get(&name.name).map(|(def, _)| *def))
+                let def = found.own.get(&name.name).map(|(def, _)| *def);
+                if def.is_none() {
+                    let near = nearest(&name.name, found.own.keys().map(String::as_str));
+                    let help = near.map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("module `{}` has no `{}`", found.name, name.name);
+                    self.error(Code::UnknownModule, name.span, message).help = help;
+                    return None;
+                }
+                (&name.name, name.span, def)
             }
             ast::ExprKind::Error => return None,
-            _ => {
-                self.error(Code::NotAllowedHere, callee.span, "only a named function can be called");
+            other => {
+                let help = match other {
+                    ast::ExprKind::Field(base, name) => {
+                        let base = self.items.sources.text(base.span);
+                        Some(format!("there are no methods: write `{base} |> {}` or `{0}({base})`", name.name))
+                    }
+                    _ => None,
+                };
+                self.error(Code::NotAllowedHere, callee.span, "only a named function can be called").help = help;
                 return None;
             }
         };
@@ -221,9 +268,9 @@ impl Checker<'_> {
                 self.items.notes.refer(place, self.items.fns[id.index()].span, Meaning::Fn(id));
                 return Some(id);
             }
-            Some(Def::Struct(_)) => {
+            Some(Def::Struct(id)) => {
                 Diagnostic::error(Code::NotAllowedHere, callee.span, format!("`{name}` is a struct, not a function"))
-                    .help(format!("build one: `{name} {{ field: value }}`"))
+                    .help(format!("build one: `{}`", literal(&self.items.structs[id.index()])))
             }
             Some(Def::Entry) => Diagnostic::error(
                 Code::NotAllowedHere,
@@ -247,7 +294,10 @@ impl Checker<'_> {
         let functions = scope.iter().filter(|(_, def)| matches!(def, Def::Fn(_))).map(|(n, _)| n.as_str());
         match nearest(name, functions) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error,
+            None => match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
+                Some((_, instead)) => error.help(*instead),
+                None => error,
+            },
         }
     }
 
@@ -255,6 +305,17 @@ impl Checker<'_> {
     fn arguments(&mut self, id: FnId, function: &Fn, args: &[ast::Arg], span: Span) -> Vec<Option<Given>> {
         let mut given: Vec<Option<Given>> = function.params.iter().map(|_| None).collect();
         let mut named = false;
+        let positional = args.iter().take_while(|arg| arg.name.is_none()).count();
+        if positional > function.params.len() {
+            let (name, count) = (&function.name, function.params.len());
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!("`{name}` takes {count} argument{plural}, and {} are given", args.len());
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(usage(function)));
+            for arg in args {
+                self.infer(&arg.value);
+            }
+            return given;
+        }
         for (position, arg) in args.iter().enumerate() {
             let index = match &arg.name {
                 Some(name) => {
@@ -284,26 +345,17 @@ impl Checker<'_> {
                     let error = Diagnostic::error(Code::Arguments, place, message);
                     match nearest(&name.name, function.params.iter().map(|p| p.name.as_str())) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
+                        None if self.lookup(&name.name).is_some() => {
+                            error.help("`==` compares; `name = value` names an argument")
+                        }
                         None => error.help(usage(function)),
                     }
                 }
-                (None, None) if named => {
-                    Diagnostic::error(Code::Arguments, place, "a positional argument after a named one")
-                        .help("name it too")
-                }
-                (None, None) => {
-                    let (name, count) = (&function.name, function.params.len());
-                    let plural = if count == 1 { "" } else { "s" };
-                    let message = format!("`{name}` takes {count} argument{plural}, and {} are given", args.len());
-                    Diagnostic::error(Code::Arguments, span, message).help(usage(function))
-                }
+                (None, None) => Diagnostic::error(Code::Arguments, place, "a positional argument after a named one")
+                    .help("name it too"),
             };
             self.infer(&arg.value);
-            let extra = arg.name.is_none() && !named;
             self.diags.push(error);
-            if extra {
-                break;
-            }
         }
         given
     }
@@ -328,11 +380,66 @@ impl Checker<'_> {
     }
 }
 
+/// Functions of other languages and libraries, and what stands for them.
+const FOREIGN: &[(&str, &str)] = &[
+    ("bmm", "write `matmul(a, b)`"),
+    ("cat", "write `concat(a, b, axis = 0)`"),
+    ("dot", "write `sum(a * b, axis = 0)`, or `matmul(a, b)`"),
+    ("len", "sizes have names: `fn f[N](x: fix[N])` may use `N`"),
+    ("max", "write `maximum(a, b)`, or `max_over(x, axis = 0)`"),
+    ("min", "write `minimum(a, b)`"),
+    ("mm", "write `matmul(a, b)`"),
+    ("permute", "write `transpose(x, [..])`"),
+    ("print", "a run shows results, and what an entry opens by `reveal x to hospital`"),
+    ("range", "a range is written `0..n`"),
+    ("stack", "write `concat(a, b, axis = 0)` of what `reshape` gave the axis"),
+    ("view", "write `reshape(x, [..])`"),
+    ("where", "write `select(c, a, b)`"),
+];
+
 /// `conv2d(x, p, stride = .., pad = ..)`.
 fn usage(function: &Fn) -> String {
-    let params = function.params.iter().map(|p| match p.default {
-        Some(_) => format!("{} = ..", p.name),
-        None => p.name.clone(),
+    let params = function.params.iter().map(|p| match (&p.default, &p.kind) {
+        (Some(_), _) => format!("{} = ..", p.name),
+        (None, ParamKind::NatList) => "[..]".to_string(),
+        (None, ParamKind::Value(_) | ParamKind::Nat) => p.name.clone(),
     });
     format!("write `{}({})`", function.name, params.collect::<Vec<_>>().join(", "))
+}
+
+/// Which size an argument disagrees on, and with which one before it.
+fn conflict(function: &Fn, param: &Param, (ty, actual): (&Ty, &Ty), bindings: &Bindings) -> Option<String> {
+    let mut own = Bindings::default();
+    let sizes = &bindings.sizes;
+    ty.bind(actual, &mut own);
+    let (name, here) = own.sizes.dims.iter().find(|(name, dim)| sizes.dims.get(*name).is_some_and(|d| d != *dim))?;
+    let earlier = function.params.iter().take_while(|p| p.name != param.name);
+    let source = earlier.into_iter().find(|p| match &p.kind {
+        ParamKind::Value(ty) => {
+            let mut names = BTreeSet::new();
+            ty.collect_names(&mut names);
+            names.contains(name)
+        }
+        ParamKind::Nat => p.name == *name,
+        ParamKind::NatList => false,
+    })?;
+    Some(format!("`{name}` is {} by `{}`, and {here} here", sizes.dims.get(name)?, source.name))
+}
+
+/// What brings a tensor to the number of axes that a parameter has.
+fn rank_help(actual: &Ty, want: &Ty) -> Option<String> {
+    let (Ty::Tensor(a, from), Ty::Tensor(b, to)) = (actual, want) else { return None };
+    let (have, need) = (from.dims.len(), to.dims.len());
+    if a != b || from.rest.is_some() || have == need || to.rest.is_some() && have > need {
+        return None;
+    }
+    Some(match (have, need) {
+        (4, 2) => "`nn::flatten` makes one axis of all but the first".to_string(),
+        (0, _) => "a single number has no axes".to_string(),
+        (1.., _) => {
+            let axes = if have == 1 { "axis" } else { "axes" };
+            let least = if to.rest.is_some() { "at least " } else { "" };
+            format!("it has {have} {axes}, and {least}{need} are needed; `reshape` adds axes of size 1, and joins axes")
+        }
+    })
 }

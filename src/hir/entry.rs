@@ -33,8 +33,12 @@ pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<Stri
         match header {
             ast::Header::Owners { names, .. } => {
                 for name in names {
-                    if owners.contains(&name.name) || matches!(name.name.as_str(), "all" | "shares") {
-                        let message = format!("`{}` cannot be declared as an owner again", name.name);
+                    if matches!(name.name.as_str(), "all" | "shares") {
+                        let message = format!("`{}` cannot be an owner's name", name.name);
+                        let error = Diagnostic::error(Code::DefinedTwice, name.span, message);
+                        diags.push(error.help("`to all` and `to shares` have meanings of their own"));
+                    } else if owners.contains(&name.name) {
+                        let message = format!("the owner `{}` is named twice", name.name);
                         diags.push(Diagnostic::error(Code::DefinedTwice, name.span, message));
                     } else if owners.len() == Label::MAX_OWNERS {
                         let message = format!("more than {} owners", Label::MAX_OWNERS);
@@ -52,7 +56,11 @@ pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<Stri
 
 fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Diagnostic>) -> Format {
     let mut format = Format::default();
-    for (name, value) in settings {
+    for (index, (name, value)) in settings.iter().enumerate() {
+        if let Some((first, _)) = settings[..index].iter().find(|(n, _)| n.name == name.name) {
+            let error = Diagnostic::error(Code::Header, name.span, format!("`{}` is set twice", name.name));
+            diags.push(error.label(first.span, "first here"));
+        }
         let bits = u32::try_from(*value).unwrap_or(u32::MAX);
         match name.name.as_str() {
             "int" => format.int = bits,
@@ -247,7 +255,10 @@ fn owner(owners: &[String], name: &ast::Ident, word: &str, diags: &mut Vec<Diagn
         diags.push(match nearest(&name.name, endings(owners, word)) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None if owners.is_empty() => error.help(format!("start the file with `owners {};`", name.name)),
-            None => error.help(format!("owners are {}", list(owners.iter().map(String::as_str)))),
+            None => {
+                let known = format!("owners are {}", list(owners.iter().map(String::as_str)));
+                error.help(if word == "to" { format!("{known}; `to all` means every owner") } else { known })
+            }
         });
     }
     found

@@ -2,7 +2,7 @@
 
 use super::body::{Binding, Checker};
 use super::entry::destination;
-use super::names::Def;
+use super::names::{Def, literal};
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
 use super::{AxisIndex, ExprId, ExprKind, Opening};
@@ -106,10 +106,14 @@ impl Checker<'_> {
         let error = match scope.get(name) {
             Some(Def::Fn(_)) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is a function"))
                 .help(format!("call it: `{name}(...)`")),
-            Some(Def::Struct(_)) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is a struct"))
-                .help(format!("build one: `{name} {{ field: value }}`")),
+            Some(Def::Struct(id)) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is a struct"))
+                .help(format!("build one: `{}`", literal(&self.items.structs[id.index()]))),
             Some(Def::Entry) => Diagnostic::error(Code::NotAllowedHere, span, format!("`{name}` is an entry")),
             Some(Def::Missing) => return self.poison(span),
+            None if self.items.owners.iter().any(|owner| owner == name) => {
+                let message = format!("`{name}` is an owner, which is no value");
+                Diagnostic::error(Code::NotAllowedHere, span, message)
+            }
             None if self.is_rest(name) => {
                 let message = format!("`{name}` stands for any number of sizes, which is no value");
                 Diagnostic::error(Code::NotAllowedHere, span, message)
@@ -118,7 +122,11 @@ impl Checker<'_> {
                 let error = Diagnostic::error(Code::UnknownName, span, format!("there is no `{name}` in scope"));
                 match self.nearest_value(name) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error,
+                    None => match name {
+                        "True" | "False" => error.help(format!("write `{}`", name.to_ascii_lowercase())),
+                        "None" | "null" | "nil" => error.help("there is no empty value; `()` is the empty tuple"),
+                        _ => error,
+                    },
                 }
             }
         };
@@ -160,10 +168,27 @@ impl Checker<'_> {
                 return self.push(ExprKind::Element(base, Dim::constant(index as i64)), ty, span);
             }
             (Ty::Tuple(_) | Ty::Array(..), _) => {
-                Diagnostic::error(Code::UnknownField, field.span, format!("`{ty}` has no element `.{}`", field.name))
+                let message = format!("`{ty}` has no element `.{}`", field.name);
+                let error = Diagnostic::error(Code::UnknownField, field.span, message);
+                let last = match &ty {
+                    Ty::Tuple(items) if !items.iter().any(|item| matches!(item, Ty::Spread(..))) => {
+                        items.len().checked_sub(1).map(|n| n.to_string())
+                    }
+                    Ty::Array(_, n) => n.as_constant().map(|n| (n - 1).to_string()),
+                    _ => None,
+                };
+                match last {
+                    Some(last) => error.help(format!("elements go from `.0` to `.{last}`")),
+                    None => error.help("elements count from `.0`"),
+                }
             }
             (Ty::Tensor(..) | Ty::Nat | Ty::Range(..) | Ty::Spread(..) | Ty::Param(_), _) => {
-                Diagnostic::error(Code::NotAllowedHere, field.span, format!("`{ty}` has no fields"))
+                let error = Diagnostic::error(Code::NotAllowedHere, field.span, format!("`{ty}` has no fields"));
+                match field.name.as_str() {
+                    "T" => error.help("write `transpose(x, [1, 0])`"),
+                    "shape" => error.help("sizes have names: `fn f[N](x: fix[N])` may use `N`"),
+                    _ => error,
+                }
             }
         };
         self.diags.push(error);
@@ -204,7 +229,8 @@ impl Checker<'_> {
         };
         if outside(&from, &to, length) {
             let range = if dropped { format!("element {from}") } else { format!("range `{from}..{to}`") };
-            self.error(Code::BadSize, span, format!("there is no {range} in an array of {length}"));
+            self.error(Code::BadSize, span, format!("there is no {range} in an array of {length}")).help =
+                Some("elements count from 0".into());
             return self.poison_of(&[base], span);
         }
         if dropped {
@@ -232,7 +258,12 @@ impl Checker<'_> {
 
     fn slice(&mut self, base: ExprId, elem: Elem, shape: &Shape, indices: &[ast::IndexArg], span: Span) -> ExprId {
         if shape.rest.is_some() || indices.len() > shape.dims.len() {
-            let message = format!("shape `{shape}` has no {} leading axes to index", indices.len());
+            let message = match (&shape.rest, shape.dims.len()) {
+                (Some(rest), _) => format!("`..{rest}` may have any number of axes, so `{shape}` cannot be indexed"),
+                (None, 0) => "a single number has no axes to index".to_string(),
+                (None, 1) => format!("{} indices, and `{shape}` has one axis", indices.len()),
+                (None, n) => format!("{} indices, and `{shape}` has {n} axes", indices.len()),
+            };
             self.error(Code::Axis, span, message);
             return self.poison(span);
         }
@@ -248,7 +279,9 @@ impl Checker<'_> {
             let length = to.minus(&from);
             if outside(&from, &to, size) {
                 let range = if dropped { from.to_string() } else { format!("{from}..{to}") };
-                self.error(Code::BadSize, span, format!("`{range}` does not lie in an axis of {size}"));
+                let negative = from.as_constant().is_some_and(|c| c < 0);
+                self.error(Code::BadSize, span, format!("`{range}` does not lie in an axis of {size}")).help =
+                    negative.then(|| format!("positions count from 0; the last one is `{size} - 1`"));
                 bad.push(base);
             }
             if !dropped {
@@ -271,7 +304,11 @@ impl Checker<'_> {
         };
         let ty = self.ty(first).clone();
         for id in &mut ids[1..] {
+            let before = self.diags.len();
             *id = self.coerce(*id, &ty, "this element");
+            if let Some(error) = self.diags[before..].last_mut() {
+                error.help.get_or_insert("an array holds one type; a tuple holds several: `(a, b)`".to_string());
+            }
         }
         let length = Dim::constant(ids.len() as i64);
         self.push(ExprKind::Record(ids), Ty::Array(Box::new(ty), length), span)
@@ -291,6 +328,7 @@ impl Checker<'_> {
             return self.poison(span);
         };
         let record = &self.items.structs[id.index()];
+        let mut misnamed = false;
         self.items.notes.refer(name.span, record.span, Meaning::Struct(id));
         let mut given: Vec<Option<ExprId>> = vec![None; record.fields.len()];
         for ((field, _), value) in fields.iter().zip(values) {
@@ -308,17 +346,21 @@ impl Checker<'_> {
                     let error = Diagnostic::error(Code::UnknownField, field.span, message);
                     match nearest(&field.name, record.fields.iter().map(|(n, _)| n.as_str())) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
-                        None => error,
+                        None => error.help(format!("it has {}", list(record.fields.iter().map(|(n, _)| n.as_str())))),
                     }
                 }
             };
+            misnamed |= error.code == Code::UnknownField;
             self.diags.push(error);
         }
         let missing: Vec<&str> =
             record.fields.iter().zip(&given).filter(|(_, g)| g.is_none()).map(|((n, _), _)| n.as_str()).collect();
         if !missing.is_empty() {
-            let message = format!("`{}` also needs {}", record.name, list(missing.into_iter()));
-            self.error(Code::Arguments, span, message);
+            // A misspelt field has been answered already.
+            if !misnamed {
+                let message = format!("`{}` also needs {}", record.name, list(missing.into_iter()));
+                self.error(Code::Arguments, span, message).help = Some(format!("write `{}`", literal(record)));
+            }
             return self.poison(span);
         }
         let mut bindings = Bindings::default();
@@ -333,11 +375,9 @@ impl Checker<'_> {
             }
             return self.poison_of(&values, span);
         }
-        let values = record
-            .fields
-            .iter()
-            .zip(values)
-            .map(|((name, ty), value)| self.coerce(value, &ty.substitute(&bindings), &format!("field `{name}`")));
+        let values = record.fields.iter().zip(values).map(|((name, ty), value)| {
+            self.coerce(value, &ty.substitute(&bindings), &format!("`{name}` of `{}`", record.name))
+        });
         let values = values.collect();
         let dims = record.sizes.iter().filter_map(|s| bindings.sizes.dims.get(s).cloned()).collect();
         let ty = Ty::Struct { id, name: record.name.clone(), sizes: dims };
@@ -350,11 +390,16 @@ impl Checker<'_> {
             Ty::Error => {}
             Ty::Tensor(Elem::Bool, shape) if shape.rest.is_none() && shape.dims.iter().all(Dim::is_one) => {}
             ty => {
-                self.error(
-                    Code::TypeMismatch,
-                    cond.span,
-                    format!("a condition is a single `bool`, and this is `{ty}`"),
-                );
+                let help = match &ty {
+                    Ty::Tensor(Elem::Bool, _) => {
+                        Some(format!("choose elementwise: `{}`", self.select_text(cond, then, otherwise)))
+                    }
+                    Ty::Nat => Some(format!("compare it: `{} > 0`", self.items.sources.text(cond.span))),
+                    Ty::Tensor(..) => Some(format!("compare it: `{} > ..`", self.items.sources.text(cond.span))),
+                    _ => None,
+                };
+                let message = format!("a condition is a single `bool`, and this is `{ty}`");
+                self.error(Code::TypeMismatch, cond.span, message).help = help;
             }
         }
         let (then_block, then_ty, _) = self.block(then);
@@ -369,8 +414,12 @@ impl Checker<'_> {
                 let wanted = if then_ty == Ty::Nat { Ty::scalar(Elem::Int) } else { then_ty.clone() };
                 else_block.result = Some(self.coerce(result, &wanted, "the value of `else`"));
             } else if then_ty != Ty::unit() {
-                let message = format!("the branch gives `{then_ty}`, and without it there is no value");
-                self.error(Code::TypeMismatch, span, message).help = Some("add `else { ... }`".into());
+                let (place, message, help) = match otherwise {
+                    Some(block) => (block.span, "`else` gives nothing", "end it in an expression without `;`"),
+                    None => (span, "without it there is no value", "add `else { ... }`"),
+                };
+                let message = format!("the branch gives `{then_ty}`, and {message}");
+                self.error(Code::TypeMismatch, place, message).help = Some(help.into());
             }
             then_ty
         };

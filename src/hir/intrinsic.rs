@@ -109,17 +109,25 @@ impl Intrinsic {
 
     fn axis(self, shape: &Shape, axis: &Dim) -> Result<usize, Problem> {
         let Some(number) = axis.as_constant() else {
-            return problem(Code::Axis, format!("the axis `{axis}` of `{}` is no number here", self.name()));
+            return Err(Problem {
+                code: Code::Axis,
+                message: format!("the axis `{axis}` of `{}` is no number here", self.name()),
+                help: Some("axes are counted: 0 is the first, -1 the last".into()),
+            });
         };
         shape.axis(number).ok_or_else(|| Problem {
             code: Code::Axis,
-            message: format!("axis {number} does not exist in shape `{shape}`"),
+            message: if shape.is_scalar() {
+                format!("axis {number} does not exist in a single number")
+            } else {
+                format!("axis {number} does not exist in shape `{shape}`")
+            },
             help: Some(match (&shape.rest, shape.dims.len()) {
                 (Some(rest), 0) => {
                     format!("`..{rest}` may have any number of axes; name the last one: `[..{rest}, C]`")
                 }
                 (Some(_), n) => format!("axes of this shape count from the end: -{n} to -1"),
-                (None, 0) => "a single number has no axes".to_string(),
+                (None, 0) => "shapes are written behind the type: `fix[N]`".to_string(),
                 (None, n) => format!("axes go from 0 to {}, or from -{n} to -1", n - 1),
             }),
         })
@@ -128,15 +136,24 @@ impl Intrinsic {
     fn concat(self, a: &Ty, b: &Ty, axis: &Dim) -> Result<Ty, Problem> {
         let ((elem, mut left), (other, mut right)) = (self.tensor(a)?, self.tensor(b)?);
         if elem != other {
-            return problem(Code::TypeMismatch, format!("`concat` joins `{a}` with `{b}`"));
+            return problem(Code::TypeMismatch, format!("`concat` cannot join `{a}` with `{b}`"));
         }
         let axis = self.axis(&left, axis)?;
-        let Some(length) = right.dims.get(axis).map(|d| d.plus(&left.dims[axis])) else {
-            return problem(Code::ShapeMismatch, format!("`concat` joins `{a}` with `{b}`"));
-        };
+        if left.dims.len() != right.dims.len() || left.rest != right.rest {
+            let (l, r) = (left.dims.len(), right.dims.len());
+            let message = format!("`concat` cannot join `{a}` with `{b}`: they have {l} and {r} axes");
+            return problem(Code::ShapeMismatch, message);
+        }
+        let length = left.dims[axis].plus(&right.dims[axis]);
+        let differ: Vec<usize> = (0..left.dims.len()).filter(|i| left.dims[*i] != right.dims[*i]).collect();
         (left.dims[axis], right.dims[axis]) = (length.clone(), length);
         if left != right {
-            return problem(Code::ShapeMismatch, format!("`concat` joins `{a}` with `{b}`, which differ off the axis"));
+            let help = match differ.as_slice() {
+                [only] => Some(format!("they can be joined along axis {only}: `axis = {only}`")),
+                _ => Some("all axes but the joined one have to agree".to_string()),
+            };
+            let message = format!("`concat` cannot join `{a}` with `{b}` along axis {axis}");
+            return Err(Problem { code: Code::ShapeMismatch, message, help });
         }
         Ok(Ty::Tensor(elem, left))
     }
@@ -144,7 +161,9 @@ impl Intrinsic {
 
 fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {
     let Ty::Tensor(Elem::Bool, condition) = c else {
-        return problem(Code::TypeMismatch, format!("`select` chooses by a `bool`, and this is `{c}`"));
+        let message = format!("`select` chooses by a `bool`, and this is `{c}`");
+        let help = Some("compare first: `select(x > 0.0, a, b)`".to_string());
+        return Err(Problem { code: Code::TypeMismatch, message, help });
     };
     match (a, b) {
         (Ty::Tensor(x, left), Ty::Tensor(y, right)) if x == y && *x != Elem::Bool => {
@@ -169,8 +188,11 @@ fn reshape(elem: Elem, shape: &Shape, dims: Vec<Dim>) -> Result<Ty, Problem> {
     }
     let (have, want) = (count(&shape.dims), count(&dims));
     if have != want {
+        let inferred = dims.iter().any(|d| d.as_constant() == Some(-1));
         let target = Shape::of(dims);
-        return problem(Code::ShapeMismatch, format!("`{shape}` has {have} elements and `{target}` has {want}"));
+        let message = format!("`{shape}` has {have} elements and `{target}` has {want}");
+        let help = inferred.then(|| "sizes are not inferred here: write out what stands for -1".to_string());
+        return Err(Problem { code: Code::ShapeMismatch, message, help });
     }
     Ok(Ty::Tensor(elem, Shape::of(dims)))
 }
@@ -183,6 +205,13 @@ fn transpose(elem: Elem, shape: &Shape, perm: &[Dim]) -> Result<Ty, Problem> {
         Some(order) if shape.rest.is_none() && sorted.iter().copied().eq(0..shape.dims.len()) => {
             Ok(Ty::Tensor(elem, Shape::of(order.into_iter().map(|i| shape.dims[i].clone()).collect())))
         }
-        _ => problem(Code::Axis, format!("`{}` is no order of the axes of shape `{shape}`", Shape::of(perm.to_vec()))),
+        _ => Err(Problem {
+            code: Code::Axis,
+            message: format!("`{}` is no order of the axes of shape `{shape}`", Shape::of(perm.to_vec())),
+            help: (shape.rest.is_none() && !shape.is_scalar()).then(|| {
+                let axes: Vec<String> = (0..shape.dims.len()).map(|i| i.to_string()).collect();
+                format!("name each axis once: `[{}]` in another order", axes.join(", "))
+            }),
+        }),
     }
 }

@@ -94,12 +94,20 @@ impl Walk<'_> {
     }
 
     fn report(&mut self, diag: Diagnostic, flow: &Flow) {
-        let Some(place) = diag.labels.first().map(|l| l.span) else { return };
+        let Some(mut place) = diag.labels.first().map(|l| l.span) else { return };
+        let program = self.program;
+        let mut diag = diag;
+        // What goes wrong within the library is shown at the author's call.
+        if program.is_library(place)
+            && let Some(call) = self.calls.iter().rev().find(|call| !program.is_library(**call))
+        {
+            diag = diag.label(place, "in the library, here");
+            diag.labels[0].span = *call;
+            place = *call;
+        }
         if !self.reported.insert((diag.code, place)) {
             return;
         }
-        let program = self.program;
-        let mut diag = diag;
         for index in &flow.params {
             let param = &program.entries[self.entry].params[*index];
             diag = match param.source {
@@ -110,7 +118,7 @@ impl Walk<'_> {
                 Source::Public => diag,
             };
         }
-        for call in self.calls.iter().rev() {
+        for call in self.calls.iter().rev().filter(|call| **call != place && !program.is_library(**call)) {
             diag = diag.label(*call, "called here");
         }
         self.diags.push(diag);
@@ -311,7 +319,11 @@ impl Walk<'_> {
         let error = if flow.secret() {
             Diagnostic::error(Code::SecretPosition, span, format!("{role} is a secret, and it must be public"))
                 .here(self.depends(flow))
-                .help("use a size from the shapes, or a fixed number of steps that covers every case")
+                .help(match role {
+                    "an index" => "to look up by a secret, multiply by a row that is 1 at the place and 0 elsewhere",
+                    "a loop bound" => "loop as often as any case needs, and `select` the turns that count",
+                    _ => "use a number, or a size from the shapes",
+                })
         } else {
             Diagnostic::error(Code::Unsupported, span, format!("{role} must be known at compile time in this version"))
                 .help("use a number, a size from the shapes, or a `nat` parameter")
@@ -353,12 +365,12 @@ impl Walk<'_> {
 
     fn fits(&mut self, encoded: f64, written: f64, place: Span) {
         let format = self.program.format;
+        let what = if encoded == written { format!("`{written}`") } else { format!("1/{written}") };
         let error = if encoded.abs() >= format.limit() {
-            Diagnostic::error(Code::TooLarge, place, format!("`{written}` lies outside of the number format"))
+            Diagnostic::error(Code::TooLarge, place, format!("{what} lies outside of the number format"))
                 .note(format!("`int = {}` holds magnitudes below {}", format.int, format.limit()))
                 .help("raise `int`, or scale the computation")
         } else if encoded != 0.0 && encoded.abs() * pow2(format.frac as i32) < 0.5 {
-            let what = if encoded == written { format!("`{written}`") } else { format!("1/{written}") };
             Diagnostic::error(Code::Vanishes, place, format!("{what} rounds to zero"))
                 .note(format!("the smallest step with `frac = {}` is {:.1e}", format.frac, pow2(-(format.frac as i32))))
                 .help("raise `frac`, or scale the computation")
@@ -379,7 +391,9 @@ impl Walk<'_> {
             let flow = value.flow();
             if param.public && flow.secret() {
                 let message = format!("`{}` of `{}` must be public", param.name, function.name);
+                let help = format!("without `public` at `{}`, the function takes secrets too", param.name);
                 let error = Diagnostic::error(Code::SecretPosition, *place, message).here(self.depends(&flow));
+                let error = error.help(help);
                 self.report(error, &flow);
             }
         }

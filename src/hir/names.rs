@@ -107,6 +107,14 @@ impl Structs for StructsOf<'_> {
         }
     }
 
+    fn usage(&self, id: StructId) -> String {
+        let record = &self.0.structs[id.index()];
+        if record.sizes.is_empty() {
+            return record.name.clone();
+        }
+        format!("{}[{}]", record.name, record.sizes.join(", "))
+    }
+
     fn elsewhere(&self, name: &str) -> Option<&str> {
         let module = self.0.usable().find(|m| matches!(m.own.get(name), Some((Def::Struct(_), _))))?;
         Some(&module.name)
@@ -297,6 +305,12 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     for (name, def) in prelude {
         items.modules[index].scope.entry(name).or_insert(def);
     }
+}
+
+/// `Linear { weight: .., bias: .. }`.
+pub(super) fn literal(record: &Struct) -> String {
+    let fields: Vec<String> = record.fields.iter().map(|(name, _)| format!("{name}: ..")).collect();
+    format!("{} {{ {} }}", record.name, fields.join(", "))
 }
 
 /// How things use one another: what leads back to itself, and how deep the rest goes.

@@ -34,11 +34,14 @@ impl Checker<'_> {
             (UnaryOp::Neg, _, Ty::Tensor(Elem::Fix | Elem::Int, _) | Ty::Struct { .. })
             | (UnaryOp::Not, _, Ty::Tensor(Elem::Bool, _)) => self.push(ExprKind::Unary(op, id), expr.ty, span),
             (UnaryOp::Neg, _, ty) => {
-                self.error(Code::TypeMismatch, span, format!("`-` takes numbers, and this is `{ty}`"));
+                let help =
+                    matches!(ty, Ty::Tensor(Elem::Bool, _)).then(|| "`!` is the opposite of a `bool`".to_string());
+                self.error(Code::TypeMismatch, span, format!("`-` takes numbers, and this is `{ty}`")).help = help;
                 self.poison(span)
             }
             (UnaryOp::Not, _, ty) => {
-                self.error(Code::TypeMismatch, span, format!("`!` takes a `bool`, and this is `{ty}`"));
+                self.error(Code::TypeMismatch, span, format!("`!` takes a `bool`, and this is `{ty}`")).help =
+                    Some("compare first: `!(x > 0.0)`".into());
                 self.poison(span)
             }
         }
@@ -124,6 +127,16 @@ impl Checker<'_> {
                 error.help("structs of one type are added and subtracted, and scaled by a single `fix`")
             }
             (Ty::Tensor(Elem::Bool, _), Ty::Tensor(Elem::Bool, _)) => error.help("`bool`s are joined by `&&` and `||`"),
+            (Ty::Tensor(..), Ty::Tensor(..)) if matches!(op, BinaryOp::And | BinaryOp::Or) => {
+                error.help(format!("`{}` joins `bool`s: compare first, as in `x > 0.0`", op.symbol()))
+            }
+            (Ty::Tensor(Elem::Bool, _), Ty::Tensor(..)) | (Ty::Tensor(..), Ty::Tensor(Elem::Bool, _)) => {
+                error.help("a `bool` is no number: `select(c, 1.0, 0.0)` makes one of it")
+            }
+            (Ty::Tensor(Elem::Fix, _), Ty::Tensor(Elem::Int, _))
+            | (Ty::Tensor(Elem::Int, _), Ty::Tensor(Elem::Fix, _)) => error.note(
+                "values of the two do not convert into one another; only constants and sizes can be written as either",
+            ),
             _ => error,
         });
         self.poison(span)
@@ -154,6 +167,15 @@ fn why(a: &Shape, b: &Shape) -> Option<String> {
     let (short, long) = if a.dims.len() < b.dims.len() { (a, b) } else { (b, a) };
     if short.dims.len() == long.dims.len() || short.rest.is_some() || long.rest.is_some() {
         return None;
+    }
+    // A bias of the channels: its only axis is one of the others.
+    if let ([only], [first @ .., last]) = (short.dims.as_slice(), long.dims.as_slice())
+        && only != last
+        && let Some(axis) = first.iter().position(|d| d == only)
+    {
+        let mut dims = vec![Dim::constant(1); long.dims.len()];
+        dims[axis] = only.clone();
+        return Some(format!("say which axis it goes along: `reshape(..., {})`", Shape::of(dims)));
     }
     let mut dims = vec![Dim::constant(1); long.dims.len() - short.dims.len()];
     dims.extend_from_slice(&short.dims);

@@ -141,7 +141,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
             Ty::Array(item, _) if *item == Ty::Nat && ast.body.is_none() => ParamKind::NatList,
             ty => ParamKind::Value(no_nat(ty, param.ty.span(), "a value", diags)),
         };
-        let default = param.default.as_ref().and_then(|e| default(e, &kind, &structs, &names, diags));
+        let default = param.default.as_ref().and_then(|e| default(e, &param.name, &kind, &structs, &names, diags));
         let span = param.name.span;
         params.push(Param { name: param.name.name.clone(), public: param.public, kind, default, span });
     }
@@ -164,6 +164,7 @@ pub(super) fn signature(items: &Items, module: usize, ast: &ast::Fn, diags: &mut
 /// A default argument.
 fn default(
     expr: &ast::Expr,
+    name: &ast::Ident,
     kind: &ParamKind,
     structs: &StructsOf,
     names: &SizeNames,
@@ -185,8 +186,18 @@ fn default(
         (E::Int(value), Some(ty)) if *ty == Ty::scalar(Elem::Int) => Some(Default::Constant(sign * *value as f64)),
         (E::Bool(value), Some(ty)) if *ty == Ty::scalar(Elem::Bool) => Some(Default::Constant(f64::from(*value))),
         _ => {
-            let message = "a default is a constant of the parameter's type, or a size";
-            diags.push(Diagnostic::error(Code::TypeMismatch, expr.span, message));
+            let wanted = ty.map_or("a list of sizes".to_string(), |ty| format!("`{ty}`"));
+            let message = format!("the default of `{}` is no constant of its type, {wanted}", name.name);
+            let error = Diagnostic::error(Code::TypeMismatch, expr.span, message);
+            diags.push(match (literal, ty) {
+                (E::Int(value), Some(Ty::Tensor(Elem::Fix, shape))) if shape.is_scalar() => {
+                    error.help(format!("write `{value}.0` for a fixed-point constant"))
+                }
+                (E::Float { value, .. }, Some(Ty::Tensor(Elem::Int, shape))) if shape.is_scalar() => {
+                    error.help(format!("write `{value:.0}` for an integer"))
+                }
+                _ => error.help("a default is a single number, `true` or `false`, written out"),
+            });
             None
         }
     }

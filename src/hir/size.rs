@@ -1,5 +1,6 @@
 //! Size arithmetic and types as written, resolved to [`Dim`] and [`Ty`].
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StructId;
@@ -21,12 +22,23 @@ pub(super) struct SizeNames {
     pub records: BTreeSet<String>,
     /// Run-time values, to say that they are none.
     pub values: BTreeSet<String>,
+    /// Names that are missing and have been reported: a signature names a size more than once.
+    pub missing: RefCell<BTreeSet<String>>,
+}
+
+impl SizeNames {
+    /// True when this is the first time that a name is missing.
+    fn once(&self, name: &str) -> bool {
+        self.missing.borrow_mut().insert(name.to_string())
+    }
 }
 
 /// What a type's name may stand for besides the built-in ones.
 pub(super) trait Structs {
     /// A struct in scope with the number of its sizes.
     fn find(&self, name: &str) -> Option<(StructId, usize)>;
+    /// How it is written with its sizes: `Linear[I, O]`.
+    fn usage(&self, id: StructId) -> String;
     /// The library module that has such a struct.
     fn elsewhere(&self, name: &str) -> Option<&str>;
     /// True when a failed `use` should have brought it in.
@@ -84,12 +96,15 @@ impl Resolver<'_> {
         } else if self.names.values.contains(name) {
             Diagnostic::error(Code::SecretPosition, span, format!("`{name}` is a run-time value, and sizes are public"))
                 .here("must be known at compile time")
-                .help(format!("make it a compile-time number: `{name}: nat`"))
+                .help(format!(
+                    "take it from a shape, `[{name}]` after the item's name, or in a function as `{name}: nat`"
+                ))
         } else {
             let error = Diagnostic::error(Code::UnknownName, span, format!("there is no size `{name}` in scope"));
             match nearest(name, self.names.dims.keys().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!("bind it in brackets after the name: `fn f[{name}](...)`")),
+                None if !self.names.once(name) => return None,
+                None => error.help(format!("bind it in brackets after the item's name: `[{name}]`")),
             }
         };
         self.diags.push(error);
@@ -188,8 +203,11 @@ impl Resolver<'_> {
 
     fn rest(&mut self, rest: &ast::Ident, shape: &mut Shape) -> bool {
         let error = if !self.names.rests.contains(&rest.name) {
+            if !self.names.once(&rest.name) {
+                return false;
+            }
             Diagnostic::error(Code::UnknownName, rest.span, format!("no `..{}` is bound here", rest.name))
-                .help(format!("bind it in brackets after the name: `fn f[..{}](...)`", rest.name))
+                .help(format!("bind it in brackets after the item's name: `[..{}]`", rest.name))
         } else if shape.rest.is_some() || !shape.dims.is_empty() {
             Diagnostic::error(Code::Unsupported, rest.span, format!("`..{}` stands for leading axes", rest.name))
                 .help("write it once, in front of the other sizes")
@@ -212,7 +230,15 @@ impl Resolver<'_> {
             self.diags.push(match (self.structs.elsewhere(&name.name), nearest(&name.name, known)) {
                 (Some(module), _) => error.help(format!("bring it in: `use {module}::{};`", name.name)),
                 (None, Some(near)) => error.help(format!("did you mean `{near}`?")),
-                (None, None) => error.help("types are `fix`, `int`, `bool`, `nat` and the structs in scope"),
+                (None, None) => error.help(match name.name.as_str() {
+                    "float" | "double" | "f16" | "f32" | "f64" | "Tensor" | "tensor" => {
+                        "fixed-point numbers are `fix`, a tensor of them `fix[N, 4]`"
+                    }
+                    "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" | "integer" | "long" => {
+                        "whole numbers are `int`, those known while compiling `nat`"
+                    }
+                    _ => "types are `fix`, `int`, `bool`, `nat` and the structs in scope",
+                }),
             });
             return Ty::Error;
         };
@@ -228,8 +254,11 @@ impl Resolver<'_> {
             }
         }
         if sizes.len() != count {
-            let message = format!("`{}` takes {count} sizes, and {} are given", name.name, sizes.len());
-            self.diags.push(Diagnostic::error(Code::Arguments, span, message));
+            let plural = if count == 1 { "" } else { "s" };
+            let verb = if sizes.len() == 1 { "is" } else { "are" };
+            let message = format!("`{}` takes {count} size{plural}, and {} {verb} given", name.name, sizes.len());
+            let help = format!("write `{}`", self.structs.usage(id));
+            self.diags.push(Diagnostic::error(Code::Arguments, span, message).help(help));
         }
         if dims.len() != count {
             return Ty::Error;

@@ -143,7 +143,10 @@ fn names() {
         "fn f(p: Conv[1, 2, 3]) -> fix { p.wieght }",
         &["E0202 2:35 `Conv` has no field `wieght` | did you mean `weight`?"],
     );
-    check("fn f(p: Conv[1, 2]) -> fix[2] { p.bias }", &["E0303 2:9 `Conv` takes 3 sizes, and 2 are given"]);
+    check(
+        "fn f(p: Conv[1, 2]) -> fix[2] { p.bias }",
+        &["E0303 2:9 `Conv` takes 3 sizes, and 2 are given | write `Conv[I, O, K]`"],
+    );
     check(
         "struct A { a: B }\nstruct B { a: A }",
         &[
@@ -174,9 +177,7 @@ fn types() {
     );
     body(
         "let y = x;",
-        &[
-            "E0301 2:84 the body gives nothing back, and `fix[N, 4]` is declared | end the body in an expression without `;`",
-        ],
+        &["E0301 3:12 the body gives nothing back, and `fix[N, 4]` is declared | end the body in the value: `y`"],
     );
     body(
         "x + 1.0; x",
@@ -185,14 +186,22 @@ fn types() {
         ],
     );
     body("let y = x; y = x; x", &["E0305 3:12 `y` may not be reassigned | declare it with `var y`"]);
-    body("var y = x; y = v; x", &["E0302 3:16 the new value is `fix[4]`, and `fix[N, 4]` is needed"]);
+    body(
+        "var y = x; y = v; x",
+        &[
+            "E0302 3:16 the new value is `fix[4]`, and `fix[N, 4]` is needed | a `var` keeps its type; `let y = ...;` binds the name anew",
+        ],
+    );
     body("if true { x } else { v }", &["E0302 3:22 the value of `else` is `fix[4]`, and `fix[N, 4]` is needed"]);
     body("x.0", &["E0305 3:3 `fix[N, 4]` has no fields"]);
     body(
         "sum(x, axis = 2)",
         &["E0306 3:1 axis 2 does not exist in shape `[N, 4]` | axes go from 0 to 1, or from -2 to -1"],
     );
-    body("sum(x, axis = k)", &["E0306 3:1 the axis `k` of `sum` is no number here"]);
+    body(
+        "sum(x, axis = k)",
+        &["E0306 3:1 the axis `k` of `sum` is no number here | axes are counted: 0 is the first, -1 the last"],
+    );
     body("reshape(x, [N, 5])", &["E0302 3:1 `[N, 4]` has 4*N elements and `[N, 5]` has 5*N"]);
     body("x[0..5]", &["E0302 3:1 the result is `fix[5, 4]`, and `fix[N, 4]` is needed"]);
     body("x[0..N, 0..5]", &["E0308 3:1 `0..5` does not lie in an axis of 4"]);
@@ -206,14 +215,14 @@ fn calls() {
     body("at_least(x, bond = 1.0)", &["E0303 3:13 `at_least` has no parameter `bond` | did you mean `bound`?"]);
     body(
         "at_least(x, 1)",
-        &["E0301 3:13 `bound` is `int`, and `fix` is needed | write `1.0` for a fixed-point constant"],
+        &["E0301 3:13 `bound` of `at_least` is `int`, and `fix` is needed | write `1.0` for a fixed-point constant"],
     );
-    body("matmul(x, x)", &["E0302 3:11 `b` is `fix[N, 4]`, and `fix[4, 4]` is needed"]);
+    body("matmul(x, x)", &["E0302 3:11 `b` of `matmul` is `fix[N, 4]`, and `fix[4, 4]` is needed"]);
     body(
         "conv2d(x, x)",
         &[
-            "E0302 3:8 `x` is `fix[N, 4]`, and `fix[N, I, H, W]` is needed",
-            "E0301 3:11 `p` is `fix[N, 4]`, and `Conv[I, O, K]` is needed",
+            "E0302 3:8 `x` of `conv2d` is `fix[N, 4]`, and `fix[N, I, H, W]` is needed | it has 2 axes, and 4 are needed; `reshape` adds axes of size 1, and joins axes",
+            "E0301 3:11 `p` of `conv2d` is `fix[N, 4]`, and `Conv[I, O, K]` is needed",
         ],
     );
     body(
@@ -233,7 +242,7 @@ fn calls() {
     // A size that is a known multiple follows; the caller's `D` is not the callee's.
     check(
         "fn f[D](x: fix[h * D], h: nat) -> fix[h, D] { reshape(x, [h, D]) }\nfn g[D](x: fix[6 * D]) -> fix[3, 2 * D] { f(x, h = 3) }\nfn k[D](x: fix[6 * D]) -> fix[5, D] { f(x, h = 5) }",
-        &["E0302 4:41 `x` is `fix[6*D]`, and `fix[D*h]` is needed"],
+        &["E0302 4:41 `x` of `f` is `fix[6*D]`, and `fix[D*h]` is needed"],
     );
     body(
         "reveal x to vendor",
@@ -259,19 +268,17 @@ fn secrets() {
     entry(
         "var y = x; for j in 0..n { y = y + w; } y",
         &[
-            "E0402 3:24 a loop bound is a secret, and it must be public | use a size from the shapes, or a fixed number of steps that covers every case",
+            "E0402 3:24 a loop bound is a secret, and it must be public | loop as often as any case needs, and `select` the turns that count",
         ],
     );
     entry(
         "x + sum(x, axis = n) * w",
-        &[
-            "E0402 3:19 this argument is a secret, and it must be public | use a size from the shapes, or a fixed number of steps that covers every case",
-        ],
+        &["E0402 3:19 this argument is a secret, and it must be public | use a number, or a size from the shapes"],
     );
     entry(
         "x + x[n, 0]",
         &[
-            "E0402 3:7 an index is a secret, and it must be public | use a size from the shapes, or a fixed number of steps that covers every case",
+            "E0402 3:7 an index is a secret, and it must be public | to look up by a secret, multiply by a row that is 1 at the place and 0 elsewhere",
         ],
     );
     entry("x / w", &[]);
@@ -323,7 +330,7 @@ fn entries_and_headers() {
         "entry e(x: fix from hospitol) -> fix to bank { x }",
         &[
             "E0601 2:21 the header names no owner `hospitol` | did you mean `hospital`?",
-            "E0601 2:41 the header names no owner `bank` | owners are `hospital`, `vendor`",
+            "E0601 2:41 the header names no owner `bank` | owners are `hospital`, `vendor`; `to all` means every owner",
         ],
     );
     check(
@@ -334,7 +341,7 @@ fn entries_and_headers() {
     );
     check(
         "fn g(x: public fix) -> fix { x }\nentry e(x: fix from vendor) -> fix to vendor { g(x) }",
-        &["E0402 3:50 `x` of `g` must be public"],
+        &["E0402 3:50 `x` of `g` must be public | without `public` at `x`, the function takes secrets too"],
     );
     let mut sources = Sources::default();
     let file = sources.add("m.sml", "owners a;\nfixed(int = 40, frac = 16);");

@@ -1,5 +1,7 @@
 //! Syntax errors in plain words: what was found, what may stand there, and the likely slip.
 
+mod signatures;
+
 use std::convert::Infallible;
 
 use lalrpop_util::ParseError;
@@ -61,8 +63,17 @@ impl<'a> Site<'a> {
             Some(token) => Span::new(file, token.0, token.2),
             None => Span::new(file, self.text.trim_end().len(), self.text.trim_end().len()),
         };
+        // The brace is fine; what made it that of a struct is the colon behind the name that follows.
+        if self.token() == Some(Token::StructBrace)
+            && self.expects("{")
+            && let Some(colon) = self.tokens.get(self.index + 2)
+        {
+            let span = Span::new(file, colon.0, colon.2);
+            let error = Diagnostic::error(Code::Syntax, span, "expected `=`, found `:`");
+            return error.help("`let y: T = x;` binds a name; `y = x;` gives a `var` another value");
+        }
         let mut diag = Diagnostic::error(Code::Syntax, span, message(&self.alternatives(), &self.found()));
-        if self.starts_anew()
+        if (self.starts_anew() || self.closes_another())
             && let Some(open) = self.unclosed()
         {
             let message = format!("this `{}` is not closed", &self.text[open.0..open.2]);
@@ -138,6 +149,17 @@ impl<'a> Site<'a> {
         matches!(self.token(), None | Some(Token::Fn | Token::Entry | Token::Struct | Token::Use))
     }
 
+    /// Whether a closing bracket stands here that does not belong to the innermost open one.
+    fn closes_another(&self) -> bool {
+        let open = self.unclosed().map(|open| open.1);
+        match self.token() {
+            Some(Token::CloseBrace) => matches!(open, Some(Token::OpenBracket | Token::OpenParen)),
+            Some(Token::CloseBracket) => matches!(open, Some(Token::OpenBrace | Token::StructBrace | Token::OpenParen)),
+            Some(Token::CloseParen) => matches!(open, Some(Token::OpenBrace | Token::StructBrace | Token::OpenBracket)),
+            _ => false,
+        }
+    }
+
     /// The innermost bracket that is open at the place.
     fn unclosed(&self) -> Option<Spanned<'a>> {
         let mut open = Vec::new();
@@ -166,6 +188,9 @@ impl<'a> Site<'a> {
             return foreign.map(str::to_owned);
         }
         let found = self.token()?;
+        if let Some(text) = self.in_declaration(found) {
+            return Some(text.to_owned());
+        }
         let text = match (self.before(1), found) {
             (_, Token::Doc(_)) => {
                 "`///` documents the item or field that follows; elsewhere a comment starts with `//`"
@@ -176,6 +201,28 @@ impl<'a> Site<'a> {
             (Some(Token::TupleField(_) | Token::CloseBracket), Token::Assign) => PARTS,
             (Some(Token::Ident(_)), Token::Assign) if self.before(2) == Some(Token::Dot) => PARTS,
             (Some(Token::CloseParen), Token::Assign) if self.expects("}") => PARTS,
+            (Some(Token::Greater), Token::Greater | Token::GreaterEqual) | (_, Token::Arrow)
+                if self.expects("int") || self.expects("|>") =>
+            {
+                "`x |> f` hands a value to a function"
+            }
+            (Some(Token::Star), Token::Star) => "there is no power operator: multiply, or loop over a product",
+            (_, Token::Colon) if self.unclosed().is_some_and(|open| open.1 == Token::OpenBracket) => {
+                "a range is written `2..5`, and a whole axis `..`"
+            }
+            (_, Token::Colon) if self.expects("{") => "a body stands in braces: `{ .. }`",
+            (_, Token::From) if self.expects("struct") => "`use nn::{relu};` brings in names",
+            (_, Token::Let | Token::Var) if self.expects("struct") => {
+                "a constant is a function without parameters: `fn rate() -> fix { 0.5 }`"
+            }
+            (Some(Token::PathSep), Token::Star) => "name what you need: `use nn::{conv2d, relu};`",
+            (_, Token::Semicolon) if self.before(2) == Some(Token::Use) => {
+                "name what you need: `use nn::{conv2d, relu};`"
+            }
+            (_, Token::If) if !self.on_new_line() && self.expects(";") => "a choice is written `if c { a } else { b }`",
+            (_, Token::Less) if self.expects("[") && !self.expects("|>") => {
+                "sizes stand in brackets: `fix[N]`, `Linear[4, 2]`"
+            }
             (_, Token::Assign) if self.expects("==") => "`==` compares; a single `=` gives a name its value",
             (_, Token::Equal) if self.expects("=") => "a single `=` gives a name its value; `==` compares",
             (Some(Token::Dot), _) if matches!(self.before(2), Some(Token::Int(_))) => {
@@ -191,7 +238,6 @@ impl<'a> Site<'a> {
                 "an `if` or a block that is part of a larger expression needs parentheses around it"
             }
             (_, Token::CloseBrace) if self.expects("struct") => "this `}` closes nothing",
-            (_, Token::OpenBrace) if self.expects("->") => "a function states its result: `-> fix[N]`",
             (Some(Token::Ident(_)), Token::OpenBrace) if self.before(2) == Some(Token::Arrow) => {
                 "an intrinsic function has no body"
             }
@@ -263,7 +309,7 @@ const GROUPS: &[(&[&str], &[&str], &str)] = &[
 ];
 
 fn starts_statement(token: Token<'_>) -> bool {
-    matches!(token, Token::Let | Token::Var | Token::For | Token::If | Token::Reveal | Token::CloseBrace)
+    matches!(token, Token::Let | Token::Var | Token::For | Token::Reveal | Token::CloseBrace)
 }
 
 fn is_keyword(token: Token<'_>) -> bool {
@@ -302,6 +348,13 @@ fn foreign(token: Token<'_>) -> Option<&'static str> {
         "while" | "loop" => Some("loops have public bounds: `for i in 0..n { .. }`"),
         "def" | "func" | "function" => Some("a function starts with `fn`"),
         "import" => Some("`use nn::{relu};` brings in names"),
+        "class" => Some("a record of parameters is a `struct`"),
+        "impl" | "trait" => Some("functions stand on their own and take the data first: `fn f(x: fix) -> fix`"),
+        "pub" => Some("items are not marked `pub`"),
+        "const" | "static" => Some("a constant is a function without parameters: `fn rate() -> fix { 0.5 }`"),
+        "match" | "switch" => Some("choose with `if` on sizes, and with `select(c, a, b)` on values"),
+        "lambda" => Some("functions are not values: define one with `fn`"),
+        "as" => Some("names and types do not change: there is no `as`"),
         "and" => Some("write `&&`"),
         "or" => Some("write `||`"),
         "not" => Some("write `!`"),

@@ -184,7 +184,8 @@ fn unknown_character(span: Span, text: &str) -> Diagnostic {
     let what = if found.chars().count() == 1 { "the character" } else { "the characters" };
     let diag = Diagnostic::error(Code::UnknownCharacter, span, format!("{what} `{found}` cannot stand here"));
     let instead = match found {
-        "&" => "`&&` means both",
+        "&" => "`&&` means both; values are passed without `&`",
+        "@" => "the matrix product is `matmul(a, b)`",
         "|" => "`||` means either, and `|>` hands a value on",
         "\"" | "'" => "the language has no strings",
         "^" => "there is no power operator: multiply, or use a function of the standard library",
@@ -194,6 +195,7 @@ fn unknown_character(span: Span, text: &str) -> Diagnostic {
         "\u{2265}" => "write `>=`",
         "\u{2260}" => "write `!=`",
         "\u{2192}" => "write `->`",
+        "?" => "a choice is written `if c { a } else { b }`, or `select(c, a, b)`",
         "#" => "a comment starts with `//`",
         _ => return diag,
     };

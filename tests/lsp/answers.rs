@@ -105,10 +105,10 @@ fn hover_says_nothing_without_a_subject() {
     }
 }
 
-/// What docs/editor.md says about its program.
+/// What docs/src/editor.md says about its program.
 #[test]
 fn hover_tells_what_the_manual_says() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/editor.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/src/editor.md");
     let manual = std::fs::read_to_string(path).unwrap();
     let program = manual.split("```sml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let text = format!("owners hospital, vendor;\n{program}");

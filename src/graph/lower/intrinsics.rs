@@ -88,7 +88,9 @@ impl Lowering<'_> {
                 if groups == 0 || channels.1.checked_mul(groups) != Some(channels.0) || channels.2 % groups != 0 {
                     let message =
                         format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
-                    self.build.error(crate::diag::Code::ShapeMismatch, message);
+                    self.build.error(crate::diag::Code::ShapeMismatch, message).help = Some(
+                        "`groups` divides the channels of the input and of the result; filters are `[O, I / groups, K, K]`".into(),
+                    );
                     return None;
                 }
                 build.product(Op::Conv2d { window, groups }, *x, *weight, elem, shape)
