@@ -92,6 +92,9 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     }
     ensure(node.ty.shape.iter().all(|n| *n > 0), "a size is zero")?;
     ensure(node.ty.len() <= MAX_ELEMENTS, "more elements than a tensor may have")?;
+    if let Op::MaxPool { window } = node.op {
+        ensure(window.is_sound_max(), "a window of padding alone, or of too many places")?;
+    }
     if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window } = node.op {
         ensure(window.is_sound(), "a window without size or stride, or too large")?;
     }
