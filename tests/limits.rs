@@ -1,6 +1,8 @@
 //! Programs and plans at the edges: very deep, very long, very large. Each is accepted, or refused with a clear error, in
 //! little time, memory and stack; the tests run on the stack of a test thread, 2 MiB, without optimisation.
 
+#![allow(clippy::print_stdout, reason = "says what took how long")]
+
 use std::collections::BTreeMap;
 
 use smlc::diag::{Diagnostic, render};
@@ -55,7 +57,7 @@ fn nested(open: &str, middle: &str, close: &str, depth: usize) -> bool {
         let formatted = syntax::format(FileId(0), &text).expect("a text without errors is formatted");
         assert_eq!(syntax::format(FileId(0), &formatted), Ok(formatted.clone()));
         let mut graph = lowered(&text[HEADER.len()..], &[]).unwrap_or_else(|e| panic!("{open}: {e:?}"));
-        pass::run(&mut graph, None, &[]).unwrap();
+        pass::run(&mut graph, None, &[]).expect("the passes keep the graph's rules");
         return true;
     }
     assert_eq!(lines(&diags), ["E0102 an expression is too deeply nested here"], "{open}");

@@ -2,6 +2,8 @@
 //! slip a program.
 //! The compiler does not panic, says something about each program that it refuses, and says it where the slip is.
 
+#![allow(clippy::print_stdout, reason = "says how much was tried")]
+
 use std::collections::BTreeMap;
 
 use smlc::diag::{Code, Diagnostic, Severity};
