@@ -269,6 +269,9 @@ fn long_chains() {
     let turns = "var h = x; for _ in 0..20000 { h = h * y; } h";
     let mut graph = timed("a long graph", || lowered(&entry(turns), &[])).unwrap();
     timed("its passes", || pass::run(&mut graph, None, &[])).unwrap();
+    let turns = "var h = x; for _ in 0..5000 { h = h + h * y; } h";
+    let mut graph = timed("a long sum", || lowered(&entry(turns), &[])).unwrap();
+    timed("its passes", || pass::run(&mut graph, None, &[])).unwrap();
     let turns = "var h = x; for _ in 0..1000 { for _ in 0..1000 { for _ in 0..1000 { } } } h";
     let turns = timed("a thousand million turns", || only(lowered(&entry(turns), &[])));
     assert_eq!(turns, "E0307 a program whose loops take more than 1000000 turns is not compiled in this version");
