@@ -117,10 +117,10 @@ impl Window {
         all.into_iter().all(|n| (1..=Window::MAX).contains(&n)) && self.pad.into_iter().all(|n| n <= Window::MAX)
     }
 
-    /// Whether a max pool can have it: no window is padding alone, or of too many places.
+    /// Height times width.
     #[must_use]
-    pub fn is_sound_max(&self) -> bool {
-        (0..2).all(|i| self.pad[i] < self.size[i]) && self.size[0].saturating_mul(self.size[1]) <= Window::MAX_PLACES
+    pub fn places(&self) -> usize {
+        self.size[0].saturating_mul(self.size[1])
     }
 
     /// Output height and width for an input of `h` by `w`; `None` when the window does not fit.

@@ -94,7 +94,7 @@ impl Lowering<'_> {
                 let size = usize::try_from(number(0)).ok();
                 let max = op == Intrinsic::MaxPool;
                 let window = size.and_then(|k| window([k; 2], 1));
-                let window = window.filter(|w| w.pad[0] < w.size[0] && (!max || w.is_sound_max()));
+                let window = window.filter(|w| w.pad[0] < w.size[0] && (!max || w.places() <= Window::MAX_PLACES));
                 let Some(window) = window else { return self.bad_window() };
                 let op = if max { Op::MaxPool { window } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
