@@ -1,6 +1,6 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
-use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty};
+use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -164,6 +164,9 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     }
     ensure(node.ty.shape.iter().all(|n| *n > 0), "a size is zero")?;
     ensure(node.ty.len() <= MAX_ELEMENTS, "more elements than a tensor may have")?;
+    if let Op::MaxPool { window, .. } = node.op {
+        ensure(window.places() <= Window::MAX_PLACES, "a window of too many places")?;
+    }
     if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window, .. } = node.op {
         ensure(window.is_sound(), "a window without size or stride, or too large")?;
     }

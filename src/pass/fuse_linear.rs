@@ -10,10 +10,11 @@ use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 /// Runs the pass until nothing changes.
 pub fn run(graph: &mut Graph) {
     loop {
-        let changed = graph
-            .order()
-            .into_iter()
-            .any(|id| graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id)));
+        // One way through the graph changes what it can: starting again after each change would take quadratic time.
+        let mut changed = false;
+        for id in graph.order() {
+            changed |= graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id));
+        }
         if !changed {
             break;
         }

@@ -97,10 +97,12 @@ impl Lowering<'_> {
             }
             (Intrinsic::MaxPool | Intrinsic::SumPool, [x]) => {
                 let size = usize::try_from(number(0)).ok();
-                let window = size.and_then(|k| window([k; 2], 1)).filter(|w| w.pad[0] < w.size[0]);
+                let max = op == Intrinsic::MaxPool;
+                let window = size.and_then(|k| window([k; 2], 1));
+                let window = window.filter(|w| w.pad[0] < w.size[0] && (!max || w.places() <= Window::MAX_PLACES));
                 let Some(window) = window else { return self.bad_window() };
                 let unread = build.unread(*x);
-                let op = if op == Intrinsic::MaxPool { Op::MaxPool { window, unread } } else { Op::SumPool { window } };
+                let op = if max { Op::MaxPool { window, unread } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
             }
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
@@ -110,8 +112,11 @@ impl Lowering<'_> {
 
     fn bad_window<T>(&mut self) -> Option<T> {
         let message = format!("a window needs a size and a stride from 1 to {}, and padding from 0", Window::MAX);
-        self.build.error(crate::diag::Code::BadSize, message).help =
-            Some("the padding of a pool is smaller than its window".into());
+        let help = format!(
+            "a pool's padding is smaller than its window, and a max pool has at most {} places",
+            Window::MAX_PLACES
+        );
+        self.build.error(crate::diag::Code::BadSize, message).help = Some(help);
         None
     }
 
