@@ -61,3 +61,9 @@ fn sqrt_local[..S](x: fix[..S]) -> fix[..S] {
     for _ in 0..16 { y = 0.5 * (y + x / y); }
     y
 }
+
+/// 1 / x of numbers that the parties hold together: `math::reciprocal`, with its domain and error. What one owner or
+/// everybody knows is divided by directly.
+fn reciprocal[..S](x: fix[..S]) -> fix[..S] {
+    math::reciprocal(x)
+}

@@ -348,7 +348,7 @@ impl Walk<'_> {
         if op == BinaryOp::Div && right.0.joint() {
             let error = Diagnostic::error(Code::Unsupported, right.1, "division by a value that no single owner knows")
                 .here(self.depends(right.0))
-                .help("multiply by `reciprocal(..)` of the library's `math`, or by one that a single owner computes");
+                .help("multiply by `reciprocal(..)`, or by one that a single owner computes");
             self.report(error, right.0);
         }
         for ((constant, place), other) in [(left, right.0), (right, left.0)] {

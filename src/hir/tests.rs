@@ -131,7 +131,7 @@ fn names() {
     check(
         "use lozz::{mse};\nfn f(x: fix) -> fix { mse(x) + mse(y) }",
         &[
-            "E0203 2:5 there is no module `lozz` | the library has `nn`, `math`, `loss`; a module of your own is a file `lozz.sml` beside the program",
+            "E0203 2:5 there is no module `lozz` | the library has `nn`, `math`, `loss`, `optim`; a module of your own is a file `lozz.sml` beside the program",
             "E0201 3:36 there is no `y` in scope",
         ],
     );
@@ -285,7 +285,7 @@ fn secrets() {
     entry(
         "x / (x + w)",
         &[
-            "E0307 3:5 division by a value that no single owner knows | multiply by `reciprocal(..)` of the library's `math`, or by one that a single owner computes",
+            "E0307 3:5 division by a value that no single owner knows | multiply by `reciprocal(..)`, or by one that a single owner computes",
         ],
     );
     entry("(x + w) * 0.0000001", &["E0502 3:11 `0.0000001` rounds to zero | raise `frac`, or scale the computation"]);

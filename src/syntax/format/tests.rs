@@ -85,6 +85,26 @@ fn lines_break_where_they_must() {
 }
 
 #[test]
+fn tuples_that_go_on_ranges_and_records() {
+    check(
+        "fn f[N,..S,P:record](p:P,layer:(First,..[Block;3]))->P{let(first,..rest)=layer;let (a, .._)=layer;p}\nentry e(x:fix[4]in-1.5..2.5 from a,// one\ny:public int in 0..255)->fix to a{x|>approx(f(1),error=0.1)}",
+        "fn f[N, ..S, P: record](p: P, layer: (First, ..[Block; 3])) -> P {
+    let (first, ..rest) = layer;
+    let (a, .._) = layer;
+    p
+}
+
+entry e(
+    x: fix[4] in -1.5..2.5 from a, // one
+    y: public int in 0..255,
+) -> fix to a {
+    x |> approx(f(1), error = 0.1)
+}
+",
+    );
+}
+
+#[test]
 fn comments_stay() {
     check(
         "// top\n\n\n// file\nstruct A { // open\n/// The weight.\n w : fix, // behind\n// last\n}\n// between\nfn f(a: fix, // first\n b: fix) -> fix { // body\n\n// above\nlet x = /* */ 1; // one\n\n\nlet y = 2; x\n// end\n} // f\n// eof"
