@@ -3,6 +3,8 @@
 //!
 //! `SMLC_BLESS=1` writes the seeds to `fuzz/corpus`, for a fuzzer to start from.
 
+#![allow(clippy::print_stdout, reason = "says how much was tried")]
+
 use std::path::{Path, PathBuf};
 
 mod fuzzing;
@@ -49,9 +51,9 @@ fn short_run(name: &str, damaged: usize, accepted: usize) {
 
 fn bless(name: &str, seeds: &[Seed]) {
     let folder = folder("corpus", name);
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
     for seed in seeds {
-        std::fs::write(folder.join(&seed.name), &seed.text).unwrap();
+        std::fs::write(folder.join(&seed.name), &seed.text).expect("the seed can be written");
     }
 }
 

@@ -80,6 +80,9 @@ fn damaged_text_is_refused_with_its_line() {
         (4, "%0 = input \"x\" : clear(a) [2"),
         (4, "format ring=64 int=60 frac=16"),
         (4, "nonsense"),
+        (4, "owners a all"),
+        (4, "owners a b(c)"),
+        (5, "%0 = input \"x\" : clear(a) [2]\nowners b"),
     ] {
         let error = text::parse(&format!("{HEAD}{damaged}\n")).unwrap_err();
         assert_eq!(error.line, line, "{damaged}: {error}");
@@ -112,6 +115,12 @@ fn the_verifier_refuses() {
         ),
         ("an owner's clear data", "%0 = const 1.0 : clear [2]\n%1 = share scale=16 %0 : ring(16) [2]\n"),
         ("public clear data", "%0 = input \"x\" : clear(a) [2]\n%1 = encode scale=16 %0 : public(16) [2]\n"),
+        ("more elements", "%0 = input \"x\" : clear(a) [4294967296, 4294967296, 2]\n"),
+        ("two owners", "owners a a\n%0 = input \"x\" : clear(a) [2]\n"),
+        (
+            "too large",
+            "%0 = input \"x\" : clear(a) [1, 1, 4, 4]\n%1 = sum_pool size=2x2 stride=0x1 pad=0x0 %0 : clear(a) [1, 1, 3, 3]\n",
+        ),
         (
             "as large as the window",
             "%0 = input \"x\" : clear(a) [1, 1, 4, 4]\n%1 = max_pool size=2x2 stride=2x2 pad=2x2 %0 : clear(a) [1, 1, 4, 4]\n",

@@ -1,12 +1,15 @@
 //! Programs and plans at the edges: very deep, very long, very large. Each is accepted, or refused with a clear error, in
 //! little time, memory and stack; the tests run on the stack of a test thread, 2 MiB, without optimisation.
 
+#![allow(clippy::print_stdout, reason = "says what took how long")]
+
 use std::collections::BTreeMap;
 
 use smlc::diag::{Diagnostic, render};
 use smlc::graph::{self, Graph};
 use smlc::hir::{self, Program};
 use smlc::pass;
+use smlc::plan;
 use smlc::span::{FileId, Sources};
 use smlc::syntax::{self, dump};
 
@@ -54,7 +57,7 @@ fn nested(open: &str, middle: &str, close: &str, depth: usize) -> bool {
         let formatted = syntax::format(FileId(0), &text).expect("a text without errors is formatted");
         assert_eq!(syntax::format(FileId(0), &formatted), Ok(formatted.clone()));
         let mut graph = lowered(&text[HEADER.len()..], &[]).unwrap_or_else(|e| panic!("{open}: {e:?}"));
-        pass::run(&mut graph, None, &[]).unwrap();
+        pass::run(&mut graph, None, &[]).expect("the passes keep the graph's rules");
         return true;
     }
     assert_eq!(lines(&diags), ["E0102 an expression is too deeply nested here"], "{open}");
@@ -199,6 +202,11 @@ fn many_mistakes() {
     assert!(syntax.contains("errors: E0102"), "{syntax}");
     let one_line = timed("10,000 in a line", || only(check(&entry(&"let = 3; ".repeat(10_000)))));
     assert!(one_line.contains("errors: E0102"), "{one_line}");
+    let late = format!("{} {}", "h = h + y;\n".repeat(20_000), "let = 3;\n".repeat(200));
+    let late = timed("errors at the end of a long file", || only(check(&entry(&format!("var h = x; {late} h")))));
+    assert!(late.contains("errors: E0102"), "{late}");
+    let line = format!("{HEADER}{}", entry(&"let v = x; ".repeat(50_000)));
+    timed("tokens of a line", || assert!(dump::tokens(&line).contains("\n3:5500")));
     let open = timed("100,000 open brackets", || only(check(&"fn f(x: [".repeat(30_000))));
     assert!(open.contains("E0102"), "{open}");
 }
@@ -261,7 +269,42 @@ fn long_chains() {
     let turns = "var h = x; for _ in 0..20000 { h = h * y; } h";
     let mut graph = timed("a long graph", || lowered(&entry(turns), &[])).unwrap();
     timed("its passes", || pass::run(&mut graph, None, &[])).unwrap();
+    let turns = "var h = x; for _ in 0..5000 { h = h + h * y; } h";
+    let mut graph = timed("a long sum", || lowered(&entry(turns), &[])).unwrap();
+    timed("its passes", || pass::run(&mut graph, None, &[])).unwrap();
     let turns = "var h = x; for _ in 0..1000 { for _ in 0..1000 { for _ in 0..1000 { } } } h";
     let turns = timed("a thousand million turns", || only(lowered(&entry(turns), &[])));
     assert_eq!(turns, "E0307 a program whose loops take more than 1000000 turns is not compiled in this version");
+}
+
+#[test]
+fn strange_plans_and_graphs() {
+    let refused = |body: &str| match plan::file::read(&format!("smlc plan 1\n{body}")) {
+        Ok(_) => "accepted".to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(timed("1 MB of [", || refused(&"[".repeat(1_000_000))).starts_with("the plan is damaged: "));
+    assert!(timed("1 MB of {", || refused(&"{\"entry\":".repeat(100_000))).starts_with("the plan is damaged: "));
+    assert_eq!(
+        plan::file::read("").err().map(|e| e.to_string()).as_deref(),
+        Some("the file does not start with `smlc plan 1`")
+    );
+    let line = |i: usize| format!("%{i} = add %{0} %{0} : clear(a) [1]\n", i - 1);
+    let head = "graph main\nformat ring=64 int=16 frac=16\nowners a\n%0 = input \"x\" : clear(a) [1]\n";
+    let long = format!("{head}{}", repeated(20_000, |i| line(i + 1)));
+    let long = timed("a chain of 20,000 nodes", || graph::text::parse(&long)).unwrap();
+    assert_eq!(timed("verify it", || graph::verify::verify(&long)), Ok(()));
+    assert_eq!(timed("print it", || graph::text::print(&long)).lines().count(), 20_004);
+    let broad = format!("{head}%1 = concat axis=0{} : clear(a) [100000]\n", " %0".repeat(100_000));
+    let broad = timed("100,000 operands", || graph::text::parse(&broad)).unwrap();
+    assert_eq!(graph::verify::verify(&broad), Ok(()));
+    for (node, rule) in [
+        ("max_pool size=65536x65536 stride=1x1 pad=65535x65535 %1 : clear(a) [1, 1, 1, 1]", "of too many places"),
+        ("sum_pool size=65537x1 stride=1x1 pad=65536x0 %1 : clear(a) [1, 1, 65536, 1]", "or too large"),
+        ("broadcast %1 : clear(a) [65536, 65536, 65536, 1]", "more elements than a tensor may have"),
+    ] {
+        let text = format!("{head}%1 = reshape %0 : clear(a) [1, 1, 1, 1]\n%2 = {node}\n");
+        let found = graph::verify::verify(&graph::text::parse(&text).unwrap()).unwrap_err().to_string();
+        assert!(found.contains(rule), "{found}");
+    }
 }

@@ -2,6 +2,8 @@
 //! slip a program.
 //! The compiler does not panic, says something about each program that it refuses, and says it where the slip is.
 
+#![allow(clippy::print_stdout, reason = "says how much was tried")]
+
 use std::collections::BTreeMap;
 
 use smlc::diag::{Code, Diagnostic, Severity};
@@ -155,4 +157,47 @@ fn slips_are_found_where_they_are() {
     assert!(count.near * 100 >= count.syntax * MOSTLY, "only {} of {} are near", count.near, count.syntax);
     let many: usize = count.errors.iter().filter(|(errors, _)| **errors > 10).map(|(_, programs)| programs).sum();
     assert!(many * 100 <= PROGRAMS, "{many} programs have more than 10 errors for one slip: {:?}", count.errors);
+}
+
+/// Numbered pieces in a row.
+fn row(count: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..count).map(piece).collect()
+}
+
+#[test]
+fn messages_stay_short_whatever_they_are_about() {
+    let owners = row(30, |i| format!(", o{i}"));
+    let inputs = row(30, |i| format!("x{i}: fix from o{i}, "));
+    let sum = row(30, |i| format!(" + x{i}"));
+    let calls = row(20, |i| format!("fn f{}(x: fix) -> fix {{ f{i}(x) }}\n", i + 1));
+    let fields = row(200, |i| format!("field_{i}: fix, "));
+    let header = format!("owners a{owners};\nfixed(int = 16, frac = 16);\n");
+    let entry = |body: &str| format!("entry e(x: fix from a, {inputs}) -> fix to a {{ {body} }}\n");
+    let branch = "fn f0(x: fix) -> fix { if x > 0.0 { x } else { 0.0 } }\n";
+    let lines = "\n+ 12345.678".repeat(60);
+    for (program, code, more) in [
+        (format!("{header}{branch}{calls}{}", entry(&format!("f20(x{sum})"))), Code::SecretBranch, " more places"),
+        (format!("{header}struct S {{ {fields} }}\n{}", entry("S { field_1: x }.field_0")), Code::Arguments, " more"),
+        (format!("{header}struct S {{ {fields} }}\nfn f(s: S) -> fix {{ s.zzz }}\n"), Code::UnknownField, " more"),
+        (
+            format!("{header}{}", entry(&format!("let t = (x,{} x); t", "\n1.0, ".repeat(300)))),
+            Code::TypeMismatch,
+            "..",
+        ),
+        (
+            format!("{header}{}", entry(&format!("if x{lines} > 0.0 {{ x{lines} }} else {{ x }}"))),
+            Code::SecretBranch,
+            "..",
+        ),
+        (format!("{header}{}", entry("let y = x1;").replace(" to a", " to nobody")), Code::UnknownOwner, " more"),
+    ] {
+        let mut sources = Sources::default();
+        let file = sources.add("long.sml", program.as_str());
+        let mut diags = Vec::new();
+        assert!(hir::check(&mut sources, file, &mut diags).is_none(), "{program}");
+        are_told_well(&diags, &sources);
+        let found = diags.iter().find(|d| d.code == code).unwrap_or_else(|| panic!("no {code}: {diags:?}"));
+        let told = smlc::diag::render(std::slice::from_ref(found), &sources, false);
+        assert!(told.contains(more), "nothing is left out:\n{told}");
+    }
 }

@@ -37,7 +37,12 @@ impl Check {
             let entry = found.map_err(|d| Failure::Program(vec![d], checked.sources.clone()))?;
             return self.entry(&checked, entry, talk);
         }
-        checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))
+        checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))?;
+        for (span, bits, error) in checked.program.approximations() {
+            let (text, place) = (one_line(&checked, span, 60), checked.sources.place(span));
+            println!("approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})");
+        }
+        Ok(())
     }
 
     fn entry(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {

@@ -161,6 +161,11 @@ fn more(rest: &[Diagnostic]) -> String {
 const MAX_COMPARED: usize = 64;
 const MAX_CANDIDATES: usize = 2000;
 
+/// How many slips of the fingers lead from one name to the other at most.
+fn slips(name: &str, other: &str) -> usize {
+    1.max(name.len().max(other.len()) / 3)
+}
+
 /// The candidate nearest to `name`, when it is near enough to be a typing mistake. Any letter is one change away from
 /// any other, so a single one has none.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -170,9 +175,9 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .take(MAX_CANDIDATES)
-        .filter(|c| c.len() <= MAX_COMPARED)
+        .filter(|c| c.len() <= MAX_COMPARED && c.len().abs_diff(name.len()) <= slips(name, c))
         .map(|c| (strsim::damerau_levenshtein(name, c), c))
-        .filter(|(d, c)| *d <= 1.max(name.len().max(c.len()) / 3))
+        .filter(|(d, c)| *d <= slips(name, c))
         .min()
         .map(|(_, c)| c)
 }

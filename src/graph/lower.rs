@@ -59,8 +59,15 @@ pub fn lower(
     }
     let bindings = Bindings::of(dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect());
     let graph = Graph::new(entry.name.clone(), program.format, program.owners.clone());
-    let mut lowering =
-        Lowering { program, build: Builder::new(graph, entry.span), reveals: 0, turns: 0, steps: 0, depth: 0 };
+    let mut lowering = Lowering {
+        program,
+        build: Builder::new(graph, entry.span),
+        reveals: 0,
+        turns: 0,
+        asked: 0,
+        steps: 0,
+        depth: 0,
+    };
     let done = lowering.entry(entry, bindings);
     if done.is_none() && lowering.build.diags.is_empty() {
         lowering.build.error(Code::Unsupported, "this program is not compiled for these sizes");
@@ -90,6 +97,8 @@ struct Lowering<'a> {
     build: Builder,
     reveals: usize,
     turns: usize,
+    /// Bits that the call lowered next may leave unread (`approx`).
+    asked: u32,
     /// Expressions lowered so far.
     steps: usize,
     /// Expressions that the one being lowered stands in.
@@ -251,16 +260,22 @@ impl<'a> Lowering<'a> {
                 let ty = expr.ty.substitute(&frame.bindings);
                 self.binary(*op, &a, &b, elem, &ty)
             }
+            ExprKind::Approx(inner, error) => {
+                self.asked = hir::unread_bits(self.program.format, *error);
+                self.kind(frame, *inner, span)
+            }
             ExprKind::Call { callee, args, bindings } => {
+                let asked = std::mem::take(&mut self.asked);
                 let args: Option<Vec<Value>> = args.iter().map(|a| self.expr(frame, *a)).collect();
                 let function = &self.program.fns[callee.index()];
                 let FnCode::Body(body) = &function.code else { return self.unsupported("this call") };
                 let mut locals = args?;
                 locals.resize(body.locals.len(), Value::unbound());
                 let bindings = bindings.substitute(&frame.bindings);
-                self.block(&mut Frame { body, bindings, locals }, &body.block)
+                self.coarsely(asked, |this| this.block(&mut Frame { body, bindings, locals }, &body.block))
             }
             ExprKind::Intrinsic { op, args, sizes } => {
+                let asked = std::mem::take(&mut self.asked);
                 let (mut values, mut types) = (Vec::new(), Vec::new());
                 for arg in args {
                     values.push(self.expr(frame, *arg)?);
@@ -273,7 +288,7 @@ impl<'a> Lowering<'a> {
                     numbers.push(list?);
                 }
                 let ty = expr.ty.substitute(&frame.bindings);
-                self.intrinsic(*op, &values, &types, &numbers, &ty)
+                self.coarsely(asked, |this| this.intrinsic(*op, &values, &types, &numbers, &ty))
             }
             ExprKind::Field(base, index) => Some(part(&self.expr(frame, *base)?, *index)),
             ExprKind::Element(base, at) => {
@@ -339,6 +354,16 @@ impl<'a> Lowering<'a> {
                 Some(Value::Record(Vec::new()))
             }
         }
+    }
+
+    /// Lowers what a call does, with comparisons that leave `bits` unread (or more, if a call around it asks so). The
+    /// arguments are none of it.
+    fn coarsely<T>(&mut self, bits: u32, call: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.build.coarse;
+        self.build.coarse = outer.max(bits);
+        let result = call(self);
+        self.build.coarse = outer;
+        result
     }
 
     fn unary(&mut self, op: UnaryOp, a: &Value) -> Option<Value> {

@@ -114,11 +114,20 @@ impl Window {
     /// The largest size, stride and padding of a window.
     pub const MAX: usize = 1 << 16;
 
+    /// A max pool takes the largest of at most so many places: each is a slice of its own in the plan.
+    pub const MAX_PLACES: usize = 1 << 12;
+
     /// Whether all its numbers are usable: sizes and strides from 1 to [`Window::MAX`], padding up to it.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let all = self.size.into_iter().chain(self.stride);
         all.into_iter().all(|n| (1..=Window::MAX).contains(&n)) && self.pad.into_iter().all(|n| n <= Window::MAX)
+    }
+
+    /// Height times width.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.size[0].saturating_mul(self.size[1])
     }
 
     /// Output height and width for an input of `h` by `w`; `None` when the window does not fit.
@@ -213,21 +222,34 @@ pub enum Op {
     MaxPool {
         /// The window.
         window: Window,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// Largest along an axis, which stays with size 1.
     Max {
         /// The axis.
         axis: usize,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// Index of the first largest along an axis, which is dropped; scale 0.
     Argmax {
         /// The axis.
         axis: usize,
+        /// As for `IsNegative`.
+        unread: u32,
     },
     /// max(a, 0).
-    Relu,
+    Relu {
+        /// As for `IsNegative`.
+        unread: u32,
+    },
     /// The bit `a < 0`.
-    IsNegative,
+    IsNegative {
+        /// Low bits that the comparison does not read: a number above `-2^unread` may pass for one that is not
+        /// negative. 0 unless the author asks for less (`approx`).
+        unread: u32,
+    },
     /// Exclusive or of bits; one operand may be public.
     Xor,
     /// And of bits.

@@ -118,7 +118,7 @@ fn node(graph: &Graph, id: NodeId, known: &BTreeMap<NodeId, Known>, declared: &B
             Known::Undeclared(params) => missing.extend(params.iter().cloned()),
         }
     }
-    let bits = matches!(node.op, Op::IsNegative | Op::Xor | Op::And);
+    let bits = matches!(node.op, Op::IsNegative { .. } | Op::Xor | Op::And);
     if ranges.len() < operands.len() && !bits && !matches!(node.op, Op::Argmax { .. }) {
         return Known::Undeclared(missing);
     }
@@ -154,9 +154,9 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
             let one = if padded(window) { hull(x[0], (0.0, 0.0)) } else { x[0] };
             terms(window.size.iter().product(), one)
         }
-        Op::Relu => (x[0].0.max(0.0), x[0].1.max(0.0)),
-        Op::IsNegative | Op::Xor | Op::And => (0.0, 1.0),
-        Op::Argmax { axis } => (0.0, shape(0)[*axis] as f64 - 1.0),
+        Op::Relu { .. } => (x[0].0.max(0.0), x[0].1.max(0.0)),
+        Op::IsNegative { .. } | Op::Xor | Op::And => (0.0, 1.0),
+        Op::Argmax { axis, .. } => (0.0, shape(0)[*axis] as f64 - 1.0),
         Op::Select => hull(x[1], x[2]),
         Op::Concat { .. } => x.iter().copied().reduce(hull)?,
         Op::Share { .. } | Op::Encode { .. } | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => x[0],
@@ -174,11 +174,7 @@ mod tests {
     use super::*;
     use crate::graph::text;
 
-    fn lines(body: &str, declared: &[(&str, f64, f64)]) -> Vec<(Option<(f64, f64)>, Option<f64>)> {
-        all_lines(body, declared).into_iter().map(|l| (l.range, l.headroom)).collect()
-    }
-
-    fn all_lines(body: &str, declared: &[(&str, f64, f64)]) -> Vec<Line> {
+    fn lines(body: &str, declared: &[(&str, f64, f64)]) -> Vec<Line> {
         let head = "graph t\nformat ring=64 int=16 frac=16\nowners a b\n";
         let mut graph = text::parse(&format!("{head}{body}")).unwrap();
         for id in graph.dag.node_indices().collect::<Vec<_>>() {
@@ -203,7 +199,7 @@ mod tests {
 %9 = reveal \"out\" to=a %8 : ring(16) [1, 2, 2, 2]
 ";
         let found = lines(body, &[("x", 1.0, 2.0), ("w", -4.0, 3.0)]);
-        let ranges: Vec<Option<(f64, f64)>> = found.iter().map(|(range, _)| *range).collect();
+        let ranges: Vec<Option<(f64, f64)>> = found.iter().map(|line| line.range).collect();
         assert_eq!(ranges[0], Some((1.0, 2.0)));
         // Nine terms between -8 and 6, or nothing at the edge.
         assert_eq!(ranges[2], None);
@@ -211,10 +207,10 @@ mod tests {
         assert_eq!(ranges[4], Some((0.0, 54.0)));
         assert_eq!(ranges[5], Some((0.0, 216.0)));
         assert_eq!(ranges[6], Some((-216.0, 0.0)));
-        assert_eq!(found[1].1, Some(13.0));
-        assert!(lines(body, &[("x", 1.0, 2.0)])[3].0.is_none());
+        assert_eq!(found[1].headroom, Some(13.0));
+        assert!(lines(body, &[("x", 1.0, 2.0)])[3].range.is_none());
         let leaves = |x: f64| {
-            let found = all_lines(body, &[("x", 0.0, x), ("w", -4.0, 3.0)]);
+            let found = lines(body, &[("x", 0.0, x), ("w", -4.0, 3.0)]);
             found.iter().position(|line| line.leaves)
         };
         // 36 x, then 27 x four times.

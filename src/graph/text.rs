@@ -79,6 +79,11 @@ fn window(w: &Window) -> String {
     format!("size={} stride={} pad={}", pair(w.size), pair(w.stride), pair(w.pad))
 }
 
+/// The bits that an approximate comparison does not read; exact ones say nothing of it.
+fn unread(bits: u32) -> String {
+    if bits == 0 { String::new() } else { format!(" unread={bits}") }
+}
+
 /// An operation with its attributes, without operands.
 fn op(graph: &Graph, op: &Op) -> String {
     let name = name(op);
@@ -91,11 +96,12 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::Share { scale } | Op::Encode { scale } => format!("{name} scale={scale}"),
         Op::Conv2d { window: w, groups } => format!("{name} {} groups={groups}", window(w)),
         Op::Transpose { perm } => format!("{name} perm={}", join(perm.iter().map(ToString::to_string))),
-        Op::Concat { axis } | Op::Sum { axis } | Op::Max { axis } | Op::Argmax { axis } => {
-            format!("{name} axis={axis}")
-        }
+        Op::Concat { axis } | Op::Sum { axis } => format!("{name} axis={axis}"),
+        Op::Max { axis, unread: n } | Op::Argmax { axis, unread: n } => format!("{name} axis={axis}{}", unread(*n)),
         Op::Slice { axis, start, step } => format!("{name} axis={axis} start={start} step={step}"),
-        Op::SumPool { window: w } | Op::MaxPool { window: w } => format!("{name} {}", window(w)),
+        Op::SumPool { window: w } => format!("{name} {}", window(w)),
+        Op::MaxPool { window: w, unread: n } => format!("{name} {}{}", window(w), unread(*n)),
+        Op::Relu { unread: n } | Op::IsNegative { unread: n } => format!("{name}{}", unread(*n)),
         Op::Trunc { bits } | Op::Up { bits } => format!("{name} bits={bits}"),
         Op::Reveal { name: result, to } => {
             let to = match to {
@@ -104,10 +110,8 @@ fn op(graph: &Graph, op: &Op) -> String {
             };
             format!("{name} \"{result}\" to={to}")
         }
-        Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast | Op::Relu => {
-            name.into()
-        }
-        Op::IsNegative | Op::Xor | Op::And | Op::Select | Op::Gradient => name.into(),
+        Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast => name.into(),
+        Op::Xor | Op::And | Op::Select | Op::Gradient => name.into(),
     }
 }
 
@@ -141,8 +145,8 @@ pub fn name(op: &Op) -> &'static str {
         Op::MaxPool { .. } => "max_pool",
         Op::Max { .. } => "max",
         Op::Argmax { .. } => "argmax",
-        Op::Relu => "relu",
-        Op::IsNegative => "is_negative",
+        Op::Relu { .. } => "relu",
+        Op::IsNegative { .. } => "is_negative",
         Op::Xor => "xor",
         Op::And => "and",
         Op::Select => "select",
@@ -299,6 +303,11 @@ impl<'t> Attributes<'t> {
         Ok(Window { size: self.pair("size")?, stride: self.pair("stride")?, pad: self.pair("pad")? })
     }
 
+    /// Bits that a comparison does not read.
+    fn unread(&mut self) -> Result<u32, String> {
+        if self.words.iter().any(|w| w.starts_with("unread=")) { self.number("unread") } else { Ok(0) }
+    }
+
     /// The number at the front.
     fn position(&mut self) -> Result<usize, String> {
         let word = self.words.first().copied().ok_or("a position is missing")?;
@@ -397,11 +406,11 @@ fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, Str
         "slice" => Op::Slice { axis: a.number("axis")?, start: a.number("start")?, step: a.number("step")? },
         "sum" => Op::Sum { axis: a.number("axis")? },
         "sum_pool" => Op::SumPool { window: a.window()? },
-        "max_pool" => Op::MaxPool { window: a.window()? },
-        "max" => Op::Max { axis: a.number("axis")? },
-        "argmax" => Op::Argmax { axis: a.number("axis")? },
-        "relu" => Op::Relu,
-        "is_negative" => Op::IsNegative,
+        "max_pool" => Op::MaxPool { window: a.window()?, unread: a.unread()? },
+        "max" => Op::Max { axis: a.number("axis")?, unread: a.unread()? },
+        "argmax" => Op::Argmax { axis: a.number("axis")?, unread: a.unread()? },
+        "relu" => Op::Relu { unread: a.unread()? },
+        "is_negative" => Op::IsNegative { unread: a.unread()? },
         "xor" => Op::Xor,
         "and" => Op::And,
         "select" => Op::Select,

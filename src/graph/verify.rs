@@ -1,6 +1,6 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
-use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty};
+use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -105,7 +105,7 @@ fn arity(op: &Op) -> Option<usize> {
         }
         Op::Share { .. } | Op::Encode { .. } | Op::Neg | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => Some(1),
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
-        Op::Argmax { .. } | Op::Relu | Op::IsNegative | Op::Trunc { .. } | Op::Up { .. } => Some(1),
+        Op::Argmax { .. } | Op::Relu { .. } | Op::IsNegative { .. } | Op::Trunc { .. } | Op::Up { .. } => Some(1),
         Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
@@ -164,7 +164,10 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     }
     ensure(node.ty.shape.iter().all(|n| *n > 0), "a size is zero")?;
     ensure(node.ty.len() <= MAX_ELEMENTS, "more elements than a tensor may have")?;
-    if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window } = node.op {
+    if let Op::MaxPool { window, .. } = node.op {
+        ensure(window.places() <= Window::MAX_PLACES, "a window of too many places")?;
+    }
+    if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window, .. } = node.op {
         ensure(window.is_sound(), "a window without size or stride, or too large")?;
     }
     shape(&node.op, &node.ty, &tys)?;
@@ -195,8 +198,8 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
         }
         Op::Neg
-        | Op::Relu
-        | Op::IsNegative
+        | Op::Relu { .. }
+        | Op::IsNegative { .. }
         | Op::Trunc { .. }
         | Op::Up { .. }
         | Op::Keep { .. }
@@ -255,19 +258,19 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
             let last = step.saturating_mul(out[*axis] - 1).saturating_add(*start);
             ensure(others && last < x[*axis], "the slice reaches beyond the axis")
         }
-        Op::Sum { axis } | Op::Max { axis } => {
+        Op::Sum { axis } | Op::Max { axis, .. } => {
             let mut x = operands[0].shape.clone();
             ensure(*axis < x.len(), "no such axis")?;
             x[*axis] = 1;
             ensure(&x == out, "the reduced axis stays with size 1")
         }
-        Op::Argmax { axis } => {
+        Op::Argmax { axis, .. } => {
             let mut x = operands[0].shape.clone();
             ensure(*axis < x.len(), "no such axis")?;
             x.remove(*axis);
             ensure(&x == out, "the axis is dropped")
         }
-        Op::SumPool { window } | Op::MaxPool { window } => {
+        Op::SumPool { window } | Op::MaxPool { window, .. } => {
             let x = &operands[0].shape;
             ensure(x.len() == 4 && out.len() == 4 && x[..2] == out[..2], "pools are of rank 4")?;
             ensure((0..2).all(|i| window.pad[i] < window.size[i]), "padding as large as the window")?;
@@ -315,6 +318,16 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Repr::Bit | Repr::Clear(_) => None,
     };
     let ring = |wanted: u32| ensure(ty.repr == Repr::Ring { scale: wanted }, format!("the result is ring({wanted})"));
+    if let Op::Relu { unread }
+    | Op::IsNegative { unread }
+    | Op::Max { unread, .. }
+    | Op::MaxPool { unread, .. }
+    | Op::Argmax { unread, .. } = op
+    {
+        // Two bits at least are left of a number.
+        let width = scale(operands[0]).map_or(0, |scale| graph.format.int + scale);
+        ensure(*unread == 0 || unread + 2 <= width, "a comparison reads less than two bits")?;
+    }
     let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
     ensure(
         shared
@@ -336,15 +349,18 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ensure(fits(graph.format, x + y), "the product does not fit the ring")?;
             ring(x + y)
         }
-        Op::Neg | Op::Sum { .. } | Op::SumPool { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Relu => {
+        Op::Neg | Op::Sum { .. } | Op::SumPool { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Relu { .. } => {
             ring(scale(operands[0]).ok_or("takes ring values")?)
         }
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
             ensure(ty.repr == operands[0].repr, "rearranging keeps the representation")?;
             ensure(ty.repr != Repr::Bit || *op == Op::Reshape, "bits are not rearranged")
         }
-        Op::Argmax { .. } => ring(0),
-        Op::IsNegative => {
+        Op::Argmax { .. } => {
+            let _scale = scale(operands[0]).ok_or("takes ring values")?;
+            ring(0)
+        }
+        Op::IsNegative { .. } => {
             let _scale = scale(operands[0]).ok_or("takes ring values")?;
             ensure(ty.repr == Repr::Bit, "the result is a bit")
         }

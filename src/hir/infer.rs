@@ -57,13 +57,7 @@ impl Checker<'_> {
                 }
             }
             E::Reveal(value, to) => self.reveal(value, to, e.span),
-            E::Approx(call, _) => {
-                self.diags.push(
-                    Diagnostic::error(Code::Unsupported, e.span, "`approx` is computed exactly in this version")
-                        .warning(),
-                );
-                self.infer(call)
-            }
+            E::Approx(call, options) => self.approx(call, options, e.span),
             E::Error => self.poison(e.span),
         }
     }

@@ -263,6 +263,7 @@ impl Walk<'_> {
                 value.join(&alternative)
             }
             ExprKind::Block(block) => self.block(body, locals, block),
+            ExprKind::Approx(inner, _) => self.expr(body, locals, *inner),
             ExprKind::Gradient { loss, by } => {
                 let loss = self.expr(body, locals, *loss).flow();
                 let by = self.expr(body, locals, *by);

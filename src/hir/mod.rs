@@ -6,6 +6,7 @@
 //! for all sizes; [`labels`] then follows the owners' data from each entry through the calls it makes. All stages
 //! append to one list of diagnostics; what an error touches gets [`Ty::Error`], which is silent afterwards.
 
+mod approx;
 mod body;
 mod call;
 mod derivative;
@@ -26,6 +27,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use approx::unread_bits;
 pub use intrinsic::Intrinsic;
 pub use modules::{Modules, NoModules};
 pub use references::{Analysis, Meaning, ModuleNames, Reference, References, Visible};
@@ -402,6 +404,8 @@ pub enum ExprKind {
     },
     /// `{ ... }`.
     Block(Block),
+    /// A call whose comparisons may err for numbers of up to this magnitude (`approx(f(x), error = 0.01)`).
+    Approx(ExprId, f64),
     /// The derivative of a single number by every tensor in a value.
     Gradient {
         /// What is differentiated.
@@ -456,6 +460,7 @@ pub fn analyse(
     let (mut unread, mut unclear) = (Vec::new(), Vec::new());
     let files = modules::load(sources, file, tree, modules, &mut unread);
     let mut analysis = names::resolve(sources, files, &mut unclear);
+    approx::check(&analysis.program, &mut unclear);
     analysis.labels = labels::check(&mut analysis.program, &mut unclear);
     for mut later in [unread, unclear] {
         if !failed(&diags[before..]) {

@@ -16,6 +16,7 @@ impl Body {
             ExprKind::Call { args, .. } | ExprKind::Intrinsic { args, .. } => args.clone(),
             ExprKind::Binary(_, a, b) | ExprKind::Gradient { loss: a, by: b } => vec![*a, *b],
             ExprKind::Unary(_, a) | ExprKind::Field(a, _) | ExprKind::Index(a, _) | ExprKind::Element(a, _) => vec![*a],
+            ExprKind::Approx(a, _) => vec![*a],
             ExprKind::Elements(a, _) | ExprKind::Reveal(a, _) | ExprKind::NotStatic(a, _) => vec![*a],
             ExprKind::If { cond, .. } => vec![*cond],
         }

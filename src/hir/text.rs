@@ -233,6 +233,7 @@ impl<'a> Printer<'a> {
                 format!("{}[{}]", self.expr(*base), starts.join(", "))
             }
             ExprKind::Record(items) => format!("({})", self.list(items)),
+            ExprKind::Approx(inner, error) => format!("approx({}, error = {error})", self.expr(*inner)),
             ExprKind::Gradient { loss, by } => {
                 let loss = self.expr(*loss);
                 format!("grad({loss}, {})", self.expr(*by))

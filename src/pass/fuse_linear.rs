@@ -10,10 +10,11 @@ use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 /// Runs the pass until nothing changes.
 pub fn run(graph: &mut Graph) {
     loop {
-        let changed = graph
-            .order()
-            .into_iter()
-            .any(|id| graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id)));
+        // One way through the graph changes what it can: starting again after each change would take quadratic time.
+        let mut changed = false;
+        for id in graph.order() {
+            changed |= graph.dag.contains_node(id) && (sink_trunc(graph, id) || raise(graph, id));
+        }
         if !changed {
             break;
         }
@@ -31,7 +32,8 @@ fn only_trunc(graph: &Graph, id: NodeId) -> Option<u32> {
 /// Whether the node is a difference whose sign is read. Two numbers in range may differ by twice the range, which a
 /// comparison of shares allows for and a truncation, with the sign read beside it, does not.
 fn is_compared(graph: &Graph, id: NodeId) -> bool {
-    graph.node(id).op == Op::Sub && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative | Op::Relu))
+    graph.node(id).op == Op::Sub
+        && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative { .. } | Op::Relu { .. }))
 }
 
 /// Moves truncations of an addition's operands after the addition.

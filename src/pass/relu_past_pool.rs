@@ -19,14 +19,15 @@ fn swap(graph: &mut Graph, id: NodeId) {
         return;
     }
     let relu = graph.operands(id)[0];
-    if graph.node(relu).op != Op::Relu || graph.users(relu).count() != 1 {
+    let above = graph.node(relu).op.clone();
+    if !matches!(above, Op::Relu { .. }) || graph.users(relu).count() != 1 {
         return;
     }
     let source = graph.operands(relu)[0];
     let ty = Ty { shape: pool.ty.shape.clone(), repr: graph.node(source).ty.repr };
     let span = graph.node(relu).span;
     let pooled = graph.add(pool.op, &[source], ty, pool.span);
-    let new = graph.add(Op::Relu, &[pooled], pool.ty, span);
+    let new = graph.add(above, &[pooled], pool.ty, span);
     graph.replace_uses(id, new);
     graph.dag.remove_node(id);
     graph.dag.remove_node(relu);

@@ -148,17 +148,17 @@ impl Lowering<'_> {
                 let x = self.ring(operands[0]);
                 Value::Ring(local::each_share(&mut self.b, "up", len, &[&x], |m, _, r| m.shl(r[0], bits)), None)
             }
-            Op::Relu => {
-                let source = self.sign_source(operands[0]);
+            Op::Relu { unread } => {
+                let source = self.sign_source(operands[0], *unread);
                 let x = self.ring(operands[0]);
                 Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.prefer), None)
             }
-            Op::IsNegative => Value::Sign(self.sign_source(operands[0])),
+            Op::IsNegative { unread } => Value::Sign(self.sign_source(operands[0], *unread)),
             Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),
             Op::Select => self.select(&operands, len),
-            Op::Argmax { axis } => self.argmax(operands[0], *axis, len),
-            Op::Max { axis } => self.max(operands[0], *axis, len),
-            Op::MaxPool { window } => self.max_pool(operands[0], window),
+            Op::Argmax { axis, unread } => self.argmax(operands[0], *axis, *unread, len),
+            Op::Max { axis, unread } => self.max(operands[0], *axis, *unread, len),
+            Op::MaxPool { window, unread } => self.max_pool(operands[0], window, *unread),
             Op::Reshape => self.reshape(operands[0]),
             Op::Broadcast => self.broadcast(id, operands[0]),
             Op::Transpose { .. } | Op::Slice { .. } => self.view(id, operands[0]),
@@ -265,17 +265,17 @@ impl Lowering<'_> {
         }
     }
 
-    /// Where the sign of a ring value is read: before its truncation when there was one.
-    fn sign_source(&mut self, id: NodeId) -> SignSource {
+    /// Where the sign of a ring value is read, but for its lowest bits: before its truncation when there was one.
+    fn sign_source(&mut self, id: NodeId, unread: u32) -> SignSource {
         if let Value::Ring(_, Some(source)) = &self.values[&id] {
-            return *source;
+            return source.without(unread);
         }
         let shares = self.ring(id);
         let len = self.len(id);
         let Repr::Ring { scale } = self.graph.node(id).ty.repr else { unreachable!("signs are of ring values") };
         // One bit more than the format: differences of two numbers in range are compared too.
         let width = (self.graph.format.int + scale + 1).min(self.b.ring());
-        maximum::own_sign(&mut self.b, &shares, width, ROLES, len)
+        maximum::own_sign(&mut self.b, &shares, width, ROLES, len).without(unread)
     }
 
     fn add(&mut self, operands: &[NodeId], len: usize, negative: bool) -> Value {

@@ -14,14 +14,12 @@ const WIDTH: usize = 100;
 #[must_use]
 pub fn tokens(text: &str) -> String {
     let mut out = String::new();
-    let (mut line, mut line_start, mut seen) = (1, 0, 0);
+    let (mut line, mut column, mut seen) = (1, 1, 0);
     for (start, token, _) in token::lex(FileId(0), text, &mut Vec::new()) {
-        for (at, _) in text[seen..start].match_indices('\n') {
-            line += 1;
-            line_start = seen + at + 1;
+        for c in text[seen..start].chars() {
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
         }
         seen = start;
-        let column = text[line_start..start].chars().count() + 1;
         out.push_str(&format!("{line}:{column} {token:?}\n"));
     }
     out

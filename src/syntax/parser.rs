@@ -19,8 +19,12 @@ mod generated {
 /// How deep a tree may be: every later stage walks it recursively.
 const MAX_DEPTH: usize = 200;
 
-/// After so many repairs the parser gives up.
+/// After so many repairs the parser gives up, and earlier in a long file, as each repair parses the file again.
 const MAX_REPAIRS: usize = 100;
+
+/// Tokens that are parsed again, all repairs together, though at least [`MIN_REPAIRS`] are tried.
+const MAX_REPARSED: usize = 500_000;
+const MIN_REPAIRS: usize = 5;
 
 /// Parses a file. Errors go to `diags` in the order of their places; the parts of the file without errors are returned in any case.
 pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File {
@@ -51,7 +55,8 @@ fn parse_parts(
     mistakes: &mut Vec<Mistake>,
 ) -> Option<ast::File> {
     let mut rest = tokens.to_vec();
-    for _ in 0..MAX_REPAIRS {
+    let repairs = (MAX_REPARSED / tokens.len().max(1)).clamp(MIN_REPAIRS, MAX_REPAIRS);
+    for _ in 0..repairs {
         let mut actions = Actions { file, diags: Vec::new() };
         let input = rest.iter().map(|token| Ok::<_, Infallible>(*token));
         let mistake = match generated::grammar::FileParser::new().parse(&mut actions, input) {

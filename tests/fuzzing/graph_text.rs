@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use smlc::graph::eval::{self, EvalError, Mode};
 use smlc::graph::verify::verify;
-use smlc::graph::{Graph, text};
+use smlc::graph::{Graph, Node, Op, text};
 use smlc::pass;
 
 use super::Reached;
@@ -40,7 +40,13 @@ pub fn holds(graph: Graph) -> Option<Graph> {
 
     let mut passed = graph.clone();
     pass::run(&mut passed, None, &[]).unwrap_or_else(|(pass, e)| panic!("after `{pass}`: {e}\n{printed}"));
-    let sizes = [&graph, &passed].map(|g| g.dag.node_weights().map(|n| n.ty.len()).fold(0, usize::saturating_add));
+    let work = |node: &Node| match node.op {
+        Op::SumPool { window } | Op::MaxPool { window, .. } | Op::Conv2d { window, .. } => {
+            node.ty.len().saturating_mul(window.size[0] * window.size[1])
+        }
+        _ => node.ty.len(),
+    };
+    let sizes = [&graph, &passed].map(|g| g.dag.node_weights().map(work).fold(0, usize::saturating_add));
     if sizes.iter().any(|n| *n > MAX_ELEMENTS) {
         return None;
     }

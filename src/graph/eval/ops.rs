@@ -82,8 +82,8 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Mul => zip(T::mul),
         Op::Div => zip(T::div),
         Op::Neg => map(&|a| T::ZERO.sub(a)),
-        Op::Relu => map(&|a| if a > T::ZERO { a } else { T::ZERO }),
-        Op::IsNegative => map(&|a| T::from_bool(a < T::ZERO)),
+        Op::Relu { .. } => map(&|a| if a > T::ZERO { a } else { T::ZERO }),
+        Op::IsNegative { .. } => map(&|a| T::from_bool(a < T::ZERO)),
         Op::Xor => zip(|a, b| T::from_bool(a != b)),
         Op::And => zip(T::mul),
         Op::Trunc { bits } => map(&|a| a.truncate(*bits)),
@@ -120,10 +120,10 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
             out
         }
         Op::Sum { axis } => reduce(data[0], shapes[0], *axis, |column| column.fold(T::ZERO, T::add)),
-        Op::Max { axis } => reduce(data[0], shapes[0], *axis, |column| largest(column).1),
-        Op::Argmax { axis } => reduce(data[0], shapes[0], *axis, |column| T::from_index(largest(column).0)),
+        Op::Max { axis, .. } => reduce(data[0], shapes[0], *axis, |column| largest(column).1),
+        Op::Argmax { axis, .. } => reduce(data[0], shapes[0], *axis, |column| T::from_index(largest(column).0)),
         Op::SumPool { window } => pool(data[0], shapes[0], shape, window, |xs| xs.fold(T::ZERO, T::add)),
-        Op::MaxPool { window } => pool(data[0], shapes[0], shape, window, |xs| largest(xs).1),
+        Op::MaxPool { window, .. } => pool(data[0], shapes[0], shape, window, |xs| largest(xs).1),
         Op::Loop(_)
         | Op::Final { .. }
         | Op::Arg { .. }

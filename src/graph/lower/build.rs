@@ -20,11 +20,13 @@ pub(super) struct Builder {
     pub(super) brought: BTreeMap<(NodeId, u32), NodeId>,
     /// The nodes that count, in order of creation; what became a loop is in the graph still, without edges.
     pub(super) log: Vec<NodeId>,
+    /// Low bits that comparisons of `fix` numbers leave unread in the call that is lowered (`approx`).
+    pub(super) coarse: u32,
 }
 
 impl Builder {
     pub fn new(graph: Graph, span: Span) -> Builder {
-        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new(), log: Vec::new() }
+        Builder { graph, diags: Vec::new(), span, brought: BTreeMap::new(), log: Vec::new(), coarse: 0 }
     }
 
     /// Reports an error at the current place, once per place and code.
@@ -293,13 +295,21 @@ impl Builder {
         self.is_negative(difference)
     }
 
+    /// Bits of a number that comparisons need not read here.
+    pub fn unread(&self, a: NodeId) -> u32 {
+        match self.repr(a) {
+            Repr::Ring { scale } if scale == self.graph.format.frac => self.coarse,
+            Repr::Ring { .. } | Repr::Clear(_) | Repr::Public { .. } | Repr::Bit => 0,
+        }
+    }
+
     fn is_negative(&mut self, a: NodeId) -> NodeId {
         let shape = self.shape(a).to_vec();
         let repr = match self.repr(a) {
             Repr::Clear(label) => Repr::Clear(label),
             Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => Repr::Bit,
         };
-        self.node(Op::IsNegative, &[a], shape, repr)
+        self.node(Op::IsNegative { unread: self.unread(a) }, &[a], shape, repr)
     }
 
     pub fn not(&mut self, a: NodeId) -> NodeId {

@@ -49,13 +49,16 @@ impl Lowering<'_> {
                 let count = build.constant(count, &shape);
                 build.binary(BinaryOp::Div, sum, count, elem, &shape)?
             }
-            (Intrinsic::MaxOver, [x]) => build.reshaping(Op::Max { axis: axis(0)? }, *x, shape),
+            (Intrinsic::MaxOver, [x]) => {
+                let op = Op::Max { axis: axis(0)?, unread: build.unread(*x) };
+                build.reshaping(op, *x, shape)
+            }
             (Intrinsic::Argmax, [x]) => {
                 let repr = match build.repr(*x) {
                     Repr::Clear(label) => Repr::Clear(label),
                     Repr::Public { .. } | Repr::Ring { .. } | Repr::Bit => Repr::Ring { scale: 0 },
                 };
-                build.node(Op::Argmax { axis: axis(0)? }, &[*x], shape, repr)
+                build.node(Op::Argmax { axis: axis(0)?, unread: build.unread(*x) }, &[*x], shape, repr)
             }
             (Intrinsic::Reshape, [x]) if build.shape(*x) == shape => *x,
             (Intrinsic::Reshape, [x]) => build.reshaping(Op::Reshape, *x, shape),
@@ -77,7 +80,7 @@ impl Lowering<'_> {
                 }
             }
             (Intrinsic::MatMul, [a, b]) => build.product(Op::MatMul, *a, *b, elem, shape),
-            (Intrinsic::Relu, [x]) => build.like(Op::Relu, *x),
+            (Intrinsic::Relu, [x]) => build.like(Op::Relu { unread: build.unread(*x) }, *x),
             (Intrinsic::Convolve, [x, weight]) => {
                 let (kernel, groups) = (build.shape(*weight).to_vec(), usize::try_from(number(2)).ok()?);
                 let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
@@ -94,9 +97,12 @@ impl Lowering<'_> {
             }
             (Intrinsic::MaxPool | Intrinsic::SumPool, [x]) => {
                 let size = usize::try_from(number(0)).ok();
-                let window = size.and_then(|k| window([k; 2], 1)).filter(|w| w.pad[0] < w.size[0]);
+                let max = op == Intrinsic::MaxPool;
+                let window = size.and_then(|k| window([k; 2], 1));
+                let window = window.filter(|w| w.pad[0] < w.size[0] && (!max || w.places() <= Window::MAX_PLACES));
                 let Some(window) = window else { return self.bad_window() };
-                let op = if op == Intrinsic::MaxPool { Op::MaxPool { window } } else { Op::SumPool { window } };
+                let unread = build.unread(*x);
+                let op = if max { Op::MaxPool { window, unread } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
             }
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
@@ -106,8 +112,11 @@ impl Lowering<'_> {
 
     fn bad_window<T>(&mut self) -> Option<T> {
         let message = format!("a window needs a size and a stride from 1 to {}, and padding from 0", Window::MAX);
-        self.build.error(crate::diag::Code::BadSize, message).help =
-            Some("the padding of a pool is smaller than its window".into());
+        let help = format!(
+            "a pool's padding is smaller than its window, and a max pool has at most {} places",
+            Window::MAX_PLACES
+        );
+        self.build.error(crate::diag::Code::BadSize, message).help = Some(help);
         None
     }
 

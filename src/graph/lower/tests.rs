@@ -77,7 +77,7 @@ fn digits_lowers() {
     let (graph, sources) = lower(DIGITS, &[("N", 2)]).unwrap();
     assert_eq!(count(&graph, |op| matches!(op, Op::Conv2d { .. })), 2);
     assert_eq!(count(&graph, |op| matches!(op, Op::MatMul)), 2);
-    assert_eq!(count(&graph, |op| matches!(op, Op::Relu)), 3);
+    assert_eq!(count(&graph, |op| matches!(op, Op::Relu { .. })), 3);
     assert_eq!(count(&graph, |op| matches!(op, Op::MaxPool { .. })), 2);
     assert_eq!(count(&graph, |op| matches!(op, Op::Trunc { bits: 16 })), 4);
     assert_eq!(count(&graph, |op| matches!(op, Op::Share { .. })), 9);

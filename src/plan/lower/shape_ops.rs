@@ -4,7 +4,8 @@ use super::{Lowering, ROLES, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
-use crate::plan::protocol::{Additive, BitShares, BitSource, Shares, local, maximum};
+use crate::plan::protocol::maximum::{self, Width};
+use crate::plan::protocol::{Additive, BitShares, BitSource, Shares, local};
 use crate::plan::{Bound, Kernel, Operand, Party, Product, View};
 
 /// Row-major strides in words.
@@ -160,15 +161,15 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn max(&mut self, operand: NodeId, axis: usize, len: usize) -> Value {
+    pub(super) fn max(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
         let entrants = self.entrants(operand, axis);
-        let width = self.width(operand);
+        let width = Width { bits: self.width(operand), unread };
         Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len), None)
     }
 
-    pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, len: usize) -> Value {
+    pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
         let entrants = self.entrants(operand, axis);
-        let width = self.width(operand);
+        let width = Width { bits: self.width(operand), unread };
         Value::Ring(maximum::argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len), None)
     }
 
@@ -189,12 +190,12 @@ impl Lowering<'_> {
     }
 
     /// Columns first, then rows: windows that overlap share the comparisons along a row.
-    pub(super) fn max_pool(&mut self, operand: NodeId, window: &Window) -> Value {
+    pub(super) fn max_pool(&mut self, operand: NodeId, window: &Window, unread: u32) -> Value {
         let mut shape = self.graph.node(operand).ty.shape.clone();
-        let width = self.width(operand);
+        let width = Width { bits: self.width(operand), unread };
         let mut x = self.dense(operand);
         // Padding is the smallest number of the format, which no value undercuts.
-        let lowest = (-(pow2(width as i32 - 1)) as i64) as u64 & self.graph.format.mask();
+        let lowest = (-(pow2(width.bits as i32 - 1)) as i64) as u64 & self.graph.format.mask();
         let size = window.output(shape[2], shape[3]).expect("the checker made sure that the window fits");
         for (axis, side) in [(3, 1), (2, 0)] {
             let strides = strides(&shape);

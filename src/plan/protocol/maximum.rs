@@ -17,6 +17,26 @@ pub struct SignSource {
     pub window: Window,
 }
 
+impl SignSource {
+    /// The same without the lowest bits of the window: a number x above `-2^unread` may then pass for one that is not
+    /// negative.
+    #[must_use]
+    pub fn without(self, unread: u32) -> SignSource {
+        let Window { from, width } = self.window;
+        let unread = unread.min(width - 2);
+        SignSource { window: Window { from: from + unread, width: width - unread }, ..self }
+    }
+}
+
+/// How much of a number comparisons read.
+#[derive(Clone, Copy, Debug)]
+pub struct Width {
+    /// Bits of a number of the format.
+    pub bits: u32,
+    /// Lowest bits that are not read.
+    pub unread: u32,
+}
+
 /// max(x, 0), reading the sign from `source` (x's own summands, or those before the truncation that made x).
 pub fn relu(b: &mut Builder, x: &Shares, source: &SignSource, prefer: Prefer) -> Shares {
     positive_part(b, x, source, prefer, None)
@@ -46,13 +66,13 @@ pub fn maximum(
     b: &mut Builder,
     x: &Shares,
     y: &Shares,
-    width: u32,
+    width: Width,
     roles: Roles,
     prefer: Prefer,
     len: usize,
 ) -> Shares {
     let d = difference(b, x, y, len);
-    let source = own_sign(b, &d, width + 1, roles, len);
+    let source = own_sign(b, &d, width.bits + 1, roles, len).without(width.unread);
     positive_part(b, &d, &source, prefer, Some(y))
 }
 
@@ -60,7 +80,7 @@ pub fn maximum(
 pub fn tournament(
     b: &mut Builder,
     mut entrants: Vec<Shares>,
-    width: u32,
+    width: Width,
     roles: Roles,
     prefer: Prefer,
     len: usize,
@@ -78,7 +98,7 @@ pub fn tournament(
 }
 
 /// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.
-pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, prefer: Prefer, len: usize) -> Shares {
+pub fn argmax(b: &mut Builder, values: &[Shares], width: Width, roles: Roles, prefer: Prefer, len: usize) -> Shares {
     let mut entrants: Vec<(Shares, Shares)> = values
         .iter()
         .enumerate()
@@ -99,7 +119,7 @@ pub fn argmax(b: &mut Builder, values: &[Shares], width: u32, roles: Roles, pref
             };
             let d = difference(b, x, y, len);
             let steps = difference(b, x_index, y_index, len);
-            let source = own_sign(b, &d, width + 1, roles, len);
+            let source = own_sign(b, &d, width.bits + 1, roles, len).without(width.unread);
             b.not_before(source.summands.earliest(b));
             // x is the earlier one and wins ties: y only when x - y < 0.
             let negative = sign::open_sign(b, &source.summands, source.window, prefer);
