@@ -12,7 +12,7 @@ use super::Failure;
 use super::compile::Checked;
 use crate::data::names::{self, Size, Wanted};
 use crate::data::{self, Loaded, Tensor};
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::hir::{Entry, Leaf, Source};
 use crate::shape::Dim;
 
@@ -87,7 +87,7 @@ impl Inputs {
             let mut diag = Diagnostic::global(Code::InputName, message);
             diag = diag.help(match nearest(name, known.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
+                None => format!("it has {}", list(known)),
             });
             diags.push(diag);
         }

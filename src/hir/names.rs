@@ -307,9 +307,11 @@ fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut V
     }
 }
 
-/// `Linear { weight: .., bias: .. }`.
+/// `Linear { weight: .., bias: .. }`; of many fields the first.
 pub(super) fn literal(record: &Struct) -> String {
-    let fields: Vec<String> = record.fields.iter().map(|(name, _)| format!("{name}: ..")).collect();
+    let shown = record.fields.iter().take(8).map(|(name, _)| format!("{name}: .."));
+    let more = (record.fields.len() > 8).then(|| "..".to_string());
+    let fields: Vec<String> = shown.chain(more).collect();
     format!("{} {{ {} }}", record.name, fields.join(", "))
 }
 

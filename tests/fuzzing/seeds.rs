@@ -1,5 +1,5 @@
 //! Inputs to start from, made of the programs of the project: those in `examples`, `stdlib` and `tests/golden`, and the
-//! blocks of docs/language.md; their graphs; their plans.
+//! blocks of the manual; their graphs; their plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,13 +57,17 @@ pub fn programs() -> Vec<Seed> {
     seeds
 }
 
-/// The programs in docs/language.md, each with the header and the entry that it is told to be read with.
+/// The programs in the manual's chapters, each with the header and the entry that it is told to be read with.
 fn blocks() -> Vec<Seed> {
-    let text = read(&root().join("docs/language.md"));
+    let mut pages = Vec::new();
+    for folder in ["docs/src/language", "docs/src/tutorial"] {
+        files(&root().join(folder), "md", &mut pages);
+    }
+    let texts: Vec<String> = pages.iter().map(|page| read(page)).collect();
     let mut seeds = Vec::new();
-    for block in text.split("\n```").skip(1).step_by(2) {
+    for block in texts.iter().flat_map(|text| text.split("\n```").skip(1).step_by(2)) {
         let Some((kind, body)) = block.split_once('\n') else { continue };
-        if !kind.starts_with("sml") {
+        if !kind.starts_with("sml") || kind == "sml fragment" {
             continue;
         }
         let header = if body.contains("owners ") { "" } else { HEADER };
