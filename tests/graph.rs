@@ -290,7 +290,7 @@ fn damaged_loops_are_refused() {
     for (rule, from, to) in [
         ("other type", "%1 %2 %3 {", "%1 %4 %3 {"),
         ("number of operands", "turns=3", "turns=4"),
-        ("number of operands", "turns=3", "turns=18446744073709551615"),
+        ("too many turns", "turns=3", "turns=18446744073709551615"),
         ("without turns", "turns=2 carried=1 scanned=0 %2", "turns=0 carried=1 scanned=0 %2"),
         ("gives fewer values", "final 1", "final 2"),
         ("another type than the loop gives", "%7 = final 1 %5 : ring(16)", "%7 = final 1 %5 : ring(8)"),

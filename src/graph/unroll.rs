@@ -4,6 +4,19 @@ use std::collections::BTreeMap;
 
 use super::{Graph, NodeId, Op, Repr};
 
+/// More nodes than this, with all loops written out, are no graph.
+pub const MAX_NODES: usize = 1 << 24;
+
+/// How many nodes a graph has with every loop written out, at most `usize::MAX`.
+#[must_use]
+pub fn node_count(graph: &Graph) -> usize {
+    let nodes = |op: &Op| match op {
+        Op::Loop(turns) => turns.turns.saturating_mul(node_count(&turns.turn)),
+        _ => 1,
+    };
+    graph.dag.node_weights().map(|node| nodes(&node.op)).fold(0, usize::saturating_add)
+}
+
 /// Writes every loop out.
 #[must_use]
 pub fn unroll(graph: &Graph) -> Graph {

@@ -1,5 +1,6 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
+use super::unroll;
 use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
@@ -21,6 +22,9 @@ pub struct VerifyError {
 /// # Errors
 /// Names the first node that breaks a rule.
 pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
+    if unroll::node_count(graph) > unroll::MAX_NODES {
+        return Err(VerifyError { node: 0, op: "graph", rule: "the loops take too many turns".to_string() });
+    }
     whole(graph, false)
 }
 
@@ -65,7 +69,10 @@ fn repeat(graph: &Graph, turns: &Loop, operands: &[NodeId]) -> Result<(), String
         })
     };
     ensure(numbered(&args) && numbered(&yields), "positions are not 0, 1, 2 and so on")?;
-    ensure(turns.carried + turns.scanned <= args.len() && turns.carried <= yields.len(), "too few arguments")?;
+    ensure(
+        turns.carried.saturating_add(turns.scanned) <= args.len() && turns.carried <= yields.len(),
+        "too few arguments",
+    )?;
     let invariant = args.len() - turns.carried - turns.scanned;
     let wanted = turns.turns.checked_mul(turns.scanned).and_then(|n| n.checked_add(turns.carried + invariant));
     ensure(wanted == Some(operands.len()), "another number of operands than the turns take")?;

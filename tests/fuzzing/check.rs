@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use smlc::diag::Severity;
 use smlc::graph::lower::lower;
+use smlc::graph::unroll;
 use smlc::hir::{self, Entry, Program};
 use smlc::plan;
 use smlc::span::{FileId, Sources};
@@ -60,7 +61,7 @@ fn lowers(program: &Program, entry: &Entry, sources: &Sources) {
         return;
     };
     let Some(graph) = graph_text::holds(graph) else { return };
-    if graph.dag.node_count() <= MAX_PLANNED {
+    if unroll::node_count(&graph) <= MAX_PLANNED && plan::lower::unsupported(&graph).is_none() {
         let plan = plan::lower::lower(&graph, sources, plan::lower::Options::default());
         plan::verify::verify(&plan).unwrap_or_else(|e| panic!("the plan breaks a rule: {e}"));
     }

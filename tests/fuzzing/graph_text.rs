@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use smlc::graph::eval::{self, EvalError, Mode};
 use smlc::graph::verify::verify;
-use smlc::graph::{Graph, Node, Op, text};
+use smlc::graph::{Graph, Node, Op, text, unroll};
 use smlc::pass;
 
 use super::Reached;
@@ -30,7 +30,7 @@ pub fn run(input: &str) -> Reached {
 /// Looks at everything promised about a graph that verifies, and gives it back after all passes, unless it is large.
 pub fn holds(graph: Graph) -> Option<Graph> {
     verify(&graph).unwrap_or_else(|e| panic!("the graph breaks a rule: {e}"));
-    if graph.dag.node_count() > MAX_NODES {
+    if unroll::node_count(&graph) > MAX_NODES {
         return None;
     }
     let printed = text::print(&graph);
@@ -46,7 +46,8 @@ pub fn holds(graph: Graph) -> Option<Graph> {
         }
         _ => node.ty.len(),
     };
-    let sizes = [&graph, &passed].map(|g| g.dag.node_weights().map(work).fold(0, usize::saturating_add));
+    let sizes =
+        [&graph, &passed].map(|g| unroll::unroll(g).dag.node_weights().map(work).fold(0, usize::saturating_add));
     if sizes.iter().any(|n| *n > MAX_ELEMENTS) {
         return None;
     }

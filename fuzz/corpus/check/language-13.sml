@@ -1,5 +1,6 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-entry f(x: fix from hospital, w: fix from vendor) -> fix to hospital {
-    if x * w > 0.5 { x } else { w }
+fn parts[N](x: fix[N, 4, 5]) -> (fix[4, 5], fix[N, 5], fix[N, 4, 2], fix) {
+    (x[0], x[.., 1], x[.., .., 3..], x[0, 0, 0])
 }
+entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,5 +1,10 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-entry f(x: fix from hospital, y: fix from vendor) -> fix to all {
-    (x + y) * 0.0000001 + 40000.0
+use nn::{Linear, linear, relu};
+
+entry score[N](
+    image: fix[N, 784] in 0..255 from hospital,
+    net: Linear[784, 10] in -1.0..1.0 from vendor,
+) -> fix[N, 10] to hospital {
+    image / 255.0 |> linear(net) |> relu
 }

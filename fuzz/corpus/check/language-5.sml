@@ -1,7 +1,6 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-/// Each row minus its mean.
-fn centred[..S, C](x: fix[..S, C]) -> fix[..S, C] {
-    x - mean(x, axis = -1)
+// E0602: an entry parameter without a source
+entry f(x: fix from hospital, threshold: fix) -> bool to hospital {
+    x > threshold
 }
-entry nothing(x: fix from hospital) -> fix to hospital { x }

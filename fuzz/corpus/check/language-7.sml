@@ -1,6 +1,6 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-fn wrong[N, M](x: fix[N], y: fix[M]) -> fix[N] {
-    x + y
+// E0601: an owner that the header does not name
+entry f(x: fix from hospital, w: fix from vendor) -> fix to doctor {
+    x * w
 }
-entry nothing(x: fix from hospital) -> fix to hospital { x }

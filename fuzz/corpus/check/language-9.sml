@@ -1,16 +1,11 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-fn statements(x: fix[4], pairs: [(fix[4], fix[4]); 2]) -> fix[4] {
-    let y = 2.0 * x;
-    let (a, b): (fix[4], fix[4]) = pairs[0];
-    let _ = b;
-    var h = y + a;
-    for (left, right) in pairs {
-        h = h * left + right;
-    }
-    for i in 0..3 {
-        h = if i == 1 { h } else { h + x };
-    }
-    h
+fn expressions(x: fix[5, 3], y: fix[5, 3], n: int[5, 3]) -> fix[5, 3] {
+    let smaller = x < y && !(n == 2);
+    let row = x[0];
+    let part = x[1..3, ..];
+    let one = x[4, 2];
+    let joined = concat(part, y[0..3, 0..3], axis = 0);
+    select(smaller, x, joined) * one + reshape(row, [1, 3])
 }
 entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,4 +1,4 @@
-// In scope everywhere. Intrinsics without a result type get their shape from the compiler (hir/intrinsic.rs).
+// In scope everywhere. Intrinsics without a result type get their shape from the compiler.
 
 use nn::relu;
 
@@ -17,16 +17,16 @@ intrinsic fn max_over[..S](x: fix[..S], axis: nat);
 /// Index of the first largest along an axis, which is dropped.
 intrinsic fn argmax[..S](x: fix[..S], axis: nat = -1);
 
-/// The same elements, in row-major order, under another shape: `reshape(x, [N, C * H * W])`.
+/// The same elements, in row-major order, under another shape, which sends no message: `reshape(x, [N, C * H * W])`.
 intrinsic fn reshape[..S, R](x: fix[..S], shape: [nat; R]);
 
-/// Axis `i` of the result is axis `perm[i]` of `x`: `transpose(w, [1, 0])`.
+/// Axis `i` of the result is axis `perm[i]` of `x`, which sends no message: `transpose(w, [1, 0])`.
 intrinsic fn transpose[..S, R](x: fix[..S], perm: [nat; R]);
 
-/// Joins two tensors along an axis.
+/// Joins two tensors along an axis; all others agree. Sends no message.
 intrinsic fn concat[..S](a: fix[..S], b: fix[..S], axis: nat);
 
-/// Matrix product over the last two axes.
+/// Matrix product over the last two axes; the leading axes are equal.
 intrinsic fn matmul[..S, M, K, N](a: fix[..S, M, K], b: fix[..S, K, N]) -> fix[..S, M, N];
 
 /// |x|, with one comparison.
@@ -34,22 +34,22 @@ fn abs[..S](x: fix[..S]) -> fix[..S] {
     2.0 * relu(x) - x
 }
 
-/// x, but never below `bound`.
+/// x, but never below `bound`, with one comparison.
 fn at_least[..S](x: fix[..S], bound: fix) -> fix[..S] {
     relu(x - bound) + bound
 }
 
-/// x, but never above `bound`.
+/// x, but never above `bound`, with one comparison.
 fn at_most[..S](x: fix[..S], bound: fix) -> fix[..S] {
     bound - relu(bound - x)
 }
 
-/// The larger of two, elementwise.
+/// The larger of two, elementwise, with one comparison.
 fn maximum[..S](a: fix[..S], b: fix[..S]) -> fix[..S] {
     relu(a - b) + b
 }
 
-/// The smaller of two, elementwise.
+/// The smaller of two, elementwise, with one comparison.
 fn minimum[..S](a: fix[..S], b: fix[..S]) -> fix[..S] {
     a - relu(a - b)
 }
@@ -60,4 +60,10 @@ fn sqrt_local[..S](x: fix[..S]) -> fix[..S] {
     var y = 0.5 * (x + 1.0);
     for _ in 0..16 { y = 0.5 * (y + x / y); }
     y
+}
+
+/// 1 / x of numbers that the parties hold together: `math::reciprocal`, with its domain and error. What one owner or
+/// everybody knows is divided by directly.
+fn reciprocal[..S](x: fix[..S]) -> fix[..S] {
+    math::reciprocal(x)
 }

@@ -2,10 +2,8 @@
 //! exit: 1
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-use optim::sgd;
 
-entry step(x: fix[4] from hospital, w: fix[4] from shares, rate: public fix) -> (fix[4] to shares, fix to all) {
-    let loss = sum(x * w, axis = 0)[0];
-    let next = if rate > 0.5 { w } else { w - grad(loss, w) };
-    (next, loss)
+entry pick(x: fix[4] from hospital, w: int[4] from vendor, i: public int) -> (fix to hospital, int[4] to vendor) {
+    for _ in 0..i {}
+    (x[i], w / 2)
 }

@@ -1,5 +1,7 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-entry f(x: fix from hospital, w: fix from vendor) -> fix to hospital {
-    select(x * w > 0.5, x, w)
+// E0308: a size that comes out negative, zero or fractional
+fn wrong(x: fix[4]) -> fix {
+    x[4]
 }
+entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,7 +1,7 @@
 owners hospital, vendor;
 fixed(int = 16, frac = 16);
-use nn::{Conv, Linear};
-
-// conv, relu, pool, conv: the keys are `features.0.weight`, ..., `features.3.bias`.
-struct Net { features: (Conv[1, 32, 3], (), (), Conv[32, 64, 3]), classifier: [Linear[64, 64]; 2] }
+// E0202: a field that the struct does not have
+fn wrong(t: (fix, fix)) -> fix {
+    t.2
+}
 entry nothing(x: fix from hospital) -> fix to hospital { x }

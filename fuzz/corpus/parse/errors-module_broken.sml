@@ -1,0 +1,3 @@
+fn double(x: fix[4]) -> fix[4] {
+    2.0 * (x + x
+}

@@ -1,0 +1,10 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+// E0302: a shape other than the place asks for
+entry layer[N](
+    x: fix[N, 49] from hospital,
+    weight: fix[49, 10] from vendor,
+    bias: fix[10] from vendor,
+) -> fix[N, 10] to hospital {
+    matmul(x, weight) + bias
+}
