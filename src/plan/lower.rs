@@ -16,6 +16,9 @@ use crate::graph::{self, Constant, Graph, NodeId, Op, Repr};
 use crate::span::{Sources, Span};
 
 mod shape_ops;
+mod unsupported;
+
+pub use unsupported::unsupported;
 
 /// Choices that do not change results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,22 +56,6 @@ struct Lowering<'g> {
     options: Options,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
-}
-
-/// What no protocol of this version computes: the first such node's place and what it is.
-#[must_use]
-pub fn unsupported(graph: &Graph) -> Option<(Option<Span>, &'static str)> {
-    graph.order().into_iter().find_map(|id| {
-        let node = graph.node(id);
-        let what = match &node.op {
-            Op::Gradient => "the gradient",
-            Op::Stored { .. } => "state kept in shares since an earlier run",
-            Op::Keep { .. } => "a result that stays in shares for a later run",
-            Op::Loop(turns) => return unsupported(&turns.turn),
-            _ => return None,
-        };
-        Some((node.span, what))
-    })
 }
 
 /// Writes the protocol for a verified graph in which nothing is [`unsupported`].

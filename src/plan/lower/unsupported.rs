@@ -1,0 +1,20 @@
+//! What a graph may hold and no protocol of this version computes.
+
+use crate::graph::{Graph, Op};
+use crate::span::Span;
+
+/// What no protocol of this version computes: the first such node's place and what it is.
+#[must_use]
+pub fn unsupported(graph: &Graph) -> Option<(Option<Span>, &'static str)> {
+    graph.order().into_iter().find_map(|id| {
+        let node = graph.node(id);
+        let what = match &node.op {
+            Op::Gradient => "the gradient",
+            Op::Stored { .. } => "state kept in shares since an earlier run",
+            Op::Keep { .. } => "a result that stays in shares for a later run",
+            Op::Loop(turns) => return unsupported(&turns.turn),
+            _ => return None,
+        };
+        Some((node.span, what))
+    })
+}
