@@ -73,3 +73,16 @@ fn programs_without_a_word() {
         ask_everything(&damaged.concat(), 200);
     }
 }
+
+#[test]
+fn severities_are_passed_on() {
+    let uri = Uri::from_str("file:///m.sml").unwrap();
+    let text = PROGRAM.replace("k + 1;", "k + l;");
+    let mut document = Document::new(uri, &text, Encoding::Utf16, &mut NoModules);
+    let severities = |document: &Document| -> Vec<_> {
+        diagnostics::diagnostics(document, true).into_iter().map(|d| d.severity).collect()
+    };
+    assert_eq!(severities(&document), [Some(lsp_types::DiagnosticSeverity::ERROR)]);
+    document.diags = document.diags.iter().map(|d| d.clone().warning()).collect();
+    assert_eq!(severities(&document), [Some(lsp_types::DiagnosticSeverity::WARNING)]);
+}

@@ -120,14 +120,6 @@ fn after_syntax_errors_nothing_else_is_said() {
     assert_eq!(codes, [("E0102", "1:41-1:42".to_string())]);
 }
 
-#[test]
-fn warnings_are_warnings() {
-    let text = "owners a;\nuse nn::relu;\nentry f(x: fix from a) -> fix to a { approx(relu(x), bits = 8) }\n";
-    let mut client = Client::open(text);
-    let found = client.diagnostics(1);
-    assert_eq!((found.len(), &found[0]["severity"], &found[0]["code"]), (1, &json!(2), &json!("E0307")));
-}
-
 /// What is wrong is a division in the library: shown at the call in the text, with a link to the library.
 #[test]
 fn mistakes_in_the_library_are_shown_at_the_call() {

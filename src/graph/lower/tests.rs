@@ -32,7 +32,7 @@ fn lower(text: &str, dims: &[(&str, usize)]) -> Result<(Graph, Sources), Vec<Str
     graph.map(|g| (g, sources)).ok_or(messages)
 }
 
-/// One line a node: `3 Relu(2) ring16[1, 10]`.
+/// One line a node: `3 Relu { unread: 0 }(2) ring16[1, 10]`.
 fn lines(graph: &Graph) -> Vec<String> {
     let line = |id| {
         let node = graph.node(id);
@@ -174,7 +174,7 @@ fn comparisons_and_choices() {
             "4 Share { scale: 16 }(0) ring16[2, 3]",
             "5 Share { scale: 16 }(1) ring16[2, 3]",
             "6 Sub(4, 5) ring16[2, 3]",
-            "7 IsNegative(6) bit[2, 3]",
+            "7 IsNegative { unread: 0 }(6) bit[2, 3]",
             "8 1 public[2, 3]",
             "9 Encode { scale: 0 }(8) public0[2, 3]",
             "10 Xor(7, 9) bit[2, 3]",
@@ -188,7 +188,7 @@ fn comparisons_and_choices() {
         &[
             "4 0 public[2, 3]",
             "5 Sub(4, 0) a[2, 3]",
-            "6 IsNegative(5) a[2, 3]",
+            "6 IsNegative { unread: 0 }(5) a[2, 3]",
             "7 0 public[2, 3]",
             "8 Sub(1, 7) b[2, 3]",
             "9 Share { scale: 0 }(6) ring0[2, 3]",
