@@ -113,6 +113,10 @@ fn the_verifier_refuses() {
             "in the clear only",
             "%0 = input \"x\" : clear(a) [2]\n%1 = share scale=16 %0 : ring(16) [2]\n%2 = div %1 %1 : ring(16) [2]\n",
         ),
+        (
+            "two results of one name",
+            "%0 = input \"x\" : clear(a) [2]\n%1 = share scale=16 %0 : ring(16) [2]\n%2 = reveal \"y\" to=a %1 : ring(16) [2]\n%3 = keep \"y\" %1 : ring(16) [2]\n",
+        ),
         ("an owner's clear data", "%0 = const 1.0 : clear [2]\n%1 = share scale=16 %0 : ring(16) [2]\n"),
         ("public clear data", "%0 = input \"x\" : clear(a) [2]\n%1 = encode scale=16 %0 : public(16) [2]\n"),
         ("more elements", "%0 = input \"x\" : clear(a) [4294967296, 4294967296, 2]\n"),

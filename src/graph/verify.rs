@@ -126,6 +126,12 @@ fn header(graph: &Graph) -> Result<(), String> {
     ensure(graph.owners.len() <= Label::MAX_OWNERS, "too many owners")?;
     let names: std::collections::BTreeSet<&String> = graph.owners.iter().collect();
     ensure(names.len() == graph.owners.len(), "two owners of one name")?;
+    let results = graph.results().filter_map(|id| match &graph.node(id).op {
+        Op::Reveal { name, .. } | Op::Keep { name } => Some(name),
+        _ => None,
+    });
+    let mut names = std::collections::BTreeSet::new();
+    ensure(results.into_iter().all(|name| names.insert(name)), "two results of one name")?;
     graph.format.validate().map(drop).map_err(|e| e.to_string())
 }
 
