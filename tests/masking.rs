@@ -14,7 +14,10 @@ fn plan() -> Plan {
         %7 = reshape %6 : ring(16) [7, 10]\n%8 = argmax axis=1 %7 : ring(0) [7]\n\
         %9 = is_negative %5 : bit [70]\n%10 = is_negative %2 : bit [70]\n%11 = and %9 %10 : bit [70]\n\
         %12 = select %11 %2 %3 : ring(16) [70]\n\
-        %13 = reveal \"i\" to=a %8 : ring(0) [7]\n%14 = reveal \"b\" to=all %11 : bit [70]\n%15 = reveal \"s\" to=b %12 : ring(16) [70]\n";
+        %13 = reveal \"i\" to=a %8 : ring(0) [7]\n%14 = reveal \"b\" to=all %11 : bit [70]\n%15 = reveal \"s\" to=b %12 : ring(16) [70]\n\
+        %16 = input \"q\" : clear [70]\n%17 = encode scale=0 %16 : public(0) [70]\n%18 = and %11 %17 : bit [70]\n\
+        %19 = xor %18 %17 : bit [70]\n%20 = reveal \"q\" to=b %19 : bit [70]\n%21 = relu unread=6 %5 : ring(16) [70]\n\
+        %22 = reveal \"r\" to=a %21 : ring(16) [70]\n";
     let graph = graph::text::parse(text).unwrap();
     lower::lower(&graph, &Sources::default(), lower::Options::default())
 }
@@ -89,6 +92,14 @@ fn drawn_for(program: &smlc::plan::Program, output: usize, i: usize) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn outputs_have_names_of_their_own() {
+    let mut plan = plan();
+    plan.outputs[1].name = plan.outputs[0].name.clone();
+    let error = verify::verify(&plan).unwrap_err().to_string();
+    assert!(error.contains("two outputs `i`"), "{error}");
 }
 
 #[test]

@@ -233,7 +233,9 @@ impl Form<'_> {
     }
 
     fn outputs(&self) -> Result<(), String> {
+        let mut names = std::collections::BTreeSet::new();
         for output in &self.plan.outputs {
+            ensure(names.insert(&output.name), || format!("two outputs `{}`", output.name))?;
             for (id, party) in output.bufs.iter().zip([Party(0), Party(1)]) {
                 self.usable(*id, party)?;
                 let (buf, first) = (self.plan.buf(*id), self.plan.buf(output.bufs[0]));
