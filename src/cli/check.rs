@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::compile::{self, Checked};
 use super::{Failure, Outcome, Talk};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{self, Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
 use crate::hir::Entry;
 use crate::span::Span;
@@ -38,6 +38,9 @@ impl Check {
             return self.entry(&checked, entry, talk);
         }
         checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))?;
+        for (owner, span) in checked.program.owner_local_in_functions() {
+            println!("{}", computes(&checked, owner, span));
+        }
         for (span, bits, error) in checked.program.approximations() {
             let (text, place) = (one_line(&checked, span, 60), checked.sources.place(span));
             println!("approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})");
@@ -51,8 +54,7 @@ impl Check {
             println!("  {line}");
         }
         for (owner, span) in checked.program.owner_local(entry) {
-            let text = one_line(checked, span, 100);
-            println!("  {owner} computes `{text}` alone, in the clear ({})", checked.sources.place(span));
+            println!("  {}", computes(checked, owner, span));
         }
         if self.ranges {
             self.ranges(checked, entry, talk)?;
@@ -71,6 +73,11 @@ impl Check {
         talk.diagnostics(&warnings, &checked.sources);
         Ok(())
     }
+}
+
+fn computes(checked: &Checked, owner: &str, span: Span) -> String {
+    let (text, place) = (one_line(checked, span, 100), checked.sources.place(span));
+    format!("{owner} computes `{text}` alone, in the clear ({place})")
 }
 
 /// The text of a place on one line, cut where it gets long.
@@ -94,10 +101,13 @@ fn table(checked: &Checked, lines: &[Line]) -> String {
                 let text = one_line(checked, line.span, 40);
                 writeln!(out, "  {place:width$}  {:>12}  {:>12}  {bits:>5.1} b  {text}", number(low), number(high))
             }
-            _ if line.undeclared.is_empty() => continue,
+            _ if line.undeclared.is_empty() && !line.unbounded => continue,
             _ => {
-                let names: Vec<String> = line.undeclared.iter().map(|name| format!("`{name}`")).collect();
-                let unknown = format!("unknown: {} has no range", names.join(", "));
+                let unknown = if line.undeclared.is_empty() {
+                    "unknown: no useful bound".to_string()
+                } else {
+                    format!("unknown without a range of {}", diag::list(line.undeclared.iter().map(String::as_str)))
+                };
                 writeln!(out, "  {place:width$}  {unknown:>36}  {}", one_line(checked, line.span, 40))
             }
         };
@@ -126,6 +136,8 @@ fn warning(checked: &Checked, line: &Line) -> Option<Diagnostic> {
     }
     let message = format!("this may leave the number format: between {} and {}", number(low), number(high));
     let diag = Diagnostic::error(Code::MayLeave, line.span, message).warning();
-    let diag = diag.note(format!("`int = {}` holds magnitudes below {limit}", checked.program.format.int));
+    let diag = diag
+        .note(format!("`int = {}` holds magnitudes below {limit}", checked.program.format.int))
+        .note("the bound takes every operand at its worst, which data seldom do");
     Some(diag.help("raise `int`, declare narrower ranges, or scale the computation"))
 }

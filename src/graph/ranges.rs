@@ -17,6 +17,8 @@ pub struct Line {
     pub range: Option<(f64, f64)>,
     /// Parameters in it that declare no range.
     pub undeclared: BTreeSet<String>,
+    /// True when something in it has no bound that says anything, although its inputs declare ranges.
+    pub unbounded: bool,
     /// Bits between the largest magnitude and what the format holds here; negative when it may be left.
     pub headroom: Option<f64>,
     /// Whether the format may be left here, and not before.
@@ -46,6 +48,7 @@ pub fn ranges(graph: &Graph, declared: &BTreeMap<String, (f64, f64)>) -> Vec<Lin
                 span,
                 range: None,
                 undeclared: BTreeSet::new(),
+                unbounded: false,
                 headroom: None,
                 leaves: false,
             });
@@ -65,13 +68,14 @@ fn add(line: &mut Line, format: Format, repr: Repr, of: &Known) {
         Known::Between(low, high) => (*low, *high),
         Known::Undeclared(params) => {
             line.undeclared.extend(params.iter().cloned());
+            line.unbounded |= params.is_empty();
             line.range = None;
             line.headroom = None;
             return;
         }
     };
     let Repr::Ring { scale } = repr else { return };
-    if !line.undeclared.is_empty() {
+    if line.unbounded || !line.undeclared.is_empty() {
         return;
     }
     // Untruncated products have room of their own: what is asked of them is asked of their truncations.
@@ -123,8 +127,10 @@ fn node(graph: &Graph, id: NodeId, known: &BTreeMap<NodeId, Known>, declared: &B
         return Known::Undeclared(missing);
     }
     let shape = |at: usize| graph.node(operands[at]).ty.shape.as_slice();
+    // What even the ring cannot hold says nothing: the bounds of a long composition count every operand at its worst.
+    let widest = pow2(graph.format.ring as i32);
     match operation(&node.op, &ranges, &shape) {
-        Some((low, high)) if low.is_finite() && high.is_finite() => Known::Between(low, high),
+        Some((low, high)) if low.abs().max(high.abs()) < widest => Known::Between(low, high),
         _ => Known::Undeclared(missing),
     }
 }

@@ -59,7 +59,10 @@ impl Checker<'_> {
             return inner;
         }
         let ty = self.ty(inner).clone();
-        self.push(ExprKind::Approx(inner, value), ty, span)
+        // Behind a pipe the word itself is where the call is approximated.
+        let text = &self.items.sources.file(span.file).text[span.start as usize..self.span(inner).start as usize];
+        let start = text.rfind("approx").map_or(span.start, |at| span.start + at as u32);
+        self.push(ExprKind::Approx(inner, value), ty, Span { start, ..span })
     }
 }
 

@@ -36,6 +36,8 @@ pub use report::{Kind, Leaf};
 pub use stages::{analyse, check, check_with};
 pub use types::{Bindings, Elem, Ty};
 
+use std::collections::BTreeMap;
+
 use crate::diag::{Code, Diagnostic};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
@@ -73,6 +75,9 @@ pub struct Program {
     pub fns: Vec<Fn>,
     /// Entries in order.
     pub entries: Vec<Entry>,
+    /// Whose data is in the expressions and variables at these places, over all calls from entries; places that no
+    /// entry leads to are missing.
+    pub labels: BTreeMap<Span, Label>,
     /// Files of the embedded standard library; profiles name the lines that call into them instead.
     pub library: Vec<FileId>,
 }

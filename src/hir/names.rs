@@ -187,14 +187,14 @@ pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagn
         fns[id.index()].derivative = rule;
     }
     refuse_recursion(&mut fns, diags);
-    let program = Program { owners, format, structs, fns, entries, library };
+    let program = Program { owners, format, structs, fns, entries, labels: BTreeMap::new(), library };
     let modules = modules.into_iter().zip(files).map(|(module, file)| {
         let scope = module.scope.into_iter().filter_map(|(n, def)| Some((n, meaning(def)?))).collect();
         let own = module.own.into_iter().filter_map(|(n, (def, _))| Some((n, meaning(def)?))).collect();
         let library = file.origin == Origin::Library;
         ModuleNames { name: file.name, library, file: file.id, tree: file.ast, scope, own }
     });
-    Analysis { program, references: notes.finish(), modules: modules.collect(), labels: BTreeMap::new() }
+    Analysis { program, references: notes.finish(), modules: modules.collect() }
 }
 
 /// Gives every item of a file an id.

@@ -13,7 +13,6 @@ use super::modules::{File, Origin};
 use super::names::Def;
 use super::types::Ty;
 use super::{FnId, Program, StructId};
-use crate::label::Label;
 use crate::shape::Dim;
 use crate::span::{FileId, Span};
 use crate::syntax::ast::{self, SizeKind};
@@ -27,9 +26,6 @@ pub struct Analysis {
     pub references: References,
     /// The program's own module first, then the library, then modules of its own.
     pub modules: Vec<ModuleNames>,
-    /// Whose data is in the expressions and variables at these places, over all calls from entries; places that no
-    /// entry leads to are missing.
-    pub labels: BTreeMap<Span, Label>,
 }
 
 /// A module with the names that it sees and offers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bindings, Body, Destination, Elem, Entry, ExprId, ExprKind, Program, Source, Ty};
+use super::{Bindings, Body, Destination, Elem, Entry, ExprId, ExprKind, FnCode, Intrinsic, Program, Source, Ty};
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
 use crate::span::Span;
@@ -28,12 +28,13 @@ impl Body {
     }
 }
 
-/// More than taking apart what is given.
+/// Arithmetic: more than taking apart what is given, or giving it another shape.
 fn is_work(body: &Body, id: ExprId) -> bool {
-    matches!(
-        body.expr(id).kind,
-        ExprKind::Unary(..) | ExprKind::Binary(..) | ExprKind::Call { .. } | ExprKind::Intrinsic { .. }
-    )
+    match &body.expr(id).kind {
+        ExprKind::Unary(..) | ExprKind::Binary(..) | ExprKind::Call { .. } => true,
+        ExprKind::Intrinsic { op, .. } => !matches!(op, Intrinsic::Reshape | Intrinsic::Transpose | Intrinsic::Concat),
+        _ => false,
+    }
 }
 
 /// What the elements of an input are.
@@ -114,13 +115,31 @@ impl Program {
     /// and the place, in order. Bare parameters and their fields are no computation.
     #[must_use]
     pub fn owner_local(&self, entry: &Entry) -> Vec<(&str, Span)> {
-        let body = &entry.body;
-        let owner = |id: ExprId| entry.labels[id.index()].single();
+        self.owners_work(&entry.body, |id| Some(entry.labels[id.index()]))
+    }
+
+    /// The same in functions that also compute on shared values, over all calls of them.
+    #[must_use]
+    pub fn owner_local_in_functions(&self) -> Vec<(&str, Span)> {
+        let is_joint = |label: &Label| !label.is_public() && label.single().is_none();
+        let mut found = Vec::new();
+        for function in &self.fns {
+            let FnCode::Body(body) = &function.code else { continue };
+            let label = |id: ExprId| self.labels.get(&body.expr(id).span).copied();
+            let ids = || (0..body.exprs.len() as u32).map(ExprId);
+            if ids().filter_map(label).any(|label| is_joint(&label)) {
+                found.extend(self.owners_work(body, label));
+            }
+        }
+        found
+    }
+
+    fn owners_work(&self, body: &Body, label: impl Fn(ExprId) -> Option<Label>) -> Vec<(&str, Span)> {
         let mut inside: BTreeSet<ExprId> = BTreeSet::new();
         let mut work: Vec<(OwnerId, ExprId)> = Vec::new();
         // Operands come before users, so that going back sees the largest first.
         for id in (0..body.exprs.len() as u32).rev().map(ExprId) {
-            let Some(owner) = owner(id) else { continue };
+            let Some(owner) = label(id).and_then(Label::single) else { continue };
             if inside.contains(&id) || is_work(body, id) {
                 inside.extend(body.operands(id));
             }

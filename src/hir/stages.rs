@@ -38,7 +38,7 @@ pub fn analyse(
     let files = modules::load(sources, file, tree, modules, &mut unread);
     let mut analysis = names::resolve(sources, files, &mut unclear);
     approx::check(&analysis.program, &mut unclear);
-    analysis.labels = labels::check(&mut analysis.program, &mut unclear);
+    analysis.program.labels = labels::check(&mut analysis.program, &mut unclear);
     for mut later in [unread, unclear] {
         if !failed(&diags[before..]) {
             diags.append(&mut later);

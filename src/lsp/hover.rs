@@ -142,7 +142,7 @@ fn gives(document: &Document, name: Span) -> Option<String> {
 
 /// Whose data is in the value at a place.
 fn label(document: &Document, span: Span) -> Option<String> {
-    let label: &Label = document.analysis.labels.get(&span)?;
+    let label: &Label = document.analysis.program.labels.get(&span)?;
     let owners = label.describe(&document.analysis.program.owners);
     let text = match (label.is_public(), label.single()) {
         (true, _) => "public".to_string(),

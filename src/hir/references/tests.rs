@@ -17,7 +17,7 @@ fn names(text: &str) -> Vec<String> {
             hir::Meaning::Size(dim) => format!("= {dim}"),
             other => format!("{other:?}").split('(').next().unwrap_or_default().to_lowercase(),
         };
-        let label = analysis.labels.get(&r.span).map(|l| format!(" {}", l.describe(&analysis.program.owners)));
+        let label = analysis.program.labels.get(&r.span).map(|l| format!(" {}", l.describe(&analysis.program.owners)));
         let place = |span: Span| {
             if span.file == file {
                 sources.place(span).replace("m.sml:", "")
