@@ -77,8 +77,9 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
         for entry in &program.entries {
             let dims: BTreeMap<String, usize> = entry.sizes.iter().map(|s| (s.clone(), 2)).collect();
             let mut diags = Vec::new();
-            let mut graph = graph::lower::lower(&program, &entry.name, &dims, &mut diags).unwrap();
-            pass::run(&mut graph, None, &[]).unwrap();
+            let mut looped = graph::lower::lower(&program, &entry.name, &dims, &mut diags).unwrap();
+            let graph = pass::unrolled(&looped, &[]).unwrap();
+            pass::run(&mut looped, None, &[]).unwrap();
             if let Some((_, what)) = lower::unsupported(&graph) {
                 assert!(path.ends_with("training.sml"), "{name}: {what}");
                 continue;
@@ -112,6 +113,10 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 })
                 .collect();
             let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
+            let [flat, looped] = [&graph, &looped].map(|g| eval::results(g, &data, eval::Mode::Real).unwrap());
+            for (a, b) in flat.values().flatten().zip(looped.values().flatten()) {
+                assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{name}: {a} written out, {b} as loops");
+            }
             for prefer in [Prefer::Bytes, Prefer::Rounds] {
                 let plan = lower::lower(&graph, &sources, lower::Options { prefer });
                 verify::verify(&plan).unwrap();

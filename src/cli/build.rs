@@ -22,7 +22,8 @@ pub(super) struct Build {
     /// Print a stage instead
     #[arg(long, value_name = "STAGE")]
     emit: Option<Stage>,
-    /// With `--emit graph`: the graph after this pass (`lower`: before all passes)
+    /// With `--emit graph`: the graph after this pass (`lower`: before all passes; `unroll`: after all of them, with loops
+    /// written out, as the plan is made from it)
     #[arg(long, value_name = "PASS", requires = "emit")]
     after: Option<String>,
     #[command(flatten)]
@@ -49,11 +50,11 @@ enum Stage {
 impl Build {
     pub fn run(&self, talk: Talk) -> Outcome {
         if let Some(after) = &self.after
-            && after != "lower"
+            && !["lower", "unroll"].contains(&after.as_str())
             && pass::find(after).is_none()
         {
             let names: Vec<&str> = pass::PASSES.iter().map(|p| p.name).collect();
-            return Err(anyhow::anyhow!("no such pass `{after}`; there are lower, {}", names.join(", ")).into());
+            return Err(anyhow::anyhow!("no such pass `{after}`; there are lower, {}, unroll", names.join(", ")).into());
         }
         match self.emit {
             Some(Stage::Tokens) => {
@@ -73,6 +74,7 @@ impl Build {
         if self.emit == Some(Stage::Graph) {
             let graph = match self.after.as_deref() {
                 Some("lower") => checked.graph(&entry, &dims)?,
+                Some("unroll") => checked.unrolled(&entry, &dims, &self.options)?,
                 after => checked.optimised(&entry, &dims, &self.options, after)?,
             };
             print!("{}", graph::text::print(&graph));

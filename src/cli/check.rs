@@ -10,7 +10,7 @@ use super::compile::{self, Checked};
 use super::{Failure, Outcome, Talk};
 use crate::diag::{self, Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
-use crate::hir::Entry;
+use crate::hir::{Elem, Entry, Leaf};
 use crate::span::Span;
 
 /// Check a program
@@ -66,7 +66,8 @@ impl Check {
         let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
         let graph = checked.graph(&entry.name, &dims)?;
         let leaves = checked.program.leaves(entry);
-        let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), leaf.range?))).collect();
+        let range = |leaf: &Leaf| if leaf.kind == Elem::Bool { Some((0.0, 1.0)) } else { leaf.range };
+        let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), range(leaf)?))).collect();
         let lines = ranges::ranges(&graph, &declared);
         print!("{}", table(checked, &lines));
         let warnings: Vec<Diagnostic> = lines.iter().filter_map(|line| warning(checked, line)).collect();

@@ -145,9 +145,16 @@ impl Checked {
         Ok(graph)
     }
 
+    /// The entry's graph with its loops written out, after all passes: what the plan is made from.
+    pub fn unrolled(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Graph, Failure> {
+        let graph = self.graph(entry, dims)?;
+        pass::unrolled(&graph, &options.without)
+            .map_err(|(pass, e)| Failure::Other(anyhow::anyhow!("mistake in smlc: after `{pass}`: {e}")))
+    }
+
     /// The entry's plan.
     pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
-        let graph = self.optimised(entry, dims, options, None)?;
+        let graph = self.unrolled(entry, dims, options)?;
         if let Some((span, what)) = lower::unsupported(&graph) {
             let message = format!("{what} is not run in this version");
             let diag = match span {

@@ -62,6 +62,8 @@ pub fn lower(
     let mut lowering = Lowering {
         program,
         build: Builder::new(graph, entry.span),
+        openings: &entry.reveals,
+        opened: BTreeMap::new(),
         reveals: 0,
         turns: 0,
         asked: 0,
@@ -95,6 +97,10 @@ impl Frame<'_> {
 struct Lowering<'a> {
     program: &'a Program,
     build: Builder,
+    /// The places of the entry that open a value.
+    openings: &'a [hir::Opening],
+    /// How often each has opened one so far.
+    opened: BTreeMap<usize, usize>,
     reveals: usize,
     turns: usize,
     /// Bits that the call lowered next may leave unread (`approx`).
@@ -181,8 +187,8 @@ impl<'a> Lowering<'a> {
                     let mut turns = Turns::new(&frame.locals);
                     for item in items {
                         self.turn()?;
+                        turns.begin(&self.build, &mut frame.locals);
                         bind(pattern, item, frame);
-                        turns.begin(&self.build);
                         self.block(frame, body)?;
                         turns.end(&self.build);
                     }
@@ -195,7 +201,7 @@ impl<'a> Lowering<'a> {
                     for turn in from..to {
                         self.turn()?;
                         frame.bindings.sizes.dims.insert(name.clone(), Dim::constant(turn));
-                        turns.begin(&self.build);
+                        turns.begin(&self.build, &mut frame.locals);
                         self.block(frame, body)?;
                         turns.end(&self.build);
                     }
@@ -344,10 +350,17 @@ impl<'a> Lowering<'a> {
                 self.gradient(loss, &by, &ty)
             }
             ExprKind::Block(block) => self.block(frame, block),
-            ExprKind::Reveal(value, to) => {
-                let ty = body.expr(*value).ty.substitute(&frame.bindings);
-                let value = self.expr(frame, *value)?;
-                let name = format!("reveal.{}", self.reveals);
+            ExprKind::Reveal(id, to) => {
+                let ty = body.expr(*id).ty.substitute(&frame.bindings);
+                let value = self.expr(frame, *id)?;
+                // The number is that of the place in the text; in a loop each turn has one more.
+                let place = self.openings.iter().position(|o| o.value == *id).unwrap_or(0);
+                let turn = self.opened.entry(place).or_default();
+                let name = match self.openings.get(place) {
+                    Some(opening) if opening.repeated => format!("reveal.{place}.{turn}"),
+                    _ => format!("reveal.{place}"),
+                };
+                *turn += 1;
                 self.reveals += 1;
                 self.build.span = span;
                 self.reveal(&name, &value, &ty, *to, 0)?;

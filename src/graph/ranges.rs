@@ -53,9 +53,14 @@ pub fn ranges(graph: &Graph, declared: &BTreeMap<String, (f64, f64)>) -> Vec<Lin
                 leaves: false,
             });
             add(line, graph.format, node.ty.repr, &of);
-            let outside =
-                |of: &Known| matches!(of, Known::Between(l, h) if l.abs().max(h.abs()) >= graph.format.limit());
-            line.leaves |= outside(&of) && !graph.operands(id).iter().any(|o| outside(&known[o]));
+            // Owners compute in floating point, and a comparison reads a bit more than the format has.
+            let in_ring = |id: NodeId| matches!(graph.node(id).ty.repr, Repr::Ring { .. });
+            let compared =
+                node.op == Op::Sub && graph.users(id).all(|u| matches!(graph.node(u).op, Op::IsNegative { .. }));
+            let limit = graph.format.limit();
+            let beyond = |of: &Known, limit: f64| matches!(of, Known::Between(l, h) if l.abs().max(h.abs()) >= limit);
+            line.leaves |= beyond(&of, if compared { 2.0 * limit } else { limit })
+                && !graph.operands(id).iter().any(|o| in_ring(*o) && beyond(&known[o], limit));
         }
         known.insert(id, of);
     }
@@ -129,14 +134,14 @@ fn node(graph: &Graph, id: NodeId, known: &BTreeMap<NodeId, Known>, declared: &B
     let shape = |at: usize| graph.node(operands[at]).ty.shape.as_slice();
     // What even the ring cannot hold says nothing: the bounds of a long composition count every operand at its worst.
     let widest = pow2(graph.format.ring as i32);
-    match operation(&node.op, &ranges, &shape) {
+    match operation(&node.op, &ranges, &shape, graph.format.frac) {
         Some((low, high)) if low.abs().max(high.abs()) < widest => Known::Between(low, high),
         _ => Known::Undeclared(missing),
     }
 }
 
 /// The range of an operation's result; `None` when it has no bounds.
-fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize]) -> Option<(f64, f64)> {
+fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize], frac: u32) -> Option<(f64, f64)> {
     let padded = |w: &Window| w.pad.iter().any(|p| *p > 0);
     Some(match op {
         Op::Const(Constant::Splat(v)) => (*v, *v),
@@ -160,7 +165,9 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
             let one = if padded(window) { hull(x[0], (0.0, 0.0)) } else { x[0] };
             terms(window.size.iter().product(), one)
         }
-        Op::Relu { .. } => (x[0].0.max(0.0), x[0].1.max(0.0)),
+        Op::Relu { unread: 0 } => (x[0].0.max(0.0), x[0].1.max(0.0)),
+        // What is above -2^unread may pass.
+        Op::Relu { unread } => (x[0].0.max(-pow2(*unread as i32 - frac as i32)).min(0.0), x[0].1.max(0.0)),
         Op::IsNegative { .. } | Op::Xor | Op::And => (0.0, 1.0),
         Op::Argmax { axis, .. } => (0.0, shape(0)[*axis] as f64 - 1.0),
         Op::Select => hull(x[1], x[2]),

@@ -116,8 +116,11 @@ impl Program {
         let mut found: Vec<(Span, u32, f64)> = Vec::new();
         for body in bodies(self) {
             for expr in &body.exprs {
-                if let ExprKind::Approx(_, error) = expr.kind {
-                    let bits = unread_bits(self.format, error);
+                // What one owner computes alone is exact, and what no entry leads to is not run.
+                let label = self.labels.get(&expr.span);
+                let is_joint = label.is_some_and(|label| !label.is_public() && label.single().is_none());
+                if let (ExprKind::Approx(_, error), true) = (&expr.kind, is_joint) {
+                    let bits = unread_bits(self.format, *error);
                     found.push((expr.span, bits, pow2(bits as i32 - self.format.frac as i32)));
                 }
             }

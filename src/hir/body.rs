@@ -37,6 +37,8 @@ pub(super) struct Checker<'a> {
     scopes: Vec<BTreeMap<String, Binding>>,
     names: SizeNames,
     pub reveals: Vec<Opening>,
+    /// Loops around the statement that is checked.
+    pub loops: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -53,6 +55,7 @@ impl<'a> Checker<'a> {
             scopes: vec![sizes],
             names,
             reveals: Vec::new(),
+            loops: 0,
         }
     }
 
@@ -346,7 +349,9 @@ impl<'a> Checker<'a> {
     }
 
     fn loop_body(&mut self, body: &ast::Block) -> Block {
+        self.loops += 1;
         let (block, ty, span) = self.block(body);
+        self.loops -= 1;
         if !ty.is_error() && ty != Ty::unit() {
             self.error(Code::TypeMismatch, span, "the body of a loop gives no value").help =
                 Some("assign it to a `var` declared before the loop".into());

@@ -460,7 +460,7 @@ impl Checker<'_> {
         }
         self.items.notes.owner(to);
         let Some(to) = destination(&self.items.owners, to, self.diags) else { return self.poison(span) };
-        self.reveals.push(Opening { value, to, label: Label::PUBLIC });
+        self.reveals.push(Opening { value, to, label: Label::PUBLIC, repeated: self.loops > 0 });
         self.push(ExprKind::Reveal(value, to), Ty::unit(), span)
     }
 }

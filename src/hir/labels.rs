@@ -259,8 +259,13 @@ impl Walk<'_> {
                 let value = self.block(body, locals, then);
                 let alternative = self.block(body, &mut other, otherwise);
                 self.undecided -= usize::from(decided);
-                locals.iter_mut().zip(&other).for_each(|(a, b)| *a = a.join(b));
-                value.join(&alternative)
+                let join = |a: &Value, b: &Value| match (a.join(b), decided && a != b) {
+                    // Which one it is, only the run tells.
+                    (joined, true) => joined.map(&|flow| Flow { known: Known::No, ..flow.clone() }),
+                    (joined, false) => joined,
+                };
+                locals.iter_mut().zip(&other).for_each(|(a, b)| *a = join(a, b));
+                join(&value, &alternative)
             }
             ExprKind::Block(block) => self.block(body, locals, block),
             ExprKind::Approx(inner, _) => self.expr(body, locals, *inner),

@@ -260,6 +260,8 @@ pub struct Opening {
     pub to: Destination,
     /// Whose data it depends on; filled by the label check.
     pub label: Label,
+    /// True in a loop, whose turns open a value each.
+    pub repeated: bool,
 }
 
 /// A checked body. Its first locals are the value parameters, in order.

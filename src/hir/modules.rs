@@ -65,7 +65,7 @@ pub(super) fn load(
     modules: &mut dyn Modules,
     diags: &mut Vec<Diagnostic>,
 ) -> Vec<File> {
-    let mut files = vec![File { name: "main".to_string(), id: program, origin: Origin::Program, ast: tree }];
+    let mut files = vec![File { name: String::new(), id: program, origin: Origin::Program, ast: tree }];
     for (name, text) in LIBRARY {
         let id = sources.add(format!("<std>/{name}.sml"), *text);
         let ast = parser::parse(id, text, diags);

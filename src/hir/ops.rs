@@ -31,8 +31,12 @@ impl Checker<'_> {
             (UnaryOp::Neg, ExprKind::Constant(value), Ty::Tensor(Elem::Fix, _)) => {
                 self.push(ExprKind::Constant(-value), expr.ty, span)
             }
-            (UnaryOp::Neg, _, Ty::Tensor(Elem::Fix | Elem::Int, _) | Ty::Struct { .. })
-            | (UnaryOp::Not, _, Ty::Tensor(Elem::Bool, _)) => self.push(ExprKind::Unary(op, id), expr.ty, span),
+            (UnaryOp::Neg, _, Ty::Tensor(Elem::Fix | Elem::Int, _)) | (UnaryOp::Not, _, Ty::Tensor(Elem::Bool, _)) => {
+                self.push(ExprKind::Unary(op, id), expr.ty, span)
+            }
+            (UnaryOp::Neg, _, ty) if is_record(ty) && self.items.all_elems(ty, &|elem| elem != Elem::Bool) => {
+                self.push(ExprKind::Unary(op, id), expr.ty, span)
+            }
             (UnaryOp::Neg, _, ty) => {
                 let help =
                     matches!(ty, Ty::Tensor(Elem::Bool, _)).then(|| "`!` is the opposite of a `bool`".to_string());
@@ -67,10 +71,12 @@ impl Checker<'_> {
             (l, r) => {
                 let scalar = Ty::scalar(Elem::Fix);
                 let (l_record, r_record) = (is_record(l), is_record(r));
+                let numbers = |ty: &Ty| self.items.all_elems(ty, &|elem| elem != Elem::Bool);
+                let fixed = |ty: &Ty| self.items.all_elems(ty, &|elem| elem == Elem::Fix);
                 let ty = match op {
-                    BinaryOp::Add | BinaryOp::Sub if l_record && l == r => l.clone(),
-                    BinaryOp::Mul | BinaryOp::Div if l_record && *r == scalar => l.clone(),
-                    BinaryOp::Mul if r_record && *l == scalar => r.clone(),
+                    BinaryOp::Add | BinaryOp::Sub if l_record && l == r && numbers(l) => l.clone(),
+                    BinaryOp::Mul | BinaryOp::Div if l_record && *r == scalar && fixed(l) => l.clone(),
+                    BinaryOp::Mul if r_record && *l == scalar && fixed(r) => r.clone(),
                     _ => return self.mismatch(op, l, r, span),
                 };
                 self.push(ExprKind::Binary(op, a, b), ty, span)

@@ -115,6 +115,10 @@ impl Program {
     /// and the place, in order. Bare parameters and their fields are no computation.
     #[must_use]
     pub fn owner_local(&self, entry: &Entry) -> Vec<(&str, Span)> {
+        // State is everybody's: with one owner a label does not tell it from the owner's own data.
+        if self.owners.len() == 1 && entry.params.iter().any(|p| p.source == Source::Shares) {
+            return Vec::new();
+        }
         self.owners_work(&entry.body, |id| Some(entry.labels[id.index()]))
     }
 
@@ -163,7 +167,9 @@ impl Program {
         }
         for (index, opening) in entry.reveals.iter().enumerate() {
             let ty = &entry.body.expr(opening.value).ty;
-            sentences.push(self.sentence(&format!("reveal.{index}"), ty, opening.to, opening.label));
+            let name = if opening.repeated { format!("reveal.{index}.*") } else { format!("reveal.{index}") };
+            let turns = if opening.repeated { ", one for each turn" } else { "" };
+            sentences.push(self.sentence(&name, ty, opening.to, opening.label) + turns);
         }
         sentences
     }

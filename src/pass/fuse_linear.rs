@@ -2,8 +2,8 @@
 //!
 //! Before: `%5 = trunc %4 (16); %6 = add %5 %b`. After: `%b' = up %b (16); %6' = add %4 %b'; %6 = trunc %6'`. Two
 //! truncations that are added become one: saves `K + 3f` bits an element each time. The rounding error of a sum of
-//! several products is then that of one. Raised scales of shared data move into the sharing. Differences that are
-//! compared with zero stay: they may leave the number format.
+//! several products is then that of one. Raised scales of shared data move into the sharing. Differences that
+//! are compared with zero stay: they may leave the number format.
 
 use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 
@@ -29,17 +29,29 @@ fn only_trunc(graph: &Graph, id: NodeId) -> Option<u32> {
     }
 }
 
-/// Whether the node is a difference whose sign is read. Two numbers in range may differ by twice the range, which a
-/// comparison of shares allows for and a truncation, with the sign read beside it, does not.
-fn is_compared(graph: &Graph, id: NodeId) -> bool {
-    graph.node(id).op == Op::Sub
-        && graph.users(id).any(|u| matches!(graph.node(u).op, Op::IsNegative { .. } | Op::Relu { .. }))
+/// Whether the node is a difference that may leave the number format: two numbers in range may differ by twice the
+/// range. That is so where its sign is read (a comparison of shares allows for it, and a truncation, with the sign read
+/// beside it, does not; also in the next turn of a loop), and where it is chosen from, `b + c (a - b)` with a bit c: if the
+/// ring has no bit to spare, the truncation would be wrong.
+fn is_wide(graph: &Graph, id: NodeId) -> bool {
+    let format = graph.format;
+    let has_spare = format.int + 2 * format.frac + 1 < format.ring;
+    let scale = |id: &NodeId| match graph.node(*id).ty.repr {
+        Repr::Ring { scale } | Repr::Public { scale } => Some(scale),
+        Repr::Clear(_) | Repr::Bit => None,
+    };
+    let reads_all = |user: NodeId| match graph.node(user).op {
+        Op::IsNegative { .. } | Op::Relu { .. } | Op::Yield { .. } => true,
+        Op::Mul => !has_spare && graph.operands(user).iter().any(|o| scale(o) == Some(0)),
+        _ => false,
+    };
+    graph.node(id).op == Op::Sub && graph.users(id).any(reads_all)
 }
 
 /// Moves truncations of an addition's operands after the addition.
 fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
     let node = graph.node(id).clone();
-    if !matches!(node.op, Op::Add | Op::Sub) || is_compared(graph, id) {
+    if !matches!(node.op, Op::Add | Op::Sub) || is_wide(graph, id) {
         return false;
     }
     let operands = graph.operands(id);

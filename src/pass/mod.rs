@@ -1,5 +1,5 @@
 //! Passes: graph to graph. Each is one file, one row of [`PASSES`], and keeps what the graph computes
-//! (`graph::eval` before = after, up to one unit in the last place a truncation).
+//! (`graph::eval` before = after, up to one unit in the last place a truncation or an encoding).
 
 mod cse;
 mod dce;
@@ -7,6 +7,7 @@ mod fold_scale;
 mod fuse_linear;
 mod relu_past_pool;
 
+use crate::graph::unroll::unroll;
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Op};
 
@@ -41,6 +42,17 @@ pub const PASSES: &[Pass] = &[
     },
     Pass { name: "dce", about: "drop what no result needs", run: dce::run },
 ];
+
+/// What a plan is made from: the graph, before any pass, with its loops written out, and all passes on it. So turns
+/// share what they have in common, as if the author had written them one after the other.
+///
+/// # Errors
+/// As [`run`].
+pub fn unrolled(graph: &Graph, without: &[String]) -> Result<Graph, (&'static str, VerifyError)> {
+    let mut flat = unroll(graph);
+    run(&mut flat, None, without)?;
+    Ok(flat)
+}
 
 /// Runs a rewrite on a graph and on the turns of all its loops.
 fn everywhere(graph: &mut Graph, run: fn(&mut Graph)) {

@@ -425,7 +425,7 @@ impl Lowering<'_> {
 
     fn boolean(&mut self, operands: &[NodeId], len: usize, and: bool) -> Value {
         let [x, y] = [operands[0], operands[1]];
-        let (x, y) = if matches!(self.values[&x], Value::Splat(_)) { (y, x) } else { (x, y) };
+        let (x, y) = if matches!(self.values[&x], Value::Splat(_) | Value::Public(_)) { (y, x) } else { (x, y) };
         let bit = self.bit(x);
         Value::Bit(match self.values[&y].clone() {
             Value::Splat(word) if and => {
@@ -438,6 +438,10 @@ impl Lowering<'_> {
             Value::Splat(word) => {
                 let constant = shape_ops::constant_bit(&mut self.b, word & 1, len);
                 sign::xor(&mut self.b, "xor", &[bit, constant], len)
+            }
+            Value::Public(_) => {
+                let words = self.public(y);
+                shape_ops::with_public(&mut self.b, &bit, words, and, len)
             }
             _ => {
                 let other = self.bit(y);

@@ -24,15 +24,17 @@ impl<'a> Lowering<'a> {
         let reveals = self.reveals;
         let before = frame.locals.clone();
         let yes = self.block(frame, then)?;
-        let then_locals = std::mem::replace(&mut frame.locals, before);
+        let then_locals = std::mem::replace(&mut frame.locals, before.clone());
         let no = self.block(frame, otherwise)?;
         if self.reveals != reveals {
             return self.unsupported("`reveal` in a branch that a run decides");
         }
         for (index, yes) in then_locals.into_iter().enumerate() {
             let no = frame.locals[index].clone();
-            // Variables of one branch alone end with it.
-            if no != yes && no != Value::unbound() && yes != Value::unbound() {
+            if before[index] == Value::unbound() {
+                // Variables of one branch alone end with it.
+                frame.locals[index] = Value::unbound();
+            } else if no != yes {
                 let ty = frame.body.locals[index].ty.substitute(&frame.bindings);
                 frame.locals[index] = self.choose(cond, &yes, &no, &ty)?;
             }

@@ -46,8 +46,9 @@ impl Turns {
         Turns { turns: Vec::new(), bound: locals.iter().map(|value| *value != Value::unbound()).collect() }
     }
 
-    /// A turn starts.
-    pub fn begin(&mut self, build: &Builder) {
+    /// A turn starts; the variables that the turn before bound for itself are gone.
+    pub fn begin(&mut self, build: &Builder, locals: &mut [Value]) {
+        self.forget(locals);
         self.turns.push(build.log.len()..build.log.len());
     }
 
@@ -58,12 +59,16 @@ impl Turns {
         }
     }
 
-    /// Makes loops of equal turns. `locals` are the variables around the loop.
-    pub fn roll(self, build: &mut Builder, locals: &mut [Value]) {
-        // The loop's own variables end with it.
+    /// The loop's own variables end with its turns.
+    fn forget(&self, locals: &mut [Value]) {
         for (value, _) in locals.iter_mut().zip(&self.bound).filter(|(_, bound)| !**bound) {
             *value = Value::unbound();
         }
+    }
+
+    /// Makes loops of equal turns. `locals` are the variables around the loop.
+    pub fn roll(self, build: &mut Builder, locals: &mut [Value]) {
+        self.forget(locals);
         let turns: Vec<Vec<NodeId>> = self.turns.iter().map(|range| build.log[range.clone()].to_vec()).collect();
         let mut end = turns.len();
         // From the last turn back, so that positions in the log stay right.

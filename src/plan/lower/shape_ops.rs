@@ -6,7 +6,7 @@ use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
 use crate::plan::protocol::maximum::{self, Width};
 use crate::plan::protocol::{Additive, BitShares, BitSource, Shares, local};
-use crate::plan::{Bound, Kernel, Operand, Party, Product, View};
+use crate::plan::{Bound, BufId, Kernel, Operand, Party, Product, View};
 
 /// Row-major strides in words.
 fn strides(shape: &[usize]) -> Vec<usize> {
@@ -39,6 +39,28 @@ pub(super) fn constant_bit(b: &mut Builder, bit: u64, len: usize) -> BitShares {
         out
     });
     BitShares::from_fn(|j, party| BitSource::Plane(planes[party.index()], usize::from(j != party.0)))
+}
+
+/// A shared bit with one that everybody knows, as a word at each party: and is local to both shares, exclusive or to
+/// share 0.
+pub(super) fn with_public(b: &mut Builder, bit: &BitShares, words: [BufId; 3], and: bool, len: usize) -> BitShares {
+    let planes = Party::ALL.map(|party| b.to_planes(party, words[party.index()], 0, 0, 1));
+    let outs = Party::ALL.map(|party| {
+        let mut m = b.plane_map(party, if and { "and" } else { "xor" }, len);
+        let (shares, public) = (m.bits(bit), m.read_plane(planes[party.index()], 0));
+        let parts = [0, 1].map(|part| {
+            let share = shares[usize::from(part)];
+            match (and, party.plus(part).0) {
+                (true, _) => m.and(share, public),
+                (false, 0) => m.xor(share, public),
+                (false, _) => share,
+            }
+        });
+        let out = m.write_planes(&parts);
+        m.finish();
+        out
+    });
+    BitShares::from_fn(|j, party| BitSource::Plane(outs[party.index()], usize::from(j != party.0)))
 }
 
 impl Lowering<'_> {
