@@ -33,10 +33,11 @@ struct MultiheadAttention[E] {
     out_proj: Linear[E, E],
 }
 
-/// max(x, 0), with one comparison.
+/// max(x, 0) of each element, with one comparison: `fix` of the same shape.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
-/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`.
+/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`: images of O channels, of `fix`. `G` is
+/// `I / groups`.
 intrinsic fn convolve[N, I, H, W, O, G, K](
     x: fix[N, I, H, W],
     weight: fix[O, G, K, K],
@@ -45,7 +46,7 @@ intrinsic fn convolve[N, I, H, W, O, G, K](
     groups: nat = 1,
 ) -> fix[N, O, (H + 2 * pad - K) / stride + 1, (W + 2 * pad - K) / stride + 1];
 
-/// Largest of each k by k window; padding is never the largest.
+/// Largest of each k by k window; padding is never the largest. Gives `fix` images of as many channels.
 intrinsic fn max_pool[N, C, H, W](
     x: fix[N, C, H, W],
     k: nat,
@@ -53,7 +54,7 @@ intrinsic fn max_pool[N, C, H, W](
     pad: nat = 0,
 ) -> fix[N, C, (H + 2 * pad - k) / stride + 1, (W + 2 * pad - k) / stride + 1];
 
-/// Sum of each k by k window; padding counts as zero.
+/// Sum of each k by k window; padding counts as zero. Gives `fix` images of as many channels.
 intrinsic fn sum_pool[N, C, H, W](
     x: fix[N, C, H, W],
     k: nat,

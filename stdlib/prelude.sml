@@ -1,32 +1,38 @@
-// In scope everywhere. Intrinsics without a result type get their shape from the compiler.
+// In scope everywhere. An intrinsic without a result type says in its comment what it gives. Where that may be `int` or
+// `bool`, it takes more than the `fix` that its parameters show.
 
 use nn::relu;
 
-/// `a` where `c` is true, `b` elsewhere; reveals nothing. The three broadcast.
+/// `a` where `c` is true, `b` elsewhere; reveals nothing. Gives `fix` or `int`, as both `a` and `b` are, in the shape to
+/// which the three broadcast.
 intrinsic fn select[..S](c: bool[..S], a: fix[..S], b: fix[..S]);
 
-/// Sum over an axis, which stays with size 1.
+/// Sum over an axis, which stays with size 1: `fix[N, 1]` from `fix[N, C]` with `axis = 1`. Gives `fix` or `int`, as `x`
+/// is.
 intrinsic fn sum[..S](x: fix[..S], axis: nat);
 
-/// Mean over an axis, which stays with size 1.
+/// Mean over an axis, which stays with size 1. Takes and gives `fix`.
 intrinsic fn mean[..S](x: fix[..S], axis: nat);
 
-/// Largest along an axis, which stays with size 1.
+/// Largest along an axis, which stays with size 1. Gives `fix` or `int`, as `x` is.
 intrinsic fn max_over[..S](x: fix[..S], axis: nat);
 
-/// Index of the first largest along an axis, which is dropped.
+/// Index of the first largest along an axis, which is dropped: `int[N]` from `fix[N, C]`. Takes `fix` or `int`, gives `int`.
 intrinsic fn argmax[..S](x: fix[..S], axis: nat = -1);
 
 /// The same elements, in row-major order, under another shape, which sends no message: `reshape(x, [N, C * H * W])`.
+/// Gives `fix`, `int` or `bool`, as `x` is, in the shape that is named; `[]` makes one number of one element.
 intrinsic fn reshape[..S, R](x: fix[..S], shape: [nat; R]);
 
-/// Axis `i` of the result is axis `perm[i]` of `x`, which sends no message: `transpose(w, [1, 0])`.
+/// Axis `i` of the result is axis `perm[i]` of `x`, which sends no message: `transpose(w, [1, 0])`. Gives `fix`, `int` or
+/// `bool`, as `x` is: `fix[K, M]` from `fix[M, K]` with `[1, 0]`.
 intrinsic fn transpose[..S, R](x: fix[..S], perm: [nat; R]);
 
-/// Joins two tensors along an axis; all others agree. Sends no message.
+/// Joins two tensors along an axis; all others agree. Sends no message. Gives `fix` or `int`, as both are: `fix[5, C]` from
+/// `fix[2, C]` and `fix[3, C]` with `axis = 0`.
 intrinsic fn concat[..S](a: fix[..S], b: fix[..S], axis: nat);
 
-/// Matrix product over the last two axes; the leading axes are equal.
+/// Matrix product of `fix` tensors over the last two axes; the leading axes are equal.
 intrinsic fn matmul[..S, M, K, N](a: fix[..S, M, K], b: fix[..S, K, N]) -> fix[..S, M, N];
 
 /// |x|, with one comparison.

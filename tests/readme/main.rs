@@ -22,6 +22,16 @@ fn the_programs_in_the_documents_check() {
     assert!(checked > 100, "only {checked} programs found");
 }
 
+/// Who types a program of the tutorial gets a program: what has an entry has a header too.
+#[test]
+fn the_programs_of_the_tutorial_are_whole() {
+    for path in documents(&["docs/src/tutorial"]) {
+        for block in blocks(&path).iter().filter(|b| b.kind.starts_with("sml") && b.text.contains("entry ")) {
+            assert!(block.text.contains("owners "), "{}: an entry without a header", block.place);
+        }
+    }
+}
+
 /// What teaches shows the one layout that there is. `SMLC_BLESS=1` writes it.
 #[test]
 fn the_programs_of_the_manual_are_formatted() {
