@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::compile::{self, Options};
-use super::{Failure, Outcome, Talk, cost};
+use super::{Failure, Outcome, Talk, cost, output};
 use crate::plan::{self, file};
 use crate::span::Sources;
 use crate::{graph, hir, pass, syntax};
@@ -57,16 +57,14 @@ impl Build {
         }
         match self.emit {
             Some(Stage::Tokens) => {
-                print!("{}", syntax::dump::tokens(&compile::read(&self.file)?));
-                return Ok(());
+                return output::print(syntax::dump::tokens(&compile::read(&self.file)?));
             }
             Some(Stage::Ast) => return self.ast(talk),
             _ => {}
         }
         let checked = compile::check(&self.file, talk)?;
         if self.emit == Some(Stage::Hir) {
-            print!("{}", hir::text::print(&checked.program));
-            return Ok(());
+            return output::print(hir::text::print(&checked.program));
         }
         let entry = checked.entry(&self.options)?.name.clone();
         let dims = self.options.dims();
@@ -75,18 +73,17 @@ impl Build {
                 Some("lower") => checked.graph(&entry, &dims)?,
                 after => checked.optimised(&entry, &dims, &self.options, after)?,
             };
-            print!("{}", graph::text::print(&graph));
-            return Ok(());
+            return output::print(graph::text::print(&graph));
         }
         let plan = checked.plan(&entry, &dims, &self.options)?;
         match (self.emit, &self.output) {
-            (Some(Stage::Cost), _) => print!("{}", cost::table(&plan::cost::cost(&plan))),
+            (Some(Stage::Cost), _) => output::print(cost::table(&plan::cost::cost(&plan))),
             (None, Some(path)) => {
                 write_whole(path, file::write(&plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
+                Ok(())
             }
-            _ => print!("{}", plan::text::print(&plan)),
+            _ => output::print(plan::text::print(&plan)),
         }
-        Ok(())
     }
 
     fn ast(&self, talk: Talk) -> Outcome {
@@ -95,7 +92,7 @@ impl Build {
         let file = sources.add(self.file.display().to_string(), text.clone());
         let mut diags = Vec::new();
         let tree = syntax::parse(file, &text, &mut diags);
-        print!("{}", syntax::dump::ast(&tree));
+        output::print(syntax::dump::ast(&tree))?;
         if diags.is_empty() {
             return Ok(());
         }

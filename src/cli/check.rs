@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::{self, Checked};
-use super::{Failure, Outcome, Talk};
+use super::{Failure, Outcome, Talk, output};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
 use crate::hir::Entry;
@@ -40,19 +40,24 @@ impl Check {
         checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))?;
         for (span, bits, error) in checked.program.approximations() {
             let (text, place) = (one_line(&checked, span, 60), checked.sources.place(span));
-            println!("approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})");
+            output::line(format_args!(
+                "approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})"
+            ))?;
         }
         Ok(())
     }
 
     fn entry(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
-        println!("entry {}", entry.name);
+        output::line(format_args!("entry {}", entry.name))?;
         for line in checked.program.learns(entry) {
-            println!("  {line}");
+            output::line(format_args!("  {line}"))?;
         }
         for (owner, span) in checked.program.owner_local(entry) {
             let text = one_line(checked, span, 100);
-            println!("  {owner} computes `{text}` alone, in the clear ({})", checked.sources.place(span));
+            output::line(format_args!(
+                "  {owner} computes `{text}` alone, in the clear ({})",
+                checked.sources.place(span)
+            ))?;
         }
         if self.ranges {
             self.ranges(checked, entry, talk)?;
@@ -66,7 +71,7 @@ impl Check {
         let leaves = checked.program.leaves(entry);
         let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), leaf.range?))).collect();
         let lines = ranges::ranges(&graph, &declared);
-        print!("{}", table(checked, &lines));
+        output::print(table(checked, &lines))?;
         let warnings: Vec<Diagnostic> = lines.iter().filter_map(|line| warning(checked, line)).collect();
         talk.diagnostics(&warnings, &checked.sources);
         Ok(())

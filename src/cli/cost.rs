@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::compile::{self, Options};
 use super::inputs::{Beside, Inputs};
-use super::{Outcome, Talk};
+use super::{Outcome, Talk, output};
 use crate::plan::cost::{Cost, cost};
 
 /// Count rounds, bytes and multiply-adds, by line
@@ -48,15 +48,14 @@ impl CostCommand {
         }
         let cost = cost(&checked.plan(&name, &dims, &self.options)?);
         match self.format {
-            Format::Table => print!("{}", table(&cost)),
+            Format::Table => output::print(table(&cost)),
             Format::Json => {
                 let mut json = serde_json::to_value(&cost)?;
                 json["entry"] = name.into();
                 json["dims"] = serde_json::to_value(&dims)?;
-                println!("{}", serde_json::to_string_pretty(&json)?);
+                output::line(serde_json::to_string_pretty(&json)?)
             }
         }
-        Ok(())
     }
 }
 

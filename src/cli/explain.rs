@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Outcome;
+use super::{Outcome, output};
 use crate::diag::codes::GROUPS;
 use crate::diag::{Code, nearest};
 
@@ -16,8 +16,7 @@ pub(super) struct Explain {
 impl Explain {
     pub fn run(&self) -> Outcome {
         let Some(text) = &self.code else {
-            print!("{}", list());
-            return Ok(());
+            return output::print(list());
         };
         let Some(code) = Code::find(text) else {
             let near = nearest(&text.to_ascii_uppercase(), Code::ALL.iter().map(|c| c.entry().code));
@@ -25,8 +24,7 @@ impl Explain {
             return Err(anyhow::anyhow!("there is no code `{text}`; {hint}").into());
         };
         let entry = code.entry();
-        print!("{}: {}\n\n{}", entry.code, entry.title, for_terminal(entry.text));
-        Ok(())
+        output::print(format!("{}: {}\n\n{}", entry.code, entry.title, for_terminal(entry.text)))
     }
 }
 

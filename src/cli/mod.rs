@@ -1,7 +1,6 @@
 //! The command line: subcommands, exit codes, colour, progress. stdout is data, stderr is talk.
 //!
 //! Exit codes: 0 fine; 1 the program has errors; 2 usage, files, devices, peers.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the part that talks to the user")]
 
 mod build;
 mod check;
@@ -11,6 +10,7 @@ mod explain;
 mod fmt;
 mod inputs;
 mod lsp;
+mod output;
 mod party;
 mod run;
 
@@ -87,6 +87,8 @@ enum Failure {
     Other(anyhow::Error),
     /// The command said itself what is wrong.
     Said(u8),
+    /// Who read stdout has gone, as `head` does: the command ends early and without complaint.
+    Unread,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -114,17 +116,37 @@ impl Talk {
             return;
         }
         match self.message_format {
-            MessageFormat::Human => eprintln!("{}", diag::render::render(diags, sources, self.colored()).trim_end()),
-            MessageFormat::Json => eprint!("{}", diag::json::json(diags, sources)),
+            MessageFormat::Human => output::say(diag::render::render(diags, sources, self.colored()).trim_end()),
+            MessageFormat::Json => output::say(diag::json::json(diags, sources).trim_end()),
+        }
+    }
+
+    /// Tells a failure; the exit code.
+    fn failure(self, failure: &Failure) -> u8 {
+        match failure {
+            Failure::Program(diags, sources) => {
+                self.diagnostics(diags, sources);
+                1
+            }
+            Failure::Data(diags, sources) => {
+                self.diagnostics(diags, sources);
+                2
+            }
+            Failure::Other(error) => {
+                self.error(error);
+                2
+            }
+            Failure::Said(code) => *code,
+            Failure::Unread => 0,
         }
     }
 
     fn error(self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         match (self.message_format, self.colored()) {
-            (MessageFormat::Json, _) => eprintln!("{}", serde_json::json!({ "severity": "error", "message": text })),
-            (MessageFormat::Human, true) => eprintln!("\u{1b}[31merror:\u{1b}[0m {text}"),
-            (MessageFormat::Human, false) => eprintln!("error: {text}"),
+            (MessageFormat::Json, _) => output::say(serde_json::json!({ "severity": "error", "message": text })),
+            (MessageFormat::Human, true) => output::say(format_args!("\u{1b}[31merror:\u{1b}[0m {text}")),
+            (MessageFormat::Human, false) => output::say(format_args!("error: {text}")),
         }
     }
 }
@@ -141,29 +163,14 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(talk),
         Command::Party(command) => command.run(talk),
         Command::Fmt(command) => command.run(talk),
-        Command::Lsp(command) => command.run(),
+        Command::Lsp(command) => command.run(talk),
         Command::Explain(command) => command.run(),
-        Command::Passes => {
-            for pass in crate::pass::PASSES {
-                println!("{:16} {}", pass.name, pass.about);
-            }
-            Ok(())
-        }
+        Command::Passes => crate::pass::PASSES
+            .iter()
+            .try_for_each(|pass| output::line(format_args!("{:16} {}", pass.name, pass.about))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Program(diags, sources)) => {
-            talk.diagnostics(&diags, &sources);
-            ExitCode::from(1)
-        }
-        Err(Failure::Data(diags, sources)) => {
-            talk.diagnostics(&diags, &sources);
-            ExitCode::from(2)
-        }
-        Err(Failure::Other(error)) => {
-            talk.error(&error);
-            ExitCode::from(2)
-        }
-        Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(failure) => ExitCode::from(talk.failure(&failure)),
     }
 }

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::compile::{self, Checked, Options};
 use super::cost::{Format, bytes};
 use super::inputs::{Beside, Inputs};
-use super::{Failure, Outcome, Talk, build, party};
+use super::{Failure, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::eval::EvalError;
@@ -149,10 +149,9 @@ impl Run {
         }
         let scores = total.scores(&labels)?;
         match self.format {
-            Format::Table => print!("{}", total.table(&checked, &entry.name, rows, &scores)),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&total.json(&entry.name, rows, &scores))?),
+            Format::Table => output::print(total.table(&checked, &entry.name, rows, &scores)),
+            Format::Json => output::line(serde_json::to_string_pretty(&total.json(&entry.name, rows, &scores))?),
         }
-        Ok(())
     }
 
     /// Runs one plan.
