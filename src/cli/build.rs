@@ -17,7 +17,7 @@ pub(super) struct Build {
     /// The program
     file: PathBuf,
     /// Where the plan goes
-    #[arg(short, long, value_name = "PLAN", required_unless_present = "emit", conflicts_with = "emit")]
+    #[arg(short, long, value_name = "PLAN", conflicts_with = "emit")]
     output: Option<PathBuf>,
     /// Print a stage instead
     #[arg(long, value_name = "STAGE")]
@@ -55,6 +55,13 @@ impl Build {
             let names: Vec<&str> = pass::PASSES.iter().map(|p| p.name).collect();
             return Err(anyhow::anyhow!("no such pass `{after}`; there are lower, {}", names.join(", ")).into());
         }
+        if self.after.is_some() && self.emit != Some(Stage::Graph) {
+            return Err(anyhow::anyhow!("passes change the graph: `--after` goes with `--emit graph`").into());
+        }
+        if self.emit.is_none() && self.output.is_none() {
+            let message = "say where the plan goes, `-o model.plan`, or which stage to print, `--emit STAGE`";
+            return Err(anyhow::anyhow!(message).into());
+        }
         match self.emit {
             Some(Stage::Tokens) => {
                 return output::print(syntax::dump::tokens(&compile::read(&self.file)?));
@@ -67,7 +74,7 @@ impl Build {
             return output::print(hir::text::print(&checked.program));
         }
         let entry = checked.entry(&self.options)?.name.clone();
-        let dims = self.options.dims();
+        let dims = self.options.dims()?;
         if self.emit == Some(Stage::Graph) {
             let graph = match self.after.as_deref() {
                 Some("lower") => checked.graph(&entry, &dims)?,

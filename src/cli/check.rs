@@ -1,13 +1,12 @@
 //! `smlc check`: errors and warnings, and who learns what.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::compile::{self, Checked};
-use super::{Failure, Outcome, Talk, output};
+use super::{Outcome, Talk, output};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
 use crate::hir::Entry;
@@ -33,9 +32,10 @@ impl Check {
     pub fn run(&self, talk: Talk) -> Outcome {
         let checked = compile::check(&self.file, talk)?;
         if let Some(name) = &self.entry {
-            let found = checked.program.entry(Some(name));
-            let entry = found.map_err(|d| Failure::Program(vec![d], checked.sources.clone()))?;
-            return self.entry(&checked, entry, talk);
+            return self.entry(&checked, checked.named(Some(name))?, talk);
+        }
+        if checked.program.entries.is_empty() {
+            talk.note("no entry: checked as a module");
         }
         checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))?;
         for (span, bits, error) in checked.program.approximations() {
@@ -66,7 +66,7 @@ impl Check {
     }
 
     fn ranges(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
-        let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
+        let dims = compile::once("--dim", &self.dims)?;
         let graph = checked.graph(&entry.name, &dims)?;
         let leaves = checked.program.leaves(entry);
         let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), leaf.range?))).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::compile::{self, Options};
-use super::inputs::{Beside, Inputs};
+use super::inputs::{Beside, Inputs, Take};
 use super::{Outcome, Talk, output};
 use crate::plan::cost::{Cost, cost};
 
@@ -35,15 +35,16 @@ impl CostCommand {
     pub fn run(&self, talk: Talk) -> Outcome {
         let checked = compile::check(&self.file, talk)?;
         let entry = checked.entry(&self.options)?;
+        checked.runnable(entry)?;
         let name = entry.name.clone();
         // Sizes that no flag gives follow from the inputs declared beside the model: the cost of one run over a batch.
-        let mut dims = self.options.dims();
+        let mut dims = self.options.dims()?;
         let beside = Beside::read(&checked.path)?;
         if entry.sizes.iter().any(|s| !dims.contains_key(s))
             && entry.params.iter().all(|p| beside.inputs.contains_key(&p.name))
         {
             let inputs = Inputs::load(&checked, entry, &beside.inputs, dims)?;
-            let batches = inputs.batches(beside.run.take, beside.run.batch);
+            let batches = inputs.batches(beside.run.take.unwrap_or(Take::All), beside.run.batch());
             dims = batches.first().map_or_else(|| inputs.dims.clone(), |rows| inputs.sizes(rows));
         }
         let cost = cost(&checked.plan(&name, &dims, &self.options)?);

@@ -18,7 +18,9 @@ impl Explain {
         let Some(text) = &self.code else {
             return output::print(list());
         };
-        let Some(code) = Code::find(text) else {
+        // `401` is E0401.
+        let numbered = |code: &Code| text.parse() == code.entry().code[1..].parse::<u16>();
+        let Some(code) = Code::find(text).or_else(|| Code::ALL.iter().copied().find(numbered)) else {
             let near = nearest(&text.to_ascii_uppercase(), Code::ALL.iter().map(|c| c.entry().code));
             let hint = near.map_or_else(|| "`smlc explain` lists all".to_string(), |n| format!("did you mean `{n}`?"));
             return Err(anyhow::anyhow!("there is no code `{text}`; {hint}").into());

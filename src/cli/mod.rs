@@ -12,11 +12,13 @@ mod inputs;
 mod lsp;
 mod output;
 mod party;
+mod results;
 mod run;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::diag::{self, Diagnostic};
@@ -141,6 +143,14 @@ impl Talk {
         }
     }
 
+    /// Says something that is no fault, on stderr.
+    fn note(self, text: &str) {
+        match self.message_format {
+            MessageFormat::Json => output::say(serde_json::json!({ "severity": "note", "message": text })),
+            MessageFormat::Human => output::say(format_args!("note: {text}")),
+        }
+    }
+
     fn error(self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         match (self.message_format, self.colored()) {
@@ -151,10 +161,20 @@ impl Talk {
     }
 }
 
+/// Says what is wrong with a command line, or prints the help asked for.
+fn misused(error: &clap::Error) -> ! {
+    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    if let Some(program) = given.filter(|name| name.ends_with(".sml")) {
+        output::say(format_args!("error: `{program}` is a program, not a command; try `smlc check {program}`"));
+        std::process::exit(2);
+    }
+    error.exit()
+}
+
 /// Runs the command line and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| misused(&error));
     let talk = cli.talk;
     let outcome = match cli.command {
         Command::Check(command) => command.run(talk),

@@ -25,3 +25,8 @@ pub(super) fn line(text: impl std::fmt::Display) -> Outcome {
 pub(super) fn say(text: impl std::fmt::Display) {
     let _unheard = writeln!(std::io::stderr(), "{text}");
 }
+
+/// `1 row`, `2 rows`.
+pub(super) fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
