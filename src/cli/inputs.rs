@@ -354,19 +354,17 @@ mod tests {
     #[test]
     fn axes_of_one_come_and_go() {
         let declared = |sizes: &[i64]| sizes.iter().map(|n| Dim::constant(*n)).collect::<Vec<_>>();
-        let cases: [(&[i64], &[usize], Option<&[usize]>); 8] = [
-            (&[2, 3], &[2, 3], Some(&[2, 3])),
-            (&[2, 1, 3], &[2, 3], Some(&[2, 1, 3])),
-            (&[3], &[1, 3], Some(&[3])),
-            (&[], &[1], Some(&[])),
-            (&[], &[1, 1], Some(&[])),
-            (&[], &[2], None),
-            (&[3], &[3, 1], None),
-            (&[2, 3], &[6], None),
-        ];
-        for (wanted, found, aligned) in cases {
+        let check = |wanted: &[i64], found: &[usize], aligned: Option<&[usize]>| {
             assert_eq!(align(&declared(wanted), found).as_deref(), aligned, "{wanted:?} {found:?}");
-        }
+        };
+        check(&[2, 3], &[2, 3], Some(&[2, 3]));
+        check(&[2, 1, 3], &[2, 3], Some(&[2, 1, 3]));
+        check(&[3], &[1, 3], Some(&[3]));
+        check(&[], &[1], Some(&[]));
+        check(&[], &[1, 1], Some(&[]));
+        check(&[], &[2], None);
+        check(&[3], &[3, 1], None);
+        check(&[2, 3], &[6], None);
     }
 
     #[test]
