@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::compile::{self, Options};
-use super::{Failure, Outcome, Talk, cost};
+use super::{Failure, Outcome, Talk, cost, output};
 use crate::plan::{self, file};
 use crate::span::Sources;
 use crate::{graph, hir, pass, syntax};
@@ -17,7 +17,7 @@ pub(super) struct Build {
     /// The program
     file: PathBuf,
     /// Where the plan goes
-    #[arg(short, long, value_name = "PLAN", required_unless_present = "emit", conflicts_with = "emit")]
+    #[arg(short, long, value_name = "PLAN", conflicts_with = "emit")]
     output: Option<PathBuf>,
     /// Print a stage instead
     #[arg(long, value_name = "STAGE")]
@@ -56,39 +56,43 @@ impl Build {
             let names: Vec<&str> = pass::PASSES.iter().map(|p| p.name).collect();
             return Err(anyhow::anyhow!("no such pass `{after}`; there are lower, {}, unroll", names.join(", ")).into());
         }
+        if self.after.is_some() && self.emit != Some(Stage::Graph) {
+            return Err(anyhow::anyhow!("passes change the graph: `--after` goes with `--emit graph`").into());
+        }
+        if self.emit.is_none() && self.output.is_none() {
+            let message = "say where the plan goes, `-o model.plan`, or which stage to print, `--emit STAGE`";
+            return Err(anyhow::anyhow!(message).into());
+        }
         match self.emit {
             Some(Stage::Tokens) => {
-                print!("{}", syntax::dump::tokens(&compile::read(&self.file)?));
-                return Ok(());
+                return output::print(syntax::dump::tokens(&compile::read(&self.file)?));
             }
             Some(Stage::Ast) => return self.ast(talk),
             _ => {}
         }
         let checked = compile::check(&self.file, talk)?;
         if self.emit == Some(Stage::Hir) {
-            print!("{}", hir::text::print(&checked.program));
-            return Ok(());
+            return output::print(hir::text::print(&checked.program));
         }
         let entry = checked.entry(&self.options)?.name.clone();
-        let dims = self.options.dims();
+        let dims = self.options.dims()?;
         if self.emit == Some(Stage::Graph) {
             let graph = match self.after.as_deref() {
                 Some("lower") => checked.graph(&entry, &dims)?,
                 Some("unroll") => checked.unrolled(&entry, &dims, &self.options)?,
                 after => checked.optimised(&entry, &dims, &self.options, after)?,
             };
-            print!("{}", graph::text::print(&graph));
-            return Ok(());
+            return output::print(graph::text::print(&graph));
         }
         let plan = checked.plan(&entry, &dims, &self.options)?;
         match (self.emit, &self.output) {
-            (Some(Stage::Cost), _) => print!("{}", cost::table(&plan::cost::cost(&plan))),
+            (Some(Stage::Cost), _) => output::print(cost::table(&plan::cost::cost(&plan))),
             (None, Some(path)) => {
                 write_whole(path, file::write(&plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
+                Ok(())
             }
-            _ => print!("{}", plan::text::print(&plan)),
+            _ => output::print(plan::text::print(&plan)),
         }
-        Ok(())
     }
 
     fn ast(&self, talk: Talk) -> Outcome {
@@ -97,7 +101,7 @@ impl Build {
         let file = sources.add(self.file.display().to_string(), text.clone());
         let mut diags = Vec::new();
         let tree = syntax::parse(file, &text, &mut diags);
-        print!("{}", syntax::dump::ast(&tree));
+        output::print(syntax::dump::ast(&tree))?;
         if diags.is_empty() {
             return Ok(());
         }

@@ -1,13 +1,12 @@
 //! `smlc check`: errors and warnings, and who learns what.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::compile::{self, Checked};
-use super::{Failure, Outcome, Talk};
+use super::{Outcome, Talk, output};
 use crate::diag::{self, Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
 use crate::hir::{Elem, Entry, Leaf};
@@ -33,28 +32,31 @@ impl Check {
     pub fn run(&self, talk: Talk) -> Outcome {
         let checked = compile::check(&self.file, talk)?;
         if let Some(name) = &self.entry {
-            let found = checked.program.entry(Some(name));
-            let entry = found.map_err(|d| Failure::Program(vec![d], checked.sources.clone()))?;
-            return self.entry(&checked, entry, talk);
+            return self.entry(&checked, checked.named(Some(name))?, talk);
+        }
+        if checked.program.entries.is_empty() {
+            talk.note("no entry: checked as a module");
         }
         checked.program.entries.iter().try_for_each(|entry| self.entry(&checked, entry, talk))?;
         for (owner, span) in checked.program.owner_local_in_functions() {
-            println!("{}", computes(&checked, owner, span));
+            output::line(format_args!("{}", computes(&checked, owner, span)))?;
         }
         for (span, bits, error) in checked.program.approximations() {
             let (text, place) = (one_line(&checked, span, 60), checked.sources.place(span));
-            println!("approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})");
+            output::line(format_args!(
+                "approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})"
+            ))?;
         }
         Ok(())
     }
 
     fn entry(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
-        println!("entry {}", entry.name);
+        output::line(format_args!("entry {}", entry.name))?;
         for line in checked.program.learns(entry) {
-            println!("  {line}");
+            output::line(format_args!("  {line}"))?;
         }
         for (owner, span) in checked.program.owner_local(entry) {
-            println!("  {}", computes(checked, owner, span));
+            output::line(format_args!("  {}", computes(checked, owner, span)))?;
         }
         if self.ranges {
             self.ranges(checked, entry, talk)?;
@@ -63,13 +65,13 @@ impl Check {
     }
 
     fn ranges(&self, checked: &Checked, entry: &Entry, talk: Talk) -> Outcome {
-        let dims: BTreeMap<String, usize> = self.dims.iter().cloned().collect();
+        let dims = compile::once("--dim", &self.dims)?;
         let graph = checked.graph(&entry.name, &dims)?;
         let leaves = checked.program.leaves(entry);
         let range = |leaf: &Leaf| if leaf.kind == Elem::Bool { Some((0.0, 1.0)) } else { leaf.range };
         let declared = leaves.iter().filter_map(|leaf| Some((leaf.path.clone(), range(leaf)?))).collect();
         let lines = ranges::ranges(&graph, &declared);
-        print!("{}", table(checked, &lines));
+        output::print(table(checked, &lines))?;
         let warnings: Vec<Diagnostic> = lines.iter().filter_map(|line| warning(checked, line)).collect();
         talk.diagnostics(&warnings, &checked.sources);
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use super::{Failure, Talk};
@@ -12,7 +12,7 @@ use crate::graph::Graph;
 use crate::hir::{self, Program};
 use crate::plan::protocol::sign::Prefer;
 use crate::plan::{self, Plan, lower};
-use crate::span::{FileId, Sources};
+use crate::span::{FileId, Sources, Span};
 use crate::{graph, pass};
 
 /// What the compiling commands take.
@@ -62,9 +62,20 @@ fn parse_pass(text: &str) -> Result<String, String> {
 
 impl Options {
     /// The sizes given by `--dim`.
-    pub fn dims(&self) -> BTreeMap<String, usize> {
-        self.dims.iter().cloned().collect()
+    pub fn dims(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        once("--dim", &self.dims)
     }
+}
+
+/// What `NAME=...` flags give; a name that is given twice is refused.
+pub(super) fn once<T: Clone>(flag: &str, given: &[(String, T)]) -> anyhow::Result<BTreeMap<String, T>> {
+    let mut all = BTreeMap::new();
+    for (name, value) in given {
+        if all.insert(name.clone(), value.clone()).is_some() {
+            bail!("`{flag} {name}=..`: `{name}` is given twice");
+        }
+    }
+    Ok(all)
 }
 
 /// Modules are files beside the program.
@@ -90,7 +101,11 @@ pub(super) struct Checked {
 
 /// Reads a program's text.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display())).map_err(Failure::Other)
+    let name = path.display();
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => anyhow!("`{name}` is not a text file").into(),
+        _ => anyhow::Error::new(error).context(format!("cannot read `{name}`")).into(),
+    })
 }
 
 /// Reads and checks a file; warnings are told.
@@ -110,14 +125,40 @@ pub(super) fn check(path: &Path, talk: Talk) -> Result<Checked, Failure> {
 impl Checked {
     /// The chosen entry.
     pub fn entry(&self, options: &Options) -> Result<&hir::Entry, Failure> {
-        let found = self.program.entry(options.entry.as_deref());
-        found.map_err(|d| Failure::Program(vec![d], self.sources.clone()))
+        self.named(options.entry.as_deref())
+    }
+
+    /// The entry of that name. Which one is the command line's matter, that there is one the program's.
+    pub fn named(&self, name: Option<&str>) -> Result<&hir::Entry, Failure> {
+        self.program.entry(name).map_err(|diag| match self.program.entries.as_slice() {
+            [] => Failure::Program(vec![diag], self.sources.clone()),
+            _ => Failure::Data(vec![diag], self.sources.clone()),
+        })
+    }
+
+    /// Refuses what shows in the entry's head that no plan of this version computes.
+    pub fn runnable(&self, entry: &hir::Entry) -> Result<(), Failure> {
+        let stored = entry.params.iter().filter(|p| p.source == hir::Source::Shares).map(|p| (p.span, lower::STORED));
+        let kept = entry.results.iter().filter(|r| r.to == hir::Destination::Shares).map(|r| (r.span, lower::KEPT));
+        match stored.chain(kept).next() {
+            Some((span, what)) => Err(self.not_run(Some(span), what)),
+            None => Ok(()),
+        }
+    }
+
+    fn not_run(&self, span: Option<Span>, what: &str) -> Failure {
+        let message = format!("{what} is not run in this version");
+        let diag = match span {
+            Some(span) => Diagnostic::error(Code::Unsupported, span, message),
+            None => Diagnostic::global(Code::Unsupported, message),
+        };
+        let diag = diag.help("`smlc check` and `smlc build --emit graph` work; train in the clear until then");
+        Failure::Program(vec![diag], self.sources.clone())
     }
 
     /// The entry's graph, before any pass.
     pub fn graph(&self, entry: &str, dims: &BTreeMap<String, usize>) -> Result<Graph, Failure> {
-        let known =
-            &self.program.entry(Some(entry)).map_err(|d| Failure::Program(vec![d], self.sources.clone()))?.sizes;
+        let known = &self.named(Some(entry))?.sizes;
         if let Some(name) = dims.keys().find(|d| !known.contains(d)) {
             let open = if known.is_empty() {
                 "no open size".to_string()
@@ -128,7 +169,12 @@ impl Checked {
         }
         let mut diags = Vec::new();
         let graph = graph::lower::lower(&self.program, entry, dims, &mut diags);
-        graph.ok_or_else(|| Failure::Program(diags, self.sources.clone()))
+        // A size that a flag has to give is the command line's matter.
+        let open = known.iter().any(|name| !dims.contains_key(name));
+        graph.ok_or_else(|| match diags.as_slice() {
+            [diag] if open && diag.code == Code::OpenSize => Failure::Data(diags, self.sources.clone()),
+            _ => Failure::Program(diags, self.sources.clone()),
+        })
     }
 
     /// The entry's graph after the passes (those up to `after`).
@@ -156,13 +202,7 @@ impl Checked {
     pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
         let graph = self.unrolled(entry, dims, options)?;
         if let Some((span, what)) = lower::unsupported(&graph) {
-            let message = format!("{what} is not run in this version");
-            let diag = match span {
-                Some(span) => Diagnostic::error(Code::Unsupported, span, message),
-                None => Diagnostic::global(Code::Unsupported, message),
-            };
-            let diag = diag.help("`smlc check` and `smlc build --emit graph` work; train in the clear until then");
-            return Err(Failure::Program(vec![diag], self.sources.clone()));
+            return Err(self.not_run(span, what));
         }
         let prefer = match options.spare {
             Spare::Rounds => Prefer::Rounds,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::compile::{self, Options};
-use super::inputs::{Beside, Inputs};
-use super::{Outcome, Talk};
+use super::inputs::{Beside, Inputs, Take};
+use super::{Outcome, Talk, output};
 use crate::plan::cost::{Cost, cost};
 
 /// Count rounds, bytes and multiply-adds, by line
@@ -35,28 +35,28 @@ impl CostCommand {
     pub fn run(&self, talk: Talk) -> Outcome {
         let checked = compile::check(&self.file, talk)?;
         let entry = checked.entry(&self.options)?;
+        checked.runnable(entry)?;
         let name = entry.name.clone();
         // Sizes that no flag gives follow from the inputs declared beside the model: the cost of one run over a batch.
-        let mut dims = self.options.dims();
+        let mut dims = self.options.dims()?;
         let beside = Beside::read(&checked.path)?;
         if entry.sizes.iter().any(|s| !dims.contains_key(s))
             && entry.params.iter().all(|p| beside.inputs.contains_key(&p.name))
         {
             let inputs = Inputs::load(&checked, entry, &beside.inputs, dims)?;
-            let batches = inputs.batches(beside.run.take, beside.run.batch);
+            let batches = inputs.batches(beside.run.take.unwrap_or(Take::All), beside.run.batch());
             dims = batches.first().map_or_else(|| inputs.dims.clone(), |rows| inputs.sizes(rows));
         }
         let cost = cost(&checked.plan(&name, &dims, &self.options)?);
         match self.format {
-            Format::Table => print!("{}", table(&cost)),
+            Format::Table => output::print(table(&cost)),
             Format::Json => {
                 let mut json = serde_json::to_value(&cost)?;
                 json["entry"] = name.into();
                 json["dims"] = serde_json::to_value(&dims)?;
-                println!("{}", serde_json::to_string_pretty(&json)?);
+                output::line(serde_json::to_string_pretty(&json)?)
             }
         }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Outcome;
+use super::{Outcome, output};
 use crate::diag::codes::GROUPS;
 use crate::diag::{Code, nearest};
 
@@ -16,17 +16,17 @@ pub(super) struct Explain {
 impl Explain {
     pub fn run(&self) -> Outcome {
         let Some(text) = &self.code else {
-            print!("{}", list());
-            return Ok(());
+            return output::print(list());
         };
-        let Some(code) = Code::find(text) else {
+        // `401` is E0401.
+        let numbered = |code: &Code| text.parse() == code.entry().code[1..].parse::<u16>();
+        let Some(code) = Code::find(text).or_else(|| Code::ALL.iter().copied().find(numbered)) else {
             let near = nearest(&text.to_ascii_uppercase(), Code::ALL.iter().map(|c| c.entry().code));
             let hint = near.map_or_else(|| "`smlc explain` lists all".to_string(), |n| format!("did you mean `{n}`?"));
             return Err(anyhow::anyhow!("there is no code `{text}`; {hint}").into());
         };
         let entry = code.entry();
-        print!("{}: {}\n\n{}", entry.code, entry.title, for_terminal(entry.text));
-        Ok(())
+        output::print(format!("{}: {}\n\n{}", entry.code, entry.title, for_terminal(entry.text)))
     }
 }
 

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 
 use super::Failure;
 use super::compile::Checked;
+use super::output::plural;
 use crate::data::names::{self, Size, Wanted};
 use crate::data::{self, Loaded, Tensor};
 use crate::diag::{Code, Diagnostic, list, nearest};
-use crate::hir::{Entry, Leaf, Source};
+use crate::hir::{Entry, Leaf};
 use crate::shape::Dim;
 
 /// The `.toml` beside a model: `digits.sml` has `digits.toml`. Paths are relative to it.
@@ -33,9 +35,67 @@ pub(super) struct Beside {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Defaults {
     /// Rows to take of the inputs that are batched.
-    pub take: Option<usize>,
+    pub take: Option<Take>,
     /// Rows of one run.
-    pub batch: Option<usize>,
+    batch: Option<Rows>,
+}
+
+impl Defaults {
+    /// Rows of one run.
+    pub fn batch(&self) -> Option<usize> {
+        self.batch.map(|rows| rows.0)
+    }
+}
+
+/// How many rows to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub(super) enum Take {
+    All,
+    Rows(usize),
+}
+
+/// A number of rows, at least 1.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "i64")]
+struct Rows(usize);
+
+/// How [`Take`] stands in a `.toml`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number of rows, at least 1, or `all`")]
+enum Written {
+    Rows(i64),
+    Word(String),
+}
+
+impl TryFrom<i64> for Rows {
+    type Error = &'static str;
+
+    fn try_from(rows: i64) -> Result<Rows, &'static str> {
+        usize::try_from(rows).ok().filter(|rows| *rows > 0).map(Rows).ok_or("write a number of rows, at least 1")
+    }
+}
+
+impl TryFrom<Written> for Take {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Take, &'static str> {
+        match written {
+            Written::Rows(rows) => Rows::try_from(rows).map(|rows| Take::Rows(rows.0)).map_err(|_| TAKE),
+            Written::Word(word) if word == "all" => Ok(Take::All),
+            Written::Word(_) => Err(TAKE),
+        }
+    }
+}
+
+const TAKE: &str = "write a number of rows, at least 1, or `all`";
+
+impl FromStr for Take {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Take, &'static str> {
+        Take::try_from(text.parse().map_or_else(|_| Written::Word(text.to_string()), Written::Rows))
+    }
 }
 
 impl Beside {
@@ -48,7 +108,8 @@ impl Beside {
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let mut beside: Beside = toml::from_str(&text).with_context(|| format!("`{}`", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in beside.inputs.values_mut().chain(beside.labels.values_mut()) {
+        let numbers = |file: &&mut PathBuf| number(file).is_none();
+        for file in beside.inputs.values_mut().filter(numbers).chain(beside.labels.values_mut()) {
             *file = folder.join(&file);
         }
         Ok(beside)
@@ -101,12 +162,6 @@ impl Inputs {
                 diags.push(Diagnostic::error(Code::InputName, param.span, message).help(help));
                 continue;
             };
-            if param.source == Source::Shares {
-                let message =
-                    format!("`{}` comes from shares, which this version cannot keep between runs", param.name);
-                diags.push(Diagnostic::error(Code::Unsupported, param.span, message));
-                continue;
-            }
             let wanted: Vec<&Leaf> = leaves.iter().filter(|l| l.param == param.name).collect();
             match pair(&param.name, path, &wanted) {
                 Ok(tensors) => {
@@ -153,8 +208,11 @@ impl Inputs {
     }
 
     /// The row ranges of the runs that `take` rows make in batches of `batch`, and what they leave out.
-    pub fn batches(&self, take: Option<usize>, batch: Option<usize>) -> Vec<Range<usize>> {
-        let rows = take.unwrap_or(usize::MAX).min(self.rows());
+    pub fn batches(&self, take: Take, batch: Option<usize>) -> Vec<Range<usize>> {
+        let rows = match take {
+            Take::All => self.rows(),
+            Take::Rows(rows) => rows.min(self.rows()),
+        };
         let batch = batch.unwrap_or(rows).clamp(1, rows.max(1));
         (0..rows).step_by(batch).map(|start| start..rows.min(start + batch)).collect()
     }
@@ -169,8 +227,20 @@ impl Inputs {
     }
 }
 
+/// The number that stands in the place of a file's name.
+fn number(path: &Path) -> Option<f64> {
+    let value: f64 = path.to_str()?.parse().ok()?;
+    (value.is_finite() && !path.exists()).then_some(value)
+}
+
 /// The tensors of one file in the order of the parameter's leaves.
 fn pair(param: &str, path: &Path, leaves: &[&Leaf]) -> Result<Vec<Tensor>, Box<Diagnostic>> {
+    if let ([leaf], Some(value)) = (leaves, number(path))
+        && leaf.path == param
+        && leaf.shape.is_empty()
+    {
+        return Ok(vec![Tensor::from_f64(Vec::new(), vec![value])]);
+    }
     let loaded = data::load(path).map_err(|e| Box::new(e.to_diagnostic()))?;
     match (loaded, leaves) {
         (Loaded::One(tensor), [leaf]) if leaf.path == param => Ok(vec![tensor]),
@@ -190,8 +260,19 @@ fn pair(param: &str, path: &Path, leaves: &[&Leaf]) -> Result<Vec<Tensor>, Box<D
                 })
                 .collect();
             let found = tensors.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect();
-            let names =
-                names::pair(&path.display().to_string(), &wanted, &found).map_err(|e| Box::new(e.to_diagnostic()))?;
+            let several = format!(
+                "`{}` holds {} by name, and `{param}` is one array",
+                path.display(),
+                plural(tensors.len(), "tensor")
+            );
+            let names = names::pair(&path.display().to_string(), &wanted, &found).map_err(|e| {
+                Box::new(match leaves {
+                    [leaf] if leaf.path == param => Diagnostic::global(Code::Tensors, several).help(format!(
+                        "give a file of one array, such as a .npy file, or name a tensor `{param}` in it"
+                    )),
+                    _ => e.to_diagnostic(),
+                })
+            })?;
             Ok(names.iter().filter_map(|name| tensors.remove(name)).collect())
         }
     }
@@ -204,7 +285,8 @@ fn size(dim: &Dim) -> Size {
     }
 }
 
-/// Binds open sizes to the tensor's shape. Axes that the model declares as 1 may be missing in the file.
+/// Binds open sizes to the tensor's shape. Axes that the model declares as 1 may be missing in the file, and leading
+/// axes of 1 in the file may be missing in the model: a table of one row is a vector.
 fn fit(
     leaf: &Leaf,
     tensor: Tensor,
@@ -241,15 +323,20 @@ fn fit(
     {
         let message = format!("element {index} of `{}` is {value}, outside of its declared range", leaf.path);
         let diag = Diagnostic::error(Code::DataRange, leaf.span, message).here(format!("between {low} and {high}"));
-        return Err(Box::new(diag.help("declare the range that the data have, or scale the data")));
+        let missing = "replace missing values: NaN is no number";
+        let help = if value.is_nan() { missing } else { "declare the range that the data have, or scale the data" };
+        return Err(Box::new(diag.help(help)));
     }
     tensor.reshape(aligned).ok_or_else(|| refuse(&found, String::new()))
 }
 
-/// The file's shape with the model's axes of size 1 put in where they are missing.
+/// The file's shape with the model's axes of size 1 put in where they are missing, and without leading ones that the
+/// model has not.
 fn align(declared: &[Dim], found: &[usize]) -> Option<Vec<usize>> {
-    if declared.len() == found.len() {
-        return Some(found.to_vec());
+    if let Some(surplus) = found.len().checked_sub(declared.len())
+        && found[..surplus].iter().all(|n| *n == 1)
+    {
+        return Some(found[surplus..].to_vec());
     }
     let missing = declared.len().checked_sub(found.len())?;
     let ones = declared.iter().filter(|d| d.as_constant() == Some(1)).count();
@@ -258,4 +345,39 @@ fn align(declared: &[Dim], found: &[usize]) -> Option<Vec<usize>> {
     }
     let mut rest = found.iter();
     declared.iter().map(|d| if d.as_constant() == Some(1) { Some(1) } else { rest.next().copied() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_of_one_come_and_go() {
+        let declared = |sizes: &[i64]| sizes.iter().map(|n| Dim::constant(*n)).collect::<Vec<_>>();
+        let check = |wanted: &[i64], found: &[usize], aligned: Option<&[usize]>| {
+            assert_eq!(align(&declared(wanted), found).as_deref(), aligned, "{wanted:?} {found:?}");
+        };
+        check(&[2, 3], &[2, 3], Some(&[2, 3]));
+        check(&[2, 1, 3], &[2, 3], Some(&[2, 1, 3]));
+        check(&[3], &[1, 3], Some(&[3]));
+        check(&[], &[1], Some(&[]));
+        check(&[], &[1, 1], Some(&[]));
+        check(&[], &[2], None);
+        check(&[3], &[3, 1], None);
+        check(&[2, 3], &[6], None);
+    }
+
+    #[test]
+    fn rows_to_take() {
+        let take = |text: &str| toml::from_str::<Defaults>(text).map(|d| d.take).map_err(|e| e.message().to_string());
+        assert_eq!(take("take = 3"), Ok(Some(Take::Rows(3))));
+        assert_eq!(take("take = \"all\""), Ok(Some(Take::All)));
+        for wrong in ["take = 0", "take = -1", "take = \"some\""] {
+            assert_eq!(take(wrong), Err(TAKE.to_string()), "{wrong}");
+        }
+        assert!(take("take = 1.5").is_err());
+        assert_eq!(take("batch = 0"), Err("write a number of rows, at least 1".to_string()));
+        assert_eq!(("all".parse(), "7".parse()), (Ok(Take::All), Ok(Take::Rows(7))));
+        assert_eq!("0".parse::<Take>(), Err(TAKE));
+    }
 }

@@ -1,7 +1,6 @@
 //! The command line: subcommands, exit codes, colour, progress. stdout is data, stderr is talk.
 //!
 //! Exit codes: 0 fine; 1 the program has errors; 2 usage, files, devices, peers.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the part that talks to the user")]
 
 mod build;
 mod check;
@@ -11,12 +10,15 @@ mod explain;
 mod fmt;
 mod inputs;
 mod lsp;
+mod output;
 mod party;
+mod results;
 mod run;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::diag::{self, Diagnostic};
@@ -87,6 +89,8 @@ enum Failure {
     Other(anyhow::Error),
     /// The command said itself what is wrong.
     Said(u8),
+    /// Who read stdout has gone, as `head` does: the command ends early and without complaint.
+    Unread,
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -114,25 +118,63 @@ impl Talk {
             return;
         }
         match self.message_format {
-            MessageFormat::Human => eprintln!("{}", diag::render::render(diags, sources, self.colored()).trim_end()),
-            MessageFormat::Json => eprint!("{}", diag::json::json(diags, sources)),
+            MessageFormat::Human => output::say(diag::render::render(diags, sources, self.colored()).trim_end()),
+            MessageFormat::Json => output::say(diag::json::json(diags, sources).trim_end()),
+        }
+    }
+
+    /// Tells a failure; the exit code.
+    fn failure(self, failure: &Failure) -> u8 {
+        match failure {
+            Failure::Program(diags, sources) => {
+                self.diagnostics(diags, sources);
+                1
+            }
+            Failure::Data(diags, sources) => {
+                self.diagnostics(diags, sources);
+                2
+            }
+            Failure::Other(error) => {
+                self.error(error);
+                2
+            }
+            Failure::Said(code) => *code,
+            Failure::Unread => 0,
+        }
+    }
+
+    /// Says something that is no fault, on stderr.
+    fn note(self, text: &str) {
+        match self.message_format {
+            MessageFormat::Json => output::say(serde_json::json!({ "severity": "note", "message": text })),
+            MessageFormat::Human => output::say(format_args!("note: {text}")),
         }
     }
 
     fn error(self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         match (self.message_format, self.colored()) {
-            (MessageFormat::Json, _) => eprintln!("{}", serde_json::json!({ "severity": "error", "message": text })),
-            (MessageFormat::Human, true) => eprintln!("\u{1b}[31merror:\u{1b}[0m {text}"),
-            (MessageFormat::Human, false) => eprintln!("error: {text}"),
+            (MessageFormat::Json, _) => output::say(serde_json::json!({ "severity": "error", "message": text })),
+            (MessageFormat::Human, true) => output::say(format_args!("\u{1b}[31merror:\u{1b}[0m {text}")),
+            (MessageFormat::Human, false) => output::say(format_args!("error: {text}")),
         }
     }
+}
+
+/// Says what is wrong with a command line, or prints the help asked for.
+fn misused(error: &clap::Error) -> ! {
+    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    if let Some(program) = given.filter(|name| name.ends_with(".sml")) {
+        output::say(format_args!("error: `{program}` is a program, not a command; try `smlc check {program}`"));
+        std::process::exit(2);
+    }
+    error.exit()
 }
 
 /// Runs the command line and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| misused(&error));
     let talk = cli.talk;
     let outcome = match cli.command {
         Command::Check(command) => command.run(talk),
@@ -141,29 +183,14 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(talk),
         Command::Party(command) => command.run(talk),
         Command::Fmt(command) => command.run(talk),
-        Command::Lsp(command) => command.run(),
+        Command::Lsp(command) => command.run(talk),
         Command::Explain(command) => command.run(),
-        Command::Passes => {
-            for pass in crate::pass::PASSES {
-                println!("{:16} {}", pass.name, pass.about);
-            }
-            Ok(())
-        }
+        Command::Passes => crate::pass::PASSES
+            .iter()
+            .try_for_each(|pass| output::line(format_args!("{:16} {}", pass.name, pass.about))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Program(diags, sources)) => {
-            talk.diagnostics(&diags, &sources);
-            ExitCode::from(1)
-        }
-        Err(Failure::Data(diags, sources)) => {
-            talk.diagnostics(&diags, &sources);
-            ExitCode::from(2)
-        }
-        Err(Failure::Other(error)) => {
-            talk.error(&error);
-            ExitCode::from(2)
-        }
-        Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(failure) => ExitCode::from(talk.failure(&failure)),
     }
 }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use clap::{Args, value_parser};
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::{Outcome, Talk};
-use crate::net::{SessionId, Shape};
+use crate::net::handshake::{Refusal, RefusalCode};
+use crate::net::{NetError, SessionId, Shape};
 use crate::plan::{Party, file};
-use crate::run::local;
+use crate::run::{RunError, local};
 
 /// Run one party of a plan
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub(super) struct PartyCommand {
     /// The plan, made by `smlc build -o`
     plan: PathBuf,
     /// Which party this is
-    #[arg(long, value_name = "0..2", value_parser = value_parser!(u8).range(0..3))]
+    #[arg(long, value_name = "0..2", value_parser = parse_id)]
     id: u8,
     /// Where P0, P1 and P2 listen (loopback: this transport has no TLS)
     #[arg(long, value_name = "HOST:PORT,HOST:PORT,HOST:PORT")]
@@ -42,9 +43,31 @@ impl PartyCommand {
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
-        local::party_tcp(&plan, me, &session, self.net).with_context(|| me.to_string())?;
+        local::party_tcp(&plan, me, &session, self.net).map_err(agreeing).with_context(|| me.to_string())?;
         Ok(())
     }
+}
+
+fn parse_id(text: &str) -> Result<u8, String> {
+    text.parse().ok().filter(|id| *id < 3).ok_or_else(|| "write 0, 1 or 2".to_string())
+}
+
+/// A failed run, with what to do when the ends have different plans.
+pub(super) fn agreeing(error: RunError) -> anyhow::Error {
+    let other_plan = matches!(
+        &error,
+        RunError::Net {
+            cause: NetError::Refused(Refusal::Plan { .. }) | NetError::RefusedBy(_, RefusalCode::Plan),
+            ..
+        }
+    );
+    let error = anyhow::Error::new(error);
+    if !other_plan {
+        return error;
+    }
+    anyhow!(
+        "{error}; all ends need the same program under the same path, and `--dim` of `smlc build` the rows of `--take`"
+    )
 }
 
 /// Three loopback addresses.
@@ -54,6 +77,9 @@ pub(super) fn parse_addresses(text: &str) -> anyhow::Result<[String; 3]> {
         bail!("`{text}` is not three addresses separated by commas");
     };
     for address in &addresses {
+        if address.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+            bail!("`{address}` is no address: write HOST:PORT, such as 127.0.0.1:7100");
+        }
         if !local::is_loopback(address) {
             bail!("`{address}` is not an address on this machine: TCP without TLS would show shares to the network");
         }
@@ -67,4 +93,19 @@ pub(super) fn session_id(name: &str) -> SessionId {
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     SessionId(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_one_by_one() {
+        let wrong = |text: &str| parse_addresses(text).unwrap_err().to_string();
+        assert_eq!(wrong("a,b,c"), "`a` is no address: write HOST:PORT, such as 127.0.0.1:7100");
+        assert_eq!(wrong("127.0.0.1:1, :2,127.0.0.1:3"), "`:2` is no address: write HOST:PORT, such as 127.0.0.1:7100");
+        assert_eq!(wrong("127.0.0.1:1"), "`127.0.0.1:1` is not three addresses separated by commas");
+        assert!(wrong("192.0.2.1:1,127.0.0.1:2,127.0.0.1:3").starts_with("`192.0.2.1:1` is not an address on this"));
+        assert_eq!(parse_addresses("127.0.0.1:1,127.0.0.1:2, [::1]:3").unwrap()[2], "[::1]:3");
+    }
 }

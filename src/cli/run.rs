@@ -1,25 +1,26 @@
 //! `smlc run`: the three parties on this machine, and what came of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::btree_map::Entry;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::compile::{self, Checked, Options};
-use super::cost::{Format, bytes};
-use super::inputs::{Beside, Inputs};
-use super::{Failure, Outcome, Talk, build, party};
+use super::compile::{self, Options};
+use super::cost::Format;
+use super::inputs::{Beside, Inputs, Take};
+use super::results::{self, Total};
+use super::{Failure, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::eval::EvalError;
 use crate::net::Shape;
-use crate::plan::{Plan, cost, file};
+use crate::plan::{Plan, file};
 use crate::run::owner::OwnerError;
 use crate::run::{RunError, client, local};
 
@@ -28,7 +29,7 @@ use crate::run::{RunError, client, local};
 pub(super) struct Run {
     /// The program
     file: PathBuf,
-    /// Data of a parameter: `--in image=x.npy`; without it, the `.toml` beside the program says
+    /// Data of a parameter: `--in image=x.npy`, or `--in x=2.5` for a single number; without it, the `.toml` beside the program says
     #[arg(long = "in", value_name = "NAME=FILE", value_parser = parse_input)]
     inputs: Vec<(String, PathBuf)>,
     /// Labels of a result, to count right answers: `--labels out=y.npy`
@@ -38,10 +39,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME=FILE")]
     out: Vec<String>,
     /// Rows to take of the batched inputs (`all`: every one)
-    #[arg(long, value_name = "ROWS", value_parser = parse_take)]
+    #[arg(long, value_name = "ROWS")]
     take: Option<Take>,
     /// Rows of one run
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = parse_rows)]
     batch: Option<usize>,
     /// How the parties are connected
     #[arg(long, value_name = "TRANSPORT", default_value = "memory")]
@@ -71,19 +72,8 @@ enum Transport {
     Tcp,
 }
 
-/// How many rows.
-#[derive(Clone, Copy, Debug)]
-enum Take {
-    All,
-    Rows(usize),
-}
-
-fn parse_take(text: &str) -> Result<Take, String> {
-    match text.parse() {
-        _ if text == "all" => Ok(Take::All),
-        Ok(rows) if rows > 0 => Ok(Take::Rows(rows)),
-        _ => Err("write a number of rows, at least 1, or `all`".to_string()),
-    }
+fn parse_rows(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "write a number of rows, at least 1".to_string())
 }
 
 fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
@@ -91,68 +81,77 @@ fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
     Ok((name.to_string(), PathBuf::from(path)))
 }
 
-/// All runs of one command, added up.
-#[derive(Default)]
-struct Total {
-    compile: Duration,
-    share: Duration,
-    run: Duration,
-    rounds: usize,
-    bytes_per_party: [u64; 3],
-    runs: usize,
-    /// Result -> shape and values, batches joined.
-    outputs: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
-}
-
 impl Run {
     pub fn run(&self, talk: Talk) -> Outcome {
         let start = Instant::now();
         let checked = compile::check(&self.file, talk)?;
         let entry = checked.entry(&self.options)?;
-        let mut total = Total { compile: start.elapsed(), ..Total::default() };
+        checked.runnable(entry)?;
+        let mut total = Total::default();
+        total.compile += start.elapsed();
 
         let beside = Beside::read(&checked.path)?;
         let mut files = beside.inputs.clone();
-        files.extend(self.inputs.iter().cloned());
-        let inputs = Inputs::load(&checked, entry, &files, self.options.dims())?;
-        let take = match self.take {
-            Some(Take::All) => None,
-            Some(Take::Rows(rows)) => Some(rows),
-            None => beside.run.take,
-        };
-        let batches = inputs.batches(take, self.batch.or(beside.run.batch));
+        files.extend(compile::once("--in", &self.inputs)?);
+        let inputs = Inputs::load(&checked, entry, &files, self.options.dims()?)?;
+        let batches = self.batches(&inputs, &beside, &entry.name, talk)?;
         let rows: usize = batches.iter().map(ExactSizeIterator::len).sum();
-        let labels = self.read_labels(&beside)?;
-        let targets = self.targets(entry.results.len())?;
 
+        let start = Instant::now();
         let mut plans: BTreeMap<usize, Plan> = BTreeMap::new();
+        for batch in &batches {
+            if let Entry::Vacant(free) = plans.entry(batch.len()) {
+                free.insert(checked.plan(&entry.name, &inputs.sizes(batch), &self.options)?);
+            }
+        }
+        total.compile += start.elapsed();
+        let of_all = batches.iter().map(|batch| &plans[&batch.len()]);
+        total.outputs = results::expected(of_all, inputs.batched.is_some(), &checked.program.outputs(entry));
+        // What cannot be used is told before anything runs.
+        let labels = self.labels(&beside, &total)?;
+        let targets = self.targets(&total)?;
+
         for (number, batch) in batches.iter().enumerate() {
-            let plan = match plans.entry(batch.len()) {
-                std::collections::btree_map::Entry::Occupied(found) => found.into_mut(),
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    let start = Instant::now();
-                    let plan = checked.plan(&entry.name, &inputs.sizes(batch), &self.options)?;
-                    total.compile += start.elapsed();
-                    free.insert(plan)
-                }
-            };
+            let plan = &plans[&batch.len()];
             let data = inputs.rows_of(batch)?;
             let outcome = self.one(plan, &data, &format!("run {} of {}", number + 1, batches.len()))?;
-            total.add(plan, &outcome, inputs.batched.is_some())?;
+            total.add(plan, &outcome)?;
         }
         for (name, path) in &targets {
-            let name =
-                if name.is_empty() { total.outputs.keys().next().cloned().unwrap_or_default() } else { name.clone() };
-            let (shape, values) = total.outputs.get(&name).ok_or_else(|| anyhow!("there is no result `{name}`"))?;
-            let content = npy::to_bytes(&Tensor::from_f64(shape.clone(), values.clone()));
+            let output = total.output(name)?;
+            let content = npy::to_bytes(&Tensor::from_f64(output.shape.clone(), output.values.clone()));
             build::write_whole(path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
-        let scores = total.scores(&labels)?;
+        let scores = total.scores(labels)?;
         match self.format {
-            Format::Table => print!("{}", total.table(&checked, &entry.name, rows, &scores)),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&total.json(&entry.name, rows, &scores))?),
+            Format::Table => output::print(total.table(&checked, &entry.name, rows, &scores)),
+            Format::Json => output::line(serde_json::to_string_pretty(&total.json(&entry.name, rows, &scores))?),
         }
-        Ok(())
+    }
+
+    /// The rows of each run.
+    fn batches(
+        &self,
+        inputs: &Inputs,
+        beside: &Beside,
+        entry: &str,
+        talk: Talk,
+    ) -> anyhow::Result<Vec<std::ops::Range<usize>>> {
+        if inputs.batched.is_none() && (self.take.is_some() || self.batch.is_some()) {
+            bail!("`--take` and `--batch` count rows, and no input of `{entry}` has an open size as its first");
+        }
+        let take = self.take.or(beside.run.take).unwrap_or(Take::All);
+        let there = inputs.rows();
+        if there == 0 {
+            bail!("the data have no rows");
+        }
+        if let Take::Rows(wanted) = take
+            && inputs.batched.is_some()
+            && wanted > there
+        {
+            talk.note(&format!("{wanted} rows are to be taken, and there are {there}"));
+        }
+        Ok(inputs.batches(take, self.batch.or(beside.run.batch())))
     }
 
     /// Runs one plan.
@@ -215,31 +214,40 @@ impl Run {
         Ok(outcome)
     }
 
-    fn read_labels(&self, beside: &Beside) -> Result<BTreeMap<String, Vec<i64>>, Failure> {
+    /// The labels, each checked against its result.
+    fn labels(&self, beside: &Beside, total: &Total) -> Result<BTreeMap<String, Vec<i64>>, Failure> {
         let mut files = beside.labels.clone();
-        files.extend(self.labels.iter().cloned());
+        files.extend(compile::once("--labels", &self.labels)?);
         let mut labels = BTreeMap::new();
         for (name, path) in files {
-            labels.insert(name, read_labels(&path)?);
+            let output = total.output(&name).context("labels")?;
+            labels.insert(name.clone(), output.labels(&name, &read_labels(&path)?)?);
         }
         Ok(labels)
     }
 
-    /// Result -> file; the name is empty when there is one result.
-    fn targets(&self, results: usize) -> anyhow::Result<Vec<(String, PathBuf)>> {
-        let split = |text: &String| match text.split_once('=') {
-            Some((name, path)) => Ok((name.to_string(), PathBuf::from(path))),
-            None if results == 1 => Ok((String::new(), PathBuf::from(text))),
-            None => Err(anyhow!("there are {results} results: write `--out NAME={text}`")),
+    /// Result -> file.
+    fn targets(&self, total: &Total) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+        let split = |text: &String| match (text.split_once('='), total.outputs.keys().collect::<Vec<_>>().as_slice()) {
+            (Some((name, path)), _) => Ok((name.to_string(), PathBuf::from(path))),
+            (None, [only]) => Ok(((*only).clone(), PathBuf::from(text))),
+            (None, all) => Err(anyhow!("there are {} results: write `--out NAME={text}`", all.len())),
         };
-        self.out.iter().map(split).collect()
+        let targets: Vec<(String, PathBuf)> = self.out.iter().map(split).collect::<Result<_, _>>()?;
+        for (name, path) in &targets {
+            total.output(name)?;
+            if path.extension().is_none_or(|ending| ending != "npy") {
+                bail!("results are written as `.npy`: name the file `{}`", path.with_extension("npy").display());
+            }
+        }
+        compile::once("--out", &targets)
     }
 }
 
-fn read_labels(path: &Path) -> Result<Vec<i64>, Failure> {
+fn read_labels(path: &Path) -> Result<Tensor, Failure> {
     let refuse = |d| Failure::Data(vec![d], crate::span::Sources::default());
     match data::load(path).map_err(|e| refuse(e.to_diagnostic()))? {
-        Loaded::One(tensor) => Ok(tensor.iter().map(|v| v as i64).collect()),
+        Loaded::One(tensor) => Ok(tensor),
         Loaded::Named(_) => Err(anyhow!("`{}` holds several arrays; labels are one", path.display()).into()),
     }
 }
@@ -284,166 +292,17 @@ impl Drop for Cleanup {
     }
 }
 
-/// Right answers of one result.
-struct Score {
-    predictions: Vec<i64>,
-    labels: Vec<i64>,
-    right: usize,
-}
-
-impl Total {
-    fn add(&mut self, plan: &Plan, outcome: &client::Outcome, batched: bool) -> anyhow::Result<()> {
-        let sent = outcome.reports.clone().map(|r| r.sent.iter().sum::<u64>());
-        let rounds = outcome.reports[0].rounds;
-        let planned = cost::cost(plan);
-        if sent != planned.bytes_per_party || rounds != planned.rounds {
-            return Err(anyhow!(
-                "mistake in smlc: the plan says {:?} bytes in {} rounds, the wire counted {sent:?} in {rounds}",
-                planned.bytes_per_party,
-                planned.rounds
-            ));
-        }
-        self.runs += 1;
-        self.rounds += rounds;
-        self.share += outcome.share;
-        self.run += outcome.run;
-        for (all, sent) in self.bytes_per_party.iter_mut().zip(sent) {
-            *all += sent;
-        }
-        for output in &plan.outputs {
-            let values = &outcome.outputs[&output.name];
-            match self.outputs.get_mut(&output.name) {
-                Some((shape, all)) if batched && !shape.is_empty() => {
-                    shape[0] += output.shape[0];
-                    all.extend_from_slice(values);
-                }
-                _ => {
-                    self.outputs.insert(output.name.clone(), (output.shape.clone(), values.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares results with labels: the place of the largest along the last axis, or the value itself.
-    fn scores(&self, labels: &BTreeMap<String, Vec<i64>>) -> anyhow::Result<BTreeMap<String, Score>> {
-        let mut scores = BTreeMap::new();
-        for (name, labels) in labels {
-            let names: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
-            let (shape, values) = self
-                .outputs
-                .get(name)
-                .ok_or_else(|| anyhow!("labels for `{name}`, but the results are {}", names.join(", ")))?;
-            let predictions: Vec<i64> = match shape.as_slice() {
-                [_, classes] => values.chunks(*classes).map(largest).collect(),
-                _ => values.iter().map(|v| v.round() as i64).collect(),
-            };
-            if labels.len() < predictions.len() {
-                return Err(anyhow!("{} labels for {} predictions of `{name}`", labels.len(), predictions.len()));
-            }
-            let labels = labels[..predictions.len()].to_vec();
-            let right = predictions.iter().zip(&labels).filter(|(p, l)| p == l).count();
-            scores.insert(name.clone(), Score { predictions, labels, right });
-        }
-        Ok(scores)
-    }
-
-    fn table(&self, checked: &Checked, entry: &str, rows: usize, scores: &BTreeMap<String, Score>) -> String {
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "{} {entry}: {} in {}",
-            checked.path.display(),
-            plural(rows, "row"),
-            plural(self.runs, "run")
-        );
-        for (name, score) in scores {
-            let list = |values: &[i64]| values.iter().take(20).map(|v| format!("{v:>2}")).collect::<Vec<_>>().join(" ");
-            let more = if score.predictions.len() > 20 { " ..." } else { "" };
-            let _ = writeln!(out, "\n{name:12} {}{more}", list(&score.predictions));
-            let _ = writeln!(out, "{:12} {}{more}", "labels", list(&score.labels));
-            let n = score.predictions.len();
-            let percent = 100.0 * score.right as f64 / n.max(1) as f64;
-            let _ = writeln!(out, "{:12} {} of {n} right ({percent:.1} %)", "accuracy", score.right);
-        }
-        for (name, (shape, values)) in self.outputs.iter().filter(|(name, _)| !scores.contains_key(*name)) {
-            let shown: Vec<String> = values.iter().take(10).map(|v| format!("{v:.4}")).collect();
-            let more = if values.len() > 10 { " ..." } else { "" };
-            let _ = writeln!(out, "\n{name:12} {shape:?} {}{more}", shown.join(" "));
-        }
-        let seconds = |d: Duration| format!("{:.3} s", d.as_secs_f64());
-        let [p0, p1, p2] = self.bytes_per_party.map(bytes);
-        let all: u64 = self.bytes_per_party.iter().sum();
-        let _ = writeln!(
-            out,
-            "\ntime         compile {}, share {}, run {}",
-            seconds(self.compile),
-            seconds(self.share),
-            seconds(self.run)
-        );
-        let _ = writeln!(out, "rounds       {}", self.rounds);
-        let _ = writeln!(out, "sent         {} (P0 {p0}, P1 {p1}, P2 {p2})", bytes(all));
-        out
-    }
-
-    fn json(&self, entry: &str, rows: usize, scores: &BTreeMap<String, Score>) -> serde_json::Value {
-        let outputs: serde_json::Map<String, serde_json::Value> = self
-            .outputs
-            .iter()
-            .map(|(name, (shape, values))| (name.clone(), serde_json::json!({ "shape": shape, "values": values })))
-            .collect();
-        let scores: serde_json::Map<String, serde_json::Value> = scores
-            .iter()
-            .map(|(name, s)| {
-                let accuracy = s.right as f64 / s.predictions.len().max(1) as f64;
-                let score = serde_json::json!({
-                    "predictions": s.predictions, "labels": s.labels, "right": s.right, "accuracy": accuracy,
-                });
-                (name.clone(), score)
-            })
-            .collect();
-        serde_json::json!({
-            "entry": entry,
-            "rows": rows,
-            "runs": self.runs,
-            "rounds": self.rounds,
-            "bytes_total": self.bytes_per_party.iter().sum::<u64>(),
-            "bytes_per_party": self.bytes_per_party,
-            "seconds": {
-                "compile": self.compile.as_secs_f64(),
-                "share": self.share.as_secs_f64(),
-                "run": self.run.as_secs_f64(),
-            },
-            "outputs": outputs,
-            "scores": scores,
-        })
-    }
-}
-
-/// `1 row`, `2 rows`.
-fn plural(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// Data that the number format cannot hold are the owner's to mend: told as a diagnostic.
 fn told(error: RunError) -> Failure {
     match error {
         RunError::Owner(OwnerError::Data(error @ EvalError::Range { .. })) => {
-            let diag = Diagnostic::global(Code::DataRange, error.to_string())
-                .help("raise `int` in the model's `fixed(...)`, or scale the data");
+            let help = match error {
+                EvalError::Range { value, .. } if value.is_nan() => "replace missing values: NaN is no number",
+                _ => "raise `int` in the model's `fixed(...)`, or scale the data",
+            };
+            let diag = Diagnostic::global(Code::DataRange, error.to_string()).help(help);
             Failure::Data(vec![diag], crate::span::Sources::default())
         }
-        other => Failure::Other(other.into()),
+        other => party::agreeing(other).into(),
     }
-}
-
-/// Index of the first largest.
-fn largest(row: &[f64]) -> i64 {
-    let mut best = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[best] {
-            best = i;
-        }
-    }
-    best as i64
 }

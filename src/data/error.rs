@@ -42,6 +42,26 @@ pub enum DataError {
         /// What is there.
         found: String,
     },
+    /// A line of a table that is no row of numbers.
+    #[error("`{file}` is not a table of numbers: line {line}{}", in_field(field, found))]
+    Table {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The field, from 1, where one is at fault.
+        field: Option<usize>,
+        /// What is there.
+        found: String,
+        /// Whether the line seems to name the columns.
+        heading: bool,
+    },
+    /// A folder from which nothing can be read.
+    #[error("the folder `{folder}` has no .png or .jpg files")]
+    NoPictures {
+        /// As given by the user.
+        folder: String,
+    },
     /// Elements of a type that is no number, or that 64-bit integers and floats do not hold.
     #[error("`{file}`{} has elements of type `{found}`", of_tensor(tensor))]
     ElementType {
@@ -73,13 +93,23 @@ fn of_tensor(tensor: &Option<String>) -> String {
     tensor.as_ref().map_or_else(String::new, |name| format!(": `{name}`"))
 }
 
+fn in_field(field: &Option<usize>, found: &str) -> String {
+    match field {
+        Some(field) => format!(", field {field}: {found}"),
+        None => format!(": {found}"),
+    }
+}
+
 impl DataError {
     /// The code under which `smlc explain` says more.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
             DataError::Read { .. } | DataError::Write { .. } => Code::CannotRead,
-            DataError::UnknownFormat { .. } | DataError::Malformed { .. } => Code::MalformedFile,
+            DataError::UnknownFormat { .. }
+            | DataError::Malformed { .. }
+            | DataError::Table { .. }
+            | DataError::NoPictures { .. } => Code::MalformedFile,
             DataError::ElementType { .. } => Code::DataType,
             DataError::PictureSizes { .. } => Code::InputShape,
             DataError::Names(_) => Code::Tensors,
@@ -91,9 +121,11 @@ impl DataError {
     pub fn to_diagnostic(&self) -> Diagnostic {
         let plain = Diagnostic::global(self.code(), self.to_string());
         match self {
-            DataError::Read { .. } | DataError::Write { .. } => plain,
+            DataError::Read { .. } | DataError::Write { .. } | DataError::Table { heading: false, .. } => plain,
+            DataError::Table { heading: true, .. } => plain.help("a table has no heading: remove that line"),
+            DataError::NoPictures { .. } => plain.help("give a file, or a folder of pictures of one size"),
             DataError::UnknownFormat { .. } => plain.help(
-                "use .npy, .npz, IDX (also .gz), .png, .jpg, .safetensors, .csv, or a folder of pictures of one size",
+                "use .npy, .npz, IDX (also .gz), .png, .jpg, .safetensors, .csv, .txt, or a folder of pictures of one size",
             ),
             DataError::Malformed { file, format, at, expected, found } => {
                 Diagnostic::global(self.code(), format!("`{file}` is not a valid {format} file"))

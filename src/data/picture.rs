@@ -53,12 +53,7 @@ fn tensor(picture: DynamicImage) -> Tensor {
 pub fn read_folder(folder: &Path) -> Result<Tensor, DataError> {
     let paths = list(folder)?;
     let Some(first) = paths.first() else {
-        let file = folder.display().to_string();
-        return Err(Bytes { file: &file, format: "picture", all: &[] }.wrong(
-            0,
-            "a folder with .png or .jpg files",
-            "none",
-        ));
+        return Err(DataError::NoPictures { folder: folder.display().to_string() });
     };
     let mut shape = Vec::new();
     let mut pixels = Vec::new();

@@ -8,27 +8,29 @@ use crate::data::{Bytes, DataError, Tensor, read_file};
 /// Empty lines are skipped; there is no heading.
 ///
 /// # Errors
-/// [`DataError::Malformed`].
+/// [`DataError::Table`] names the line and the field; [`DataError::Malformed`] where it is no text.
 pub fn parse_table(file: &str, content: &[u8]) -> Result<Tensor, DataError> {
     let bytes = Bytes { file, format: "table", all: content };
     let text = utf8(bytes)?;
     let (mut numbers, mut rows, mut columns) = (Vec::new(), 0, None);
-    for line in text.split('\n').filter(|line| !line.trim().is_empty()) {
+    for (number, line) in text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let wrong = |field, found, heading| {
+            let line = number + 1;
+            Err(DataError::Table { file: file.to_owned(), line, field, found, heading })
+        };
         let before = numbers.len();
-        for field in line.split([',', ' ', '\t', '\r', ';']).filter(|field| !field.is_empty()) {
-            let number: f64 = field
-                .parse()
-                .map_err(|_| bytes.wrong(offset(text, field), "a number", format!("`{}`", field.escape_debug())))?;
-            numbers.push(number);
+        let fields = || line.split([',', ' ', '\t', '\r', ';']).filter(|field| !field.is_empty());
+        for (at, field) in fields().enumerate() {
+            let Ok(value) = field.parse::<f64>() else {
+                let heading = rows == 0 && fields().all(|field| field.parse::<f64>().is_err());
+                return wrong(Some(at + 1), format!("`{}` is no number", field.escape_debug()), heading);
+            };
+            numbers.push(value);
         }
         let width = numbers.len() - before;
         let expected = *columns.get_or_insert(width);
         if width != expected {
-            return Err(bytes.wrong(
-                offset(text, line),
-                format!("{expected} numbers as in the first row"),
-                width.to_string(),
-            ));
+            return wrong(None, format!("{width} numbers, where the first row has {expected}"), false);
         }
         rows += 1;
     }
@@ -57,11 +59,6 @@ fn utf8(bytes: Bytes<'_>) -> Result<&str, DataError> {
     })
 }
 
-/// Where a part of the text begins.
-fn offset(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,9 +74,18 @@ mod tests {
     #[test]
     fn faults_have_their_place() {
         let message = |text: &[u8]| parse_table("x.csv", text).unwrap_err().to_string();
-        assert!(message(b"1,2\n3,x").ends_with("at byte 6, expected a number, found `x`"));
-        assert!(message(b"1,2\n3").ends_with("at byte 4, expected 2 numbers as in the first row, found 1"));
+        let ends = |text: &[u8], end: &str| assert!(message(text).ends_with(end), "{}", message(text));
+        ends(b"1,2\n\n3,x", ": line 3, field 2: `x` is no number");
+        ends(b"1,2\n3", ": line 2: 1 numbers, where the first row has 2");
         assert!(message(b"1,\xff").ends_with("at byte 2, expected UTF-8 text, found byte 0xff"));
+    }
+
+    #[test]
+    fn a_heading_is_told() {
+        let help = |text: &[u8]| parse_table("x.csv", text).unwrap_err().to_diagnostic().help;
+        assert_eq!(help(b"\nage,height\n1,2\n").as_deref(), Some("a table has no heading: remove that line"));
+        assert_eq!(help(b"1,height\n1,2\n"), None);
+        assert_eq!(help(b"1,2\nage,height\n"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the outside asks of a checked program: the tensors an entry reads, and who learns what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bindings, Body, Destination, Elem, Entry, ExprId, ExprKind, FnCode, Intrinsic, Program, Source, Ty};
 use crate::label::{Label, OwnerId};
@@ -57,6 +57,13 @@ pub struct Leaf {
     pub param: String,
     /// Where the parameter is declared.
     pub span: Span,
+}
+
+impl Entry {
+    /// What a result is called: `out`, or `out.1` in a tuple.
+    fn result_name(&self, index: usize) -> String {
+        if self.tuple { format!("out.{index}") } else { "out".to_string() }
+    }
 }
 
 impl Program {
@@ -157,13 +164,23 @@ impl Program {
         found
     }
 
+    /// What the elements of each tensor that the entry opens are, by the result's name: `out`, `out.1`, `reveal.0.w`.
+    /// Arrays of open length are left out.
+    #[must_use]
+    pub fn outputs(&self, entry: &Entry) -> BTreeMap<String, Elem> {
+        let results = entry.results.iter().enumerate().map(|(i, result)| (entry.result_name(i), &result.ty));
+        let openings = entry.reveals.iter().enumerate();
+        let openings = openings.map(|(i, opening)| (format!("reveal.{i}"), &entry.body.expr(opening.value).ty));
+        let tensors = results.chain(openings).flat_map(|(name, ty)| self.tensors(&name, ty));
+        tensors.map(|(name, elem, _)| (name, elem)).collect()
+    }
+
     /// One sentence for each thing the entry opens or keeps: who learns what, computed from whose inputs.
     #[must_use]
     pub fn learns(&self, entry: &Entry) -> Vec<String> {
         let mut sentences = Vec::new();
         for (index, result) in entry.results.iter().enumerate() {
-            let name = if entry.tuple { format!("out.{index}") } else { "out".to_string() };
-            sentences.push(self.sentence(&name, &result.ty, result.to, result.label));
+            sentences.push(self.sentence(&entry.result_name(index), &result.ty, result.to, result.label));
         }
         for (index, opening) in entry.reveals.iter().enumerate() {
             let ty = &entry.body.expr(opening.value).ty;

@@ -18,7 +18,7 @@ use crate::span::{Sources, Span};
 mod shape_ops;
 mod unsupported;
 
-pub use unsupported::unsupported;
+pub use unsupported::{KEPT, STORED, unsupported};
 
 /// Choices that do not change results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{Client, URI, range};
+use crate::client::{Client, URI, piped, range};
 
 const FINE: &str = "owners hospital, vendor;
 entry f(x: fix from hospital, w: fix from vendor) -> fix to hospital {
@@ -48,6 +48,18 @@ fn other_ends_are_1() {
     let mut client = Client::ready();
     client.hang_up();
     assert_eq!(client.exit_code(), Some(1), "an editor that is gone");
+}
+
+/// Who starts the server by hand, or feeds it something else, is told what it is.
+#[test]
+fn what_is_no_editor_is_told() {
+    let huge = "Content-Length: 999999999999\r\n\r\n";
+    for (input, more) in [("", ""), ("hello\n", "Content-Length"), (huge, "999999999999")] {
+        let (code, out, err) = piped(&["lsp"], input);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{input}");
+        assert!(err.starts_with("error: `smlc lsp` is started by an editor and speaks the Language Server"), "{err}");
+        assert!(err.contains(more), "{err}");
+    }
 }
 
 #[test]

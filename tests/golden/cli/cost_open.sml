@@ -1,5 +1,5 @@
 //! args: cost {file}
-//! exit: 1
+//! exit: 2
 owners clinic, vendor;
 
 use nn::{Linear, linear};

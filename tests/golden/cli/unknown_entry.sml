@@ -1,5 +1,5 @@
 //! args: cost {file} --entry score --dim N=4
-//! exit: 1
+//! exit: 2
 owners clinic, vendor;
 
 use nn::{Linear, linear};

@@ -1,0 +1,269 @@
+//! What came of a run's batches: results joined, compared with labels, and shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+
+use super::compile::Checked;
+use super::cost::bytes;
+use super::output::plural;
+use crate::data::Tensor;
+use crate::diag::list;
+use crate::hir::Elem;
+use crate::plan::{Plan, cost};
+use crate::run::client;
+
+/// The most rows, and the most numbers of a row, that are shown.
+const SHOWN: usize = 10;
+
+/// All runs of one command, added up.
+#[derive(Default)]
+pub(super) struct Total {
+    pub compile: Duration,
+    share: Duration,
+    run: Duration,
+    rounds: usize,
+    bytes_per_party: [u64; 3],
+    runs: usize,
+    /// Result -> what it is.
+    pub outputs: BTreeMap<String, Output>,
+}
+
+/// A result, batches joined.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Output {
+    kind: Elem,
+    pub shape: Vec<usize>,
+    /// Row-major; empty before the run.
+    pub values: Vec<f64>,
+}
+
+/// Right answers of one result.
+pub(super) struct Score {
+    predictions: Vec<i64>,
+    labels: Vec<i64>,
+    right: usize,
+}
+
+/// What the runs of some plans will give, but for the values. `kinds` says what elements are; those that it does not
+/// name are `fix`.
+pub(super) fn expected<'p>(
+    plans: impl IntoIterator<Item = &'p Plan>,
+    batched: bool,
+    kinds: &BTreeMap<String, Elem>,
+) -> BTreeMap<String, Output> {
+    let mut outputs: BTreeMap<String, Output> = BTreeMap::new();
+    for output in plans.into_iter().flat_map(|plan| &plan.outputs) {
+        match outputs.get_mut(&output.name) {
+            Some(Output { shape, .. }) if batched && !shape.is_empty() => shape[0] += output.shape[0],
+            _ => {
+                let kind = kinds.get(&output.name).copied().unwrap_or(Elem::Fix);
+                let output_of_all = Output { kind, shape: output.shape.clone(), values: Vec::new() };
+                outputs.insert(output.name.clone(), output_of_all);
+            }
+        }
+    }
+    outputs
+}
+
+impl Output {
+    /// The labels in a file, one for each prediction.
+    pub fn labels(&self, name: &str, tensor: &Tensor) -> anyhow::Result<Vec<i64>> {
+        let (rest, classes) = match self.shape.as_slice() {
+            [_, classes] => (&[][..], Some(*classes)),
+            shape => (shape.get(1..).unwrap_or_default(), None),
+        };
+        let inner = |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|n| *n != 1).collect() };
+        let wanted = self.shape.first().copied().unwrap_or(1);
+        if inner(tensor.shape().get(1..).unwrap_or_default()) != inner(rest) {
+            let mut shape = vec![wanted];
+            shape.extend(rest);
+            bail!("the labels of `{name}` are {:?}, where {shape:?} belong: one for each prediction", tensor.shape());
+        }
+        let wanted = wanted * rest.iter().product::<usize>();
+        if tensor.len() < wanted {
+            bail!("{} labels for {wanted} predictions of `{name}`", tensor.len());
+        }
+        let label = |(index, value): (usize, f64)| match classes {
+            _ if value.fract() != 0.0 => Err(anyhow!("label {index} of `{name}` is {value}, which is no whole number")),
+            Some(classes) if !(0.0..classes as f64).contains(&value) => {
+                Err(anyhow!("label {index} of `{name}` is {value}, but there are {classes} classes, from 0 on"))
+            }
+            _ => Ok(value as i64),
+        };
+        tensor.iter().take(wanted).enumerate().map(label).collect()
+    }
+
+    /// The place of the largest along the last axis of rows, or else the values themselves.
+    fn predictions(&self) -> Vec<i64> {
+        match self.shape.as_slice() {
+            [_, classes] => self.values.chunks(*classes).map(largest).collect(),
+            _ => self.values.iter().map(|v| v.round() as i64).collect(),
+        }
+    }
+
+    fn shown(&self, value: f64) -> String {
+        match self.kind {
+            Elem::Fix => format!("{value:.4}"),
+            Elem::Int => format!("{value:.0}"),
+            Elem::Bool => (value != 0.0).to_string(),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let value = |v: &f64| -> serde_json::Value {
+            match self.kind {
+                Elem::Fix => (*v).into(),
+                Elem::Int => (*v as i64).into(),
+                Elem::Bool => (*v != 0.0).into(),
+            }
+        };
+        let values: Vec<serde_json::Value> = self.values.iter().map(value).collect();
+        serde_json::json!({ "shape": self.shape, "values": values })
+    }
+
+    /// The numbers for people: a table's rows below each other, all else in a row; long ones are cut.
+    fn table(&self) -> String {
+        let cut = |values: &[f64]| -> Vec<String> { values.iter().take(SHOWN).map(|v| self.shown(*v)).collect() };
+        let dots = |len: usize| if len > SHOWN { " ..." } else { "" };
+        let (rows, columns) = match self.shape.as_slice() {
+            [rows, columns] if *columns > 0 => (*rows, *columns),
+            _ => return format!("{:?} {}{}", self.shape, cut(&self.values).join(" "), dots(self.values.len())),
+        };
+        let table: Vec<Vec<String>> = self.values.chunks(columns).take(SHOWN).map(cut).collect();
+        let width = table.iter().flatten().map(String::len).max().unwrap_or(0);
+        let mut out = format!("{:?}", self.shape);
+        for row in table {
+            let cells: Vec<String> = row.iter().map(|cell| format!("{cell:>width$}")).collect();
+            let _ = write!(out, "\n{:12} {}{}", "", cells.join(" "), dots(columns));
+        }
+        if rows > SHOWN {
+            let _ = write!(out, "\n{:12} ...", "");
+        }
+        out
+    }
+}
+
+impl Total {
+    /// Adds a run, after comparing what the wire counted with the plan.
+    pub fn add(&mut self, plan: &Plan, outcome: &client::Outcome) -> anyhow::Result<()> {
+        let sent = outcome.reports.clone().map(|r| r.sent.iter().sum::<u64>());
+        let rounds = outcome.reports[0].rounds;
+        let planned = cost::cost(plan);
+        if sent != planned.bytes_per_party || rounds != planned.rounds {
+            return Err(anyhow!(
+                "mistake in smlc: the plan says {:?} bytes in {} rounds, the wire counted {sent:?} in {rounds}",
+                planned.bytes_per_party,
+                planned.rounds
+            ));
+        }
+        self.runs += 1;
+        self.rounds += rounds;
+        self.share += outcome.share;
+        self.run += outcome.run;
+        for (all, sent) in self.bytes_per_party.iter_mut().zip(sent) {
+            *all += sent;
+        }
+        for (name, output) in &mut self.outputs {
+            output.values.extend_from_slice(&outcome.outputs[name]);
+        }
+        Ok(())
+    }
+
+    /// The result of that name.
+    pub fn output(&self, name: &str) -> anyhow::Result<&Output> {
+        let known = || list(self.outputs.keys().map(String::as_str));
+        self.outputs.get(name).ok_or_else(|| anyhow!("there is no result `{name}`: the results are {}", known()))
+    }
+
+    /// Compares results with labels.
+    pub fn scores(&self, labels: BTreeMap<String, Vec<i64>>) -> anyhow::Result<BTreeMap<String, Score>> {
+        let score = |(name, labels): (String, Vec<i64>)| {
+            let predictions = self.output(&name)?.predictions();
+            let right = predictions.iter().zip(&labels).filter(|(p, l)| p == l).count();
+            Ok((name, Score { predictions, labels, right }))
+        };
+        labels.into_iter().map(score).collect()
+    }
+
+    /// The summary for people.
+    pub fn table(&self, checked: &Checked, entry: &str, rows: usize, scores: &BTreeMap<String, Score>) -> String {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "{} {entry}: {} in {}",
+            checked.path.display(),
+            plural(rows, "row"),
+            plural(self.runs, "run")
+        );
+        for (name, score) in scores {
+            let list = |values: &[i64]| values.iter().take(20).map(|v| format!("{v:>2}")).collect::<Vec<_>>().join(" ");
+            let more = if score.predictions.len() > 20 { " ..." } else { "" };
+            let _ = writeln!(out, "\n{name:12} {}{more}", list(&score.predictions));
+            let _ = writeln!(out, "{:12} {}{more}", "labels", list(&score.labels));
+            let n = score.predictions.len();
+            let percent = 100.0 * score.right as f64 / n.max(1) as f64;
+            let _ = writeln!(out, "{:12} {} of {n} right ({percent:.1} %)", "accuracy", score.right);
+        }
+        for (name, output) in self.outputs.iter().filter(|(name, _)| !scores.contains_key(*name)) {
+            let _ = writeln!(out, "\n{name:12} {}", output.table());
+        }
+        let seconds = |d: Duration| format!("{:.3} s", d.as_secs_f64());
+        let [p0, p1, p2] = self.bytes_per_party.map(bytes);
+        let all: u64 = self.bytes_per_party.iter().sum();
+        let _ = writeln!(
+            out,
+            "\ntime         compile {}, share {}, run {}",
+            seconds(self.compile),
+            seconds(self.share),
+            seconds(self.run)
+        );
+        let _ = writeln!(out, "rounds       {}", self.rounds);
+        let _ = writeln!(out, "sent         {} (P0 {p0}, P1 {p1}, P2 {p2})", bytes(all));
+        out
+    }
+
+    /// The summary for programs.
+    pub fn json(&self, entry: &str, rows: usize, scores: &BTreeMap<String, Score>) -> serde_json::Value {
+        let outputs: serde_json::Map<String, serde_json::Value> =
+            self.outputs.iter().map(|(name, output)| (name.clone(), output.json())).collect();
+        let scores: serde_json::Map<String, serde_json::Value> = scores
+            .iter()
+            .map(|(name, s)| {
+                let accuracy = s.right as f64 / s.predictions.len().max(1) as f64;
+                let score = serde_json::json!({
+                    "predictions": s.predictions, "labels": s.labels, "right": s.right, "accuracy": accuracy,
+                });
+                (name.clone(), score)
+            })
+            .collect();
+        serde_json::json!({
+            "entry": entry,
+            "rows": rows,
+            "runs": self.runs,
+            "rounds": self.rounds,
+            "bytes_total": self.bytes_per_party.iter().sum::<u64>(),
+            "bytes_per_party": self.bytes_per_party,
+            "seconds": {
+                "compile": self.compile.as_secs_f64(),
+                "share": self.share.as_secs_f64(),
+                "run": self.run.as_secs_f64(),
+            },
+            "outputs": outputs,
+            "scores": scores,
+        })
+    }
+}
+
+/// Index of the first largest.
+fn largest(row: &[f64]) -> i64 {
+    let mut best = 0;
+    for (i, v) in row.iter().enumerate() {
+        if *v > row[best] {
+            best = i;
+        }
+    }
+    best as i64
+}
