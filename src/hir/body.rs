@@ -32,6 +32,10 @@ pub(super) struct Checker<'a> {
     pub body: Body,
     /// How many of the body's locals are parameters.
     params: usize,
+    /// Loops around this place.
+    loops: usize,
+    /// Values of this body whose wrong use has been told.
+    pub told: BTreeSet<LocalId>,
     /// Where what is bound next can be used, for the notes.
     pub scope: Span,
     scopes: Vec<BTreeMap<String, Binding>>,
@@ -49,6 +53,8 @@ impl<'a> Checker<'a> {
             entry: false,
             body: Body::default(),
             params: 0,
+            loops: 0,
+            told: BTreeSet::new(),
             scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
@@ -56,11 +62,19 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks the whole body against the type it must have; `what` names its value in the message.
-    pub fn run(&mut self, block: &ast::Block, want: &Ty, what: &str) {
+    /// Checks the whole body against the type it must have, which is `declared` there; `what` names its value in the
+    /// message.
+    pub fn run(&mut self, block: &ast::Block, want: &Ty, declared: Option<Span>, what: &str) {
         let (mut checked, ty, span) = self.block(block);
         checked.result = match checked.result {
-            Some(result) => Some(self.coerce(result, want, what)),
+            Some(result) => {
+                let before = self.diags.len();
+                let result = self.coerce(result, want, what);
+                if let (Some(error), Some(span)) = (self.diags[before..].last_mut(), declared) {
+                    error.labels.push(Label { span, text: "declared here".to_string() });
+                }
+                Some(result)
+            }
             None => {
                 // A value lost in the last statement has been reported there.
                 let lost = matches!(checked.stmts.last(), Some(Stmt::Expr(id)) if *self.ty(*id) != Ty::unit());
@@ -212,6 +226,13 @@ impl<'a> Checker<'a> {
         match stmt {
             ast::Stmt::Let { pattern, mutable, ty, value, span } => {
                 let mut id = self.infer(value);
+                if let (ast::Pattern::Name(_), ExprKind::Reveal(opened, _)) = (pattern, &self.body.expr(id).kind) {
+                    let opened = self.items.sources.text(self.span(*opened)).trim_matches(['(', ')']);
+                    let help = format!("write the `reveal` as a statement of its own, and go on with `{opened}`");
+                    self.error(Code::NotAllowedHere, value.span, "`reveal` opens a value and gives nothing back")
+                        .help = Some(help);
+                    id = self.poison_of(&[id], value.span);
+                }
                 if let Some(ty) = ty {
                     let want = self.resolve(ty);
                     if want != Ty::Nat {
@@ -270,9 +291,17 @@ impl<'a> Checker<'a> {
                         let declared =
                             Label { span: variable.span, text: format!("a `var` of type `{}`", variable.ty) };
                         error.labels.push(declared);
-                        let help = format!("a `var` keeps its type; `let {} = ...;` binds the name anew", name.name);
+                        let help = if self.loops > 0 {
+                            "every turn of a loop has to keep the shape".to_string()
+                        } else {
+                            format!("a `var` keeps its type; `let {} = ...;` binds the name anew", name.name)
+                        };
                         if error.help.is_none() || error.code == Code::ShapeMismatch {
                             error.help = Some(help);
+                        }
+                        // What the loop was to make of it is not known.
+                        if self.loops > 0 {
+                            self.body.locals[local.index()].ty = Ty::Error;
                         }
                     }
                     return;
@@ -346,7 +375,9 @@ impl<'a> Checker<'a> {
     }
 
     fn loop_body(&mut self, body: &ast::Block) -> Block {
+        self.loops += 1;
         let (block, ty, span) = self.block(body);
+        self.loops -= 1;
         if !ty.is_error() && ty != Ty::unit() {
             self.error(Code::TypeMismatch, span, "the body of a loop gives no value").help =
                 Some("assign it to a `var` declared before the loop".into());
@@ -413,6 +444,14 @@ impl<'a> Checker<'a> {
             (Ty::Tuple(items), None) if items.iter().any(|t| matches!(t, Ty::Spread(..))) => {
                 Some("the elements behind the fixed ones are bound together: `(first, ..rest)`".to_string())
             }
+            (Ty::Tuple(items), Some(_)) => match items.split_last() {
+                Some((Ty::Array(item, n), first)) => {
+                    let mut types: Vec<String> = first.iter().map(Ty::to_string).collect();
+                    types.push(format!("..[{item}; {n}]"));
+                    Some(format!("write the type `({})`", types.join(", ")))
+                }
+                _ => None,
+            },
             _ => None,
         };
         self.error(Code::TypeMismatch, span, message).help = help;
@@ -440,7 +479,8 @@ impl<'a> Checker<'a> {
         } else {
             Diagnostic::error(Code::TypeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
         };
-        error.help = self.literal_help(&kind, want).or_else(|| reshape_help(&ty, want));
+        error.help =
+            self.literal_help(&kind, want).or_else(|| array_help(&ty, want)).or_else(|| reshape_help(&ty, want));
         self.diags.push(error);
         self.poison_of(&[id], span)
     }
@@ -465,6 +505,20 @@ impl<'a> Checker<'a> {
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
         Some(record.fields.get(index)?.1.substitute(&Bindings::of(dims)))
     }
+}
+
+/// What to write for an array where a tensor has to stand.
+pub(super) fn array_help(ty: &Ty, want: &Ty) -> Option<String> {
+    fn numbers(ty: &Ty) -> bool {
+        match ty {
+            Ty::Array(item, _) => numbers(item),
+            Ty::Tensor(_, shape) => shape.is_scalar(),
+            _ => false,
+        }
+    }
+    let is_array = matches!(ty, Ty::Array(..)) && numbers(ty) && matches!(want, Ty::Tensor(..));
+    is_array
+        .then(|| "an array of numbers is no tensor: give a tensor as an input, such as `w: public fix[2]`".to_string())
 }
 
 /// How a tensor gets another shape with as many elements.

@@ -189,7 +189,8 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     for (param, ast) in params.iter().zip(&ast.params) {
         checker.bind_param(&ast.name, param.ty.clone());
     }
-    checker.run(&ast.body, &want, "the result");
+    let declared = ast.results.iter().map(|r| r.ty.span()).reduce(Span::to);
+    checker.run(&ast.body, &want, declared, "the result");
     let (body, reveals) = checker.finish();
     let labels = vec![Label::PUBLIC; body.exprs.len()];
     Entry {
@@ -307,6 +308,9 @@ fn owner(owners: &[String], name: &ast::Ident, word: &str, diags: &mut Vec<Diagn
         let error = Diagnostic::error(Code::UnknownOwner, name.span, message);
         diags.push(match nearest(&name.name, endings(owners, word)) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if word == "from" && name.name == "all" => {
+                error.help("one owner gives an input; what everybody knows is marked before its type: `x: public fix`")
+            }
             None if owners.is_empty() => error.help(format!("start the file with `owners {};`", name.name)),
             None => {
                 let known = format!("owners are {}", list(owners.iter().map(String::as_str)));

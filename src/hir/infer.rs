@@ -185,6 +185,9 @@ impl Checker<'_> {
             (Ty::Tensor(..) | Ty::Nat | Ty::Range(..) | Ty::Spread(..) | Ty::Param(_), _) => {
                 let error = Diagnostic::error(Code::NotAllowedHere, field.span, format!("`{ty}` has no fields"));
                 match field.name.as_str() {
+                    _ if ty == Ty::Nat => {
+                        error.help("a fixed-point number has digits on both sides of its point: `1.0e3`")
+                    }
                     "T" => error.help("write `transpose(x, [1, 0])`"),
                     "shape" => error.help("sizes have names: `fn f[N](x: fix[N])` may use `N`"),
                     _ => error,
@@ -201,10 +204,26 @@ impl Checker<'_> {
             Ty::Error => self.poison_of(&[base], span),
             Ty::Array(item, length) => self.array_index(base, *item, &length, indices, span),
             Ty::Tensor(elem, shape) => self.slice(base, elem, &shape, indices, span),
+            Ty::Tuple(_) if !self.first_time(base) => self.poison_of(&[base], span),
             ty @ (Ty::Nat | Ty::Struct { .. } | Ty::Tuple(_) | Ty::Range(..) | Ty::Spread(..) | Ty::Param(_)) => {
-                self.error(Code::NotAllowedHere, span, format!("`{ty}` has no axes to index"));
+                let help = match (&ty, indices) {
+                    (Ty::Tuple(_), [ast::IndexArg::At(ast::Expr { kind: ast::ExprKind::Int(index), .. })]) => {
+                        Some(format!("write `{}.{index}`", self.items.sources.text(self.span(base))))
+                    }
+                    (Ty::Tuple(_), _) => Some("elements of a tuple are `p.0`, `p.1`".to_string()),
+                    _ => None,
+                };
+                self.error(Code::NotAllowedHere, span, format!("`{ty}` has no axes to index")).help = help;
                 self.poison(span)
             }
+        }
+    }
+
+    /// False when a wrong use of this variable has been told already.
+    fn first_time(&mut self, id: ExprId) -> bool {
+        match self.body.expr(id).kind {
+            ExprKind::Local(local) => self.told.insert(local),
+            _ => true,
         }
     }
 

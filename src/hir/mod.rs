@@ -24,6 +24,7 @@ mod size;
 mod stages;
 pub mod text;
 mod types;
+mod unknown;
 mod uses;
 
 #[cfg(test)]

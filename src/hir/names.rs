@@ -170,7 +170,8 @@ pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagn
             let mut checker = Checker::new(&items, *module, names.clone(), diags);
             checker.scope = block.span;
             checker.bind_params(function, ast);
-            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), "the result");
+            let declared = ast.result.as_ref().map(ast::Type::span);
+            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), declared, "the result");
             let body = checker.finish().0;
             let rule = ast.derivative.as_ref();
             let rule = rule.and_then(|rule| derivative::rule(&items, *module, (function, ast), rule, names, diags));
