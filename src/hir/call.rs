@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{Binding, Checker, array_help};
+use super::body::{Binding, Checker};
+use super::coerce::array_help;
 use super::names::{Def, literal};
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};

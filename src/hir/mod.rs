@@ -9,8 +9,10 @@
 mod approx;
 mod body;
 mod call;
+mod coerce;
 mod derivative;
 mod entry;
+mod index;
 mod infer;
 mod intrinsic;
 mod labels;

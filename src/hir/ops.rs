@@ -1,6 +1,7 @@
 //! Types of operators: size arithmetic, broadcasting, comparisons, and the vector-space operations on records.
 
-use super::body::{Checker, array_help};
+use super::body::Checker;
+use super::coerce::array_help;
 use super::names::StructsOf;
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
