@@ -13,7 +13,7 @@ pub use render::render;
 use crate::span::Span;
 
 /// How many diagnostics of one run are told to people; the others are counted.
-pub const MAX_TOLD: usize = 50;
+pub const MAX_TOLD: usize = 10;
 
 /// How many diagnostics of one run are told to programs.
 pub const MAX_JSON: usize = 1000;
@@ -176,7 +176,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .take(MAX_CANDIDATES)
         .filter(|c| c.len() <= MAX_COMPARED && c.len().abs_diff(name.len()) <= slips(name, c))
-        .map(|c| (strsim::damerau_levenshtein(name, c), c))
+        .map(|c| (if c.eq_ignore_ascii_case(name) { 0 } else { strsim::damerau_levenshtein(name, c) }, c))
         .filter(|(d, c)| *d <= slips(name, c))
         .min()
         .map(|(_, c)| c)
@@ -201,6 +201,7 @@ mod tests {
     #[test]
     fn only_short_names_are_compared() {
         assert_eq!(nearest("relo", ["select", "relu"]), Some("relu"));
+        assert_eq!(nearest("GELU", ["relu", "gelu", "ReLU"]), Some("gelu"));
         let long = "a".repeat(1_000_000);
         assert_eq!(nearest(&long, [long.as_str()]), None);
         assert_eq!(nearest("a", [long.as_str()]), None);

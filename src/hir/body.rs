@@ -8,7 +8,7 @@ use super::size::{Resolver, SizeNames, too_large};
 use super::types::{Bindings, Elem, Ty};
 use super::{Block, Body, Expr, ExprId, ExprKind, Fn, Local, LocalId, Opening, ParamKind, Pattern, Stmt};
 use crate::diag::{Code, Diagnostic, Label, nearest};
-use crate::shape::{Dim, Shape};
+use crate::shape::Dim;
 use crate::span::{FileId, Span};
 use crate::syntax::ast;
 
@@ -32,6 +32,10 @@ pub(super) struct Checker<'a> {
     pub body: Body,
     /// How many of the body's locals are parameters.
     params: usize,
+    /// Loops around this place.
+    loops: usize,
+    /// Values of this body whose wrong use has been told.
+    pub told: BTreeSet<LocalId>,
     /// Where what is bound next can be used, for the notes.
     pub scope: Span,
     scopes: Vec<BTreeMap<String, Binding>>,
@@ -51,6 +55,8 @@ impl<'a> Checker<'a> {
             entry: false,
             body: Body::default(),
             params: 0,
+            loops: 0,
+            told: BTreeSet::new(),
             scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
@@ -59,11 +65,19 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks the whole body against the type it must have; `what` names its value in the message.
-    pub fn run(&mut self, block: &ast::Block, want: &Ty, what: &str) {
+    /// Checks the whole body against the type it must have, which is `declared` there; `what` names its value in the
+    /// message.
+    pub fn run(&mut self, block: &ast::Block, want: &Ty, declared: Option<Span>, what: &str) {
         let (mut checked, ty, span) = self.block(block);
         checked.result = match checked.result {
-            Some(result) => Some(self.coerce(result, want, what)),
+            Some(result) => {
+                let before = self.diags.len();
+                let result = self.coerce(result, want, what);
+                if let (Some(error), Some(span)) = (self.diags[before..].last_mut(), declared) {
+                    error.labels.push(Label { span, text: "declared here".to_string() });
+                }
+                Some(result)
+            }
             None => {
                 // A value lost in the last statement has been reported there.
                 let lost = matches!(checked.stmts.last(), Some(Stmt::Expr(id)) if *self.ty(*id) != Ty::unit());
@@ -215,6 +229,13 @@ impl<'a> Checker<'a> {
         match stmt {
             ast::Stmt::Let { pattern, mutable, ty, value, span } => {
                 let mut id = self.infer(value);
+                if let (ast::Pattern::Name(_), ExprKind::Reveal(opened, _)) = (pattern, &self.body.expr(id).kind) {
+                    let opened = self.items.sources.text(self.span(*opened)).trim_matches(['(', ')']);
+                    let help = format!("write the `reveal` as a statement of its own, and go on with `{opened}`");
+                    self.error(Code::NotAllowedHere, value.span, "`reveal` opens a value and gives nothing back")
+                        .help = Some(help);
+                    id = self.poison_of(&[id], value.span);
+                }
                 if let Some(ty) = ty {
                     let want = self.resolve(ty);
                     if want != Ty::Nat {
@@ -273,9 +294,17 @@ impl<'a> Checker<'a> {
                         let declared =
                             Label { span: variable.span, text: format!("a `var` of type `{}`", variable.ty) };
                         error.labels.push(declared);
-                        let help = format!("a `var` keeps its type; `let {} = ...;` binds the name anew", name.name);
+                        let help = if self.loops > 0 {
+                            "every turn of a loop has to keep the shape".to_string()
+                        } else {
+                            format!("a `var` keeps its type; `let {} = ...;` binds the name anew", name.name)
+                        };
                         if error.help.is_none() || error.code == Code::ShapeMismatch {
                             error.help = Some(help);
+                        }
+                        // What the loop was to make of it is not known.
+                        if self.loops > 0 {
+                            self.body.locals[local.index()].ty = Ty::Error;
                         }
                     }
                     return;
@@ -418,49 +447,17 @@ impl<'a> Checker<'a> {
             (Ty::Tuple(items), None) if items.iter().any(|t| matches!(t, Ty::Spread(..))) => {
                 Some("the elements behind the fixed ones are bound together: `(first, ..rest)`".to_string())
             }
+            (Ty::Tuple(items), Some(_)) => match items.split_last() {
+                Some((Ty::Array(item, n), first)) => {
+                    let mut types: Vec<String> = first.iter().map(Ty::to_string).collect();
+                    types.push(format!("..[{item}; {n}]"));
+                    Some(format!("write the type `({})`", types.join(", ")))
+                }
+                _ => None,
+            },
             _ => None,
         };
         self.error(Code::TypeMismatch, span, message).help = help;
-    }
-
-    /// The expression as a value of type `want`; `what` names its role in the message.
-    pub fn coerce(&mut self, id: ExprId, want: &Ty, what: &str) -> ExprId {
-        let Expr { kind, ty, span } = self.body.expr(id).clone();
-        if ty == *want || ty.is_error() || want.is_error() {
-            return id;
-        }
-        if let (ExprKind::Size(dim), Ty::Tensor(elem, shape)) = (&kind, want)
-            && ty == Ty::Nat
-            && shape.is_scalar()
-        {
-            match elem {
-                Elem::Int => return self.push(kind, want.clone(), span),
-                Elem::Fix if !dim.names().is_empty() => return self.push(kind, want.clone(), span),
-                Elem::Fix | Elem::Bool => {}
-            }
-        }
-        let shown = if ty == Ty::Nat { "int".to_string() } else { ty.to_string() };
-        let mut error = if ty.same_kind(want) {
-            Diagnostic::error(Code::ShapeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
-        } else {
-            Diagnostic::error(Code::TypeMismatch, span, format!("{what} is `{shown}`, and `{want}` is needed"))
-        };
-        error.help = self.literal_help(&kind, want).or_else(|| reshape_help(&ty, want));
-        self.diags.push(error);
-        self.poison_of(&[id], span)
-    }
-
-    /// `write 1.0` where an integer stands for a fixed-point number.
-    pub fn literal_help(&self, kind: &ExprKind, want: &Ty) -> Option<String> {
-        match (kind, want) {
-            (ExprKind::Size(dim), Ty::Tensor(Elem::Fix, _)) if dim.as_constant().is_some() => {
-                Some(format!("write `{dim}.0` for a fixed-point constant"))
-            }
-            (ExprKind::Constant(value), Ty::Tensor(Elem::Int, _) | Ty::Nat) if value.fract() == 0.0 => {
-                Some(format!("write `{value}` for an integer"))
-            }
-            _ => None,
-        }
     }
 
     /// The type of a field of a struct, for its sizes.
@@ -470,18 +467,4 @@ impl<'a> Checker<'a> {
         let dims = record.sizes.iter().cloned().zip(sizes.iter().cloned()).collect();
         Some(record.fields.get(index)?.1.substitute(&Bindings::of(dims)))
     }
-}
-
-/// How a tensor gets another shape with as many elements.
-fn reshape_help(ty: &Ty, want: &Ty) -> Option<String> {
-    let (Ty::Tensor(a, from), Ty::Tensor(b, to)) = (ty, want) else { return None };
-    let count = |shape: &Shape| shape.dims.iter().fold(Dim::constant(1), |n, d| n.times(d));
-    if a != b || from.rest.is_some() || to.rest.is_some() || count(from) != count(to) {
-        return None;
-    }
-    if to.is_scalar() {
-        let zeros = vec!["0"; from.dims.len()].join(", ");
-        return Some(format!("take the single element: `...[{zeros}]`"));
-    }
-    Some(format!("`reshape(..., {to})` gives it this shape"))
 }

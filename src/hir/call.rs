@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::body::{Binding, Checker};
+use super::coerce::array_help;
 use super::names::{Def, literal};
 use super::references::Meaning;
 use super::types::{Bindings, Elem, Ty};
@@ -167,7 +168,8 @@ impl Checker<'_> {
         }
         let code = if actual.same_kind(ty) { Code::ShapeMismatch } else { Code::TypeMismatch };
         let span = self.span(value);
-        self.error(code, span, format!("{what} is `{actual}`, and `{ty}` is needed")).help = rank_help(&actual, ty);
+        self.error(code, span, format!("{what} is `{actual}`, and `{ty}` is needed")).help =
+            array_help(&actual, ty).or_else(|| rank_help(&actual, ty));
         self.poison_of(&[value], span)
     }
 
@@ -236,7 +238,9 @@ impl Checker<'_> {
             }
             ast::ExprKind::Path(module, name) => {
                 let Some(found) = self.items.usable().find(|m| m.name == module.name) else {
-                    self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name));
+                    let help = self.missing_module(&module.name, &name.name);
+                    self.error(Code::UnknownModule, module.span, format!("there is no module `{}`", module.name))
+                        .help = Some(help);
                     return None;
                 };
                 self.items.notes.module_name(module);
@@ -253,9 +257,9 @@ impl Checker<'_> {
             ast::ExprKind::Error => return None,
             other => {
                 let help = match other {
-                    ast::ExprKind::Field(base, name) => {
-                        let base = self.items.sources.text(base.span);
-                        Some(format!("there are no methods: write `{base} |> {}` or `{0}({base})`", name.name))
+                    ast::ExprKind::Field(base, name) => Some(self.no_methods(base, &name.name)),
+                    ast::ExprKind::Index(base, _) if self.is_function(base) => {
+                        Some("sizes follow from the arguments: leave the brackets out".to_string())
                     }
                     _ => None,
                 };
@@ -283,22 +287,6 @@ impl Checker<'_> {
         };
         self.diags.push(error);
         None
-    }
-
-    fn unknown_function(&self, name: &str, span: Span) -> Diagnostic {
-        let error = Diagnostic::error(Code::UnknownName, span, format!("there is no function `{name}` in scope"));
-        if let Some(module) = self.items.usable().find(|m| matches!(m.own.get(name), Some((Def::Fn(_), _)))) {
-            return error.help(format!("bring it in: `use {}::{name};`", module.name));
-        }
-        let scope = &self.items.modules[self.module].scope;
-        let functions = scope.iter().filter(|(_, def)| matches!(def, Def::Fn(_))).map(|(n, _)| n.as_str());
-        match nearest(name, functions) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
-                Some((_, instead)) => error.help(*instead),
-                None => error,
-            },
-        }
     }
 
     /// Gives each argument to its parameter.
@@ -371,31 +359,19 @@ impl Checker<'_> {
                 let dims: Vec<_> = items.iter().map(|item| self.static_size(item, "a size")).collect();
                 dims.into_iter().collect::<Result<_, _>>().map_or_else(Given::Bad, Given::Sizes)
             }
-            (ParamKind::NatList, _) => {
-                self.error(Code::TypeMismatch, value.span, "a list of sizes is needed").help =
-                    Some("write it out: `[N, C * H * W]`".into());
+            (ParamKind::NatList, kind) => {
+                let text = self.items.sources.text(value.span);
+                self.error(Code::TypeMismatch, value.span, "a list of sizes is needed").help = Some(match kind {
+                    ast::ExprKind::Int(_) | ast::ExprKind::Name(_) | ast::ExprKind::Binary(..) => {
+                        format!("write a list: `[{text}]`")
+                    }
+                    _ => "write it out: `[N, C * H * W]`".to_string(),
+                });
                 Given::Bad(self.poison(value.span))
             }
         }
     }
 }
-
-/// Functions of other languages and libraries, and what stands for them.
-const FOREIGN: &[(&str, &str)] = &[
-    ("bmm", "write `matmul(a, b)`"),
-    ("cat", "write `concat(a, b, axis = 0)`"),
-    ("dot", "write `sum(a * b, axis = 0)`, or `matmul(a, b)`"),
-    ("len", "sizes have names: `fn f[N](x: fix[N])` may use `N`"),
-    ("max", "write `maximum(a, b)`, or `max_over(x, axis = 0)`"),
-    ("min", "write `minimum(a, b)`"),
-    ("mm", "write `matmul(a, b)`"),
-    ("permute", "write `transpose(x, [..])`"),
-    ("print", "a run shows results, and what an entry opens by `reveal x to hospital`"),
-    ("range", "a range is written `0..n`"),
-    ("stack", "write `concat(a, b, axis = 0)` of what `reshape` gave the axis"),
-    ("view", "write `reshape(x, [..])`"),
-    ("where", "write `select(c, a, b)`"),
-];
 
 /// `conv2d(x, p, stride = .., pad = ..)`.
 fn usage(function: &Fn) -> String {

@@ -59,7 +59,7 @@ pub(super) fn rule(
     let mut checker = Checker::new(items, module, names, diags);
     checker.scope = block.span;
     checker.bind_params(function, item);
-    checker.run(block, ty, "the derivative");
+    checker.run(block, ty, None, "the derivative");
     Some(Derivative { param, body: checker.finish().0 })
 }
 
@@ -92,9 +92,14 @@ impl Checker<'_> {
         }
         if !is_single(&of) {
             let place = self.span(loss);
+            let text = |id| self.items.sources.text(self.span(id)).to_string();
+            let swapped =
+                is_single(&with).then(|| format!("the loss comes first: `grad({}, {})`", text(by), text(loss)));
+            // Swapped arguments say nothing about the type of the gradient.
+            let ty = if swapped.is_some() { Ty::Error } else { with };
             self.error(Code::Derivative, place, format!("`grad` differentiates a single `fix`, and this is `{of}`"))
-                .help = Some("sum or average it first".into());
-            return self.push(ExprKind::Error(values), with, span);
+                .help = swapped.or_else(|| Some("sum or average it first".into()));
+            return self.push(ExprKind::Error(values), ty, span);
         }
         if !self.items.all_elems(&with, &|elem| elem == Elem::Fix) {
             let place = self.span(by);

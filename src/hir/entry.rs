@@ -9,7 +9,7 @@ use super::size::Resolver;
 use super::types::{Elem, Ty};
 use super::{Destination, Entry, EntryParam, EntryResult, Source};
 use crate::diag::{Code, Diagnostic, list, nearest};
-use crate::fixed::Format;
+use crate::fixed::{Format, FormatError};
 use crate::label::{Label, OwnerId};
 use crate::shape::Dim;
 use crate::span::Span;
@@ -27,7 +27,11 @@ pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<Stri
         };
         if let Some(first) = seen[which] {
             let message = "the header says this twice";
-            diags.push(Diagnostic::error(Code::Header, span, message).label(first, "first here"));
+            let error = Diagnostic::error(Code::Header, span, message).label(first, "first here");
+            diags.push(error.help(match header {
+                ast::Header::Owners { .. } => format!("one line names all: `{}`", owners_line(&all_owners(file))),
+                ast::Header::Fixed { .. } => "keep one of the two".to_string(),
+            }));
         }
         seen[which] = Some(span);
         match header {
@@ -39,7 +43,8 @@ pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<Stri
                         diags.push(error.help("`to all` and `to shares` have meanings of their own"));
                     } else if owners.contains(&name.name) {
                         let message = format!("the owner `{}` is named twice", name.name);
-                        diags.push(Diagnostic::error(Code::DefinedTwice, name.span, message));
+                        let error = Diagnostic::error(Code::DefinedTwice, name.span, message);
+                        diags.push(error.help(format!("name each once: `{}`", owners_line(&all_owners(file)))));
                     } else if owners.len() == Label::MAX_OWNERS {
                         let message = format!("more than {} owners", Label::MAX_OWNERS);
                         diags.push(Diagnostic::error(Code::Unsupported, name.span, message));
@@ -51,7 +56,50 @@ pub(super) fn header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> (Vec<Stri
             ast::Header::Fixed { settings, span } => format = number_format(settings, *span, diags),
         }
     }
+    if seen[0].is_none() {
+        owners = owners_without_header(file, diags);
+    }
     (owners, format)
+}
+
+/// The owners that a file without an `owners` line means: those its entries name. Said once for all of them.
+fn owners_without_header(file: &ast::File, diags: &mut Vec<Diagnostic>) -> Vec<String> {
+    let mut used: Vec<&ast::Ident> = Vec::new();
+    for item in &file.items {
+        let ast::Item::Entry(entry) = item else { continue };
+        let sources = entry.params.iter().filter_map(|p| p.from.as_ref());
+        let learners = entry.results.iter().filter_map(|r| r.to.as_ref()).filter(|to| to.name != "all");
+        for name in sources.chain(learners).filter(|name| name.name != "shares") {
+            if used.len() < Label::MAX_OWNERS && used.iter().all(|known| known.name != name.name) {
+                used.push(name);
+            }
+        }
+    }
+    let names: Vec<String> = used.iter().map(|name| name.name.clone()).collect();
+    if let Some(first) = used.first() {
+        let message = format!("the header names no owner `{}`", first.name);
+        let error = Diagnostic::error(Code::UnknownOwner, first.span, message);
+        diags.push(error.help(format!("start the file with `{}`", owners_line(&names))));
+    }
+    names
+}
+
+/// The owners that all `owners` lines of a file name, each once.
+fn all_owners(file: &ast::File) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for header in &file.headers {
+        let ast::Header::Owners { names, .. } = header else { continue };
+        for name in names {
+            if !all.contains(&name.name) && !matches!(name.name.as_str(), "all" | "shares") {
+                all.push(name.name.clone());
+            }
+        }
+    }
+    all
+}
+
+fn owners_line(names: &[String]) -> String {
+    format!("owners {};", names.join(", "))
 }
 
 fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Diagnostic>) -> Format {
@@ -74,7 +122,12 @@ fn number_format(settings: &[(ast::Ident, u64)], span: Span, diags: &mut Vec<Dia
     }
     format.validate().unwrap_or_else(|problem| {
         let error = Diagnostic::error(Code::Format, span, format!("this number format does not fit: {problem}"));
-        diags.push(error.help("lower `frac` or `int`, or use `ring = 64`"));
+        diags.push(error.help(match problem {
+            FormatError::Ring(_) => "use `ring = 64`",
+            FormatError::Empty => "give each at least 1",
+            FormatError::Products { ring: 64, .. } => "lower `frac` or `int`",
+            FormatError::Products { .. } => "lower `frac` or `int`, or use `ring = 64`",
+        }));
         Format::default()
     })
 }
@@ -136,7 +189,8 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     for (param, ast) in params.iter().zip(&ast.params) {
         checker.bind_param(&ast.name, param.ty.clone());
     }
-    checker.run(&ast.body, &want, "the result");
+    let declared = ast.results.iter().map(|r| r.ty.span()).reduce(Span::to);
+    checker.run(&ast.body, &want, declared, "the result");
     let (body, reveals) = checker.finish();
     let labels = vec![Label::PUBLIC; body.exprs.len()];
     Entry {
@@ -254,6 +308,9 @@ fn owner(owners: &[String], name: &ast::Ident, word: &str, diags: &mut Vec<Diagn
         let error = Diagnostic::error(Code::UnknownOwner, name.span, message);
         diags.push(match nearest(&name.name, endings(owners, word)) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if word == "from" && name.name == "all" => {
+                error.help("one owner gives an input; what everybody knows is marked before its type: `x: public fix`")
+            }
             None if owners.is_empty() => error.help(format!("start the file with `owners {};`", name.name)),
             None => {
                 let known = format!("owners are {}", list(owners.iter().map(String::as_str)));

@@ -29,6 +29,7 @@ pub(super) fn check(program: &mut Program, diags: &mut Vec<Diagnostic>) -> BTree
             diags,
             reported: BTreeSet::new(),
             calls: Vec::new(),
+            callees: Vec::new(),
             labels: vec![Label::PUBLIC; entry.body.exprs.len()],
             places: &mut places,
             undecided: 0,
@@ -61,6 +62,8 @@ struct Walk<'a> {
     reported: BTreeSet<(Code, Span)>,
     /// Places of the calls that lead from the entry to here.
     calls: Vec<Span>,
+    /// What they call.
+    callees: Vec<FnId>,
     /// Labels of the entry's own expressions.
     labels: Vec<Label>,
     /// Labels of the expressions and variables at these places, over all calls.
@@ -353,7 +356,7 @@ impl Walk<'_> {
         if op == BinaryOp::Div && right.0.joint() {
             let error = Diagnostic::error(Code::Unsupported, right.1, "division by a value that no single owner knows")
                 .here(self.depends(right.0))
-                .help("multiply by `reciprocal(..)`, or by one that a single owner computes");
+                .help(self.instead_of_division(right.1));
             self.report(error, right.0);
         }
         for ((constant, place), other) in [(left, right.0), (right, left.0)] {
@@ -365,6 +368,17 @@ impl Walk<'_> {
             }
             let encoded = if divides { 1.0 / value } else { value };
             self.fits(encoded, value, place);
+        }
+    }
+
+    /// What to write in place of a division at `place`; in the library, in place of the call that leads there.
+    fn instead_of_division(&self, place: Span) -> &'static str {
+        let library = |span: Span| self.program.is_library(span);
+        let called = self.calls.iter().rposition(|call| !library(*call)).filter(|_| library(place));
+        match called.map(|index| self.program.fns[self.callees[index].index()].name.as_str()) {
+            Some("batch_norm") => "all fields of `p` have to come from one owner",
+            Some("sqrt_local") => "`math::sqrt(..)` and `math::rsqrt(..)` work on shared values",
+            _ => "multiply by `reciprocal(..)`, or by one that a single owner computes",
         }
     }
 
@@ -406,8 +420,10 @@ impl Walk<'_> {
         self.note_params(body, &locals);
         locals.resize(body.locals.len(), Value::Leaf(Flow::default()));
         self.calls.push(span);
+        self.callees.push(callee);
         let result = self.block(body, &mut locals, &body.block);
         self.calls.pop();
+        self.callees.pop();
         result
     }
 }

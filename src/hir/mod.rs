@@ -9,8 +9,10 @@
 mod approx;
 mod body;
 mod call;
+mod coerce;
 mod derivative;
 mod entry;
+mod index;
 mod infer;
 mod intrinsic;
 mod labels;
@@ -24,6 +26,8 @@ mod size;
 mod stages;
 pub mod text;
 mod types;
+mod unknown;
+mod uses;
 
 #[cfg(test)]
 mod tests;

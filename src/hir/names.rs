@@ -11,8 +11,9 @@ use super::references::{Analysis, ModuleNames, Notes, meaning};
 use super::signature::{fields, refuse_endless_structs, signature};
 use super::size::{SizeNames, Structs};
 use super::types::{Elem, Ty};
+use super::uses::resolve_uses;
 use super::{Body, Fn, FnCode, FnId, Program, Struct, StructId};
-use crate::diag::{Code, Diagnostic, list, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::fixed::Format;
 use crate::span::{Sources, Span};
 use crate::syntax::ast;
@@ -169,7 +170,8 @@ pub(super) fn resolve(sources: &Sources, files: Vec<File>, diags: &mut Vec<Diagn
             let mut checker = Checker::new(&items, *module, names.clone(), diags);
             checker.scope = block.span;
             checker.bind_params(function, ast);
-            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), "the result");
+            let declared = ast.result.as_ref().map(ast::Type::span);
+            checker.run(block, function.result.as_ref().unwrap_or(&Ty::Error), declared, "the result");
             let body = checker.finish().0;
             let rule = ast.derivative.as_ref();
             let rule = rule.and_then(|rule| derivative::rule(&items, *module, (function, ast), rule, names, diags));
@@ -244,67 +246,6 @@ fn collect<'f>(
 
 pub(super) fn twice(name: &str, span: Span, first: Span) -> Diagnostic {
     Diagnostic::error(Code::DefinedTwice, span, format!("`{name}` is defined twice")).label(first, "first here")
-}
-
-fn resolve_uses(items: &mut Items, index: usize, file: &ast::File, diags: &mut Vec<Diagnostic>) {
-    for line in &file.uses {
-        let modules = || items.usable().filter(|m| m.name != "prelude");
-        let Some(module) = modules().find(|m| m.name == line.module.name) else {
-            let error = Diagnostic::error(
-                Code::UnknownModule,
-                line.module.span,
-                format!("there is no module `{}`", line.module.name),
-            );
-            diags.push(match nearest(&line.module.name, modules().map(|m| m.name.as_str())) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!(
-                    "the library has {}; a module of your own is a file `{}.sml` beside the program",
-                    list(modules().map(|m| m.name.as_str())),
-                    line.module.name
-                )),
-            });
-            let missing = line.names.iter().map(|n| (n.name.clone(), Def::Missing));
-            items.modules[index].scope.extend(missing);
-            continue;
-        };
-        items.notes.module_name(&line.module);
-        let mut found = Vec::new();
-        for name in &line.names {
-            match module.own.get(&name.name) {
-                Some((def, place)) => {
-                    items.notes.item(name.span, *place, *def);
-                    found.push((name.clone(), *def));
-                }
-                None => {
-                    found.push((name.clone(), Def::Missing));
-                    let message = format!("module `{}` has no `{}`", module.name, name.name);
-                    let error = Diagnostic::error(Code::UnknownModule, name.span, message);
-                    diags.push(match nearest(&name.name, module.own.keys().map(String::as_str)) {
-                        Some(near) => error.help(format!("did you mean `{near}`?")),
-                        None => error.note(format!("it offers {}", list(module.own.keys().map(String::as_str)))),
-                    });
-                }
-            }
-        }
-        let scope = &mut items.modules[index];
-        for (name, def) in found {
-            if let Some((_, first)) = scope.own.get(&name.name) {
-                diags.push(twice(&name.name, name.span, *first));
-            } else {
-                scope.scope.insert(name.name, def);
-            }
-        }
-    }
-    // The prelude yields to everything the file defines or uses itself.
-    let prelude: Vec<(String, Def)> = items
-        .modules
-        .iter()
-        .filter(|m| m.origin == Origin::Library && m.name == "prelude")
-        .flat_map(|m| m.own.iter().map(|(n, (d, _))| (n.clone(), *d)))
-        .collect();
-    for (name, def) in prelude {
-        items.modules[index].scope.entry(name).or_insert(def);
-    }
 }
 
 /// `Linear { weight: .., bias: .. }`; of many fields the first.

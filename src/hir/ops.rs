@@ -1,6 +1,7 @@
 //! Types of operators: size arithmetic, broadcasting, comparisons, and the vector-space operations on records.
 
 use super::body::Checker;
+use super::coerce::array_help;
 use super::names::StructsOf;
 use super::size::{Resolver, SizeNames};
 use super::types::{Elem, Ty};
@@ -131,6 +132,12 @@ impl Checker<'_> {
         self.diags.push(match (left, right) {
             (Ty::Struct { .. }, _) | (_, Ty::Struct { .. }) => {
                 error.help("structs of one type are added and subtracted, and scaled by a single `fix`")
+            }
+            (array @ Ty::Array(..), tensor @ Ty::Tensor(..)) | (tensor @ Ty::Tensor(..), array @ Ty::Array(..)) => {
+                match array_help(array, tensor) {
+                    Some(help) => error.help(help),
+                    None => error,
+                }
             }
             (Ty::Tensor(Elem::Bool, _), Ty::Tensor(Elem::Bool, _)) => error.help("`bool`s are joined by `&&` and `||`"),
             (Ty::Tensor(..), Ty::Tensor(..)) if matches!(op, BinaryOp::And | BinaryOp::Or) => {

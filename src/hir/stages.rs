@@ -1,7 +1,9 @@
 //! From a file to a checked program: the stages in their order.
 
+use std::collections::BTreeSet;
+
 use super::{Analysis, Modules, NoModules, Program, approx, labels, modules, names};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic, Severity};
 use crate::span::{FileId, Sources};
 use crate::syntax::parser;
 
@@ -45,6 +47,14 @@ pub fn analyse(
         }
     }
     diags[before..].sort_by_key(|d| d.labels.first().map(|l| (l.span.file, l.span.start)));
+    // A type that is not there is told once a file.
+    let mut told = BTreeSet::new();
+    let mut later = diags.split_off(before);
+    later.retain(|d| {
+        let file = d.labels.first().map(|l| l.span.file);
+        d.code != Code::UnknownType || told.insert((file, d.message.clone()))
+    });
+    diags.append(&mut later);
     analysis
 }
 

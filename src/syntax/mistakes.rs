@@ -2,6 +2,7 @@
 
 mod signatures;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use lalrpop_util::ParseError;
@@ -35,8 +36,37 @@ impl Mistake {
     /// The place; `tokens` is the whole file without comments.
     pub(super) fn site<'a>(&'a self, text: &'a str, tokens: &'a [Spanned<'a>]) -> Site<'a> {
         let index = tokens.partition_point(|token| token.0 < self.at);
-        Site { text, tokens, index, expected: self.expected.iter().map(|t| t.trim_matches('"')).collect() }
+        let expected = self.expected.iter().map(|t| t.trim_matches('"')).collect();
+        Site { text, tokens, index, expected, answered: BTreeSet::new() }
     }
+}
+
+/// The messages for all mistakes of a file, in order; what follows from an earlier one is left out. `tokens` is the
+/// whole file without comments.
+pub(super) fn explain(mistakes: &[Mistake], text: &str, tokens: &[Spanned<'_>], file: FileId) -> Vec<Diagnostic> {
+    let mut diags = Vec::new();
+    // Keywords that were taken for names, and brackets that were found open.
+    let (mut words, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    let mut last: Option<Site<'_>> = None;
+    let mut in_order: Vec<&Mistake> = mistakes.iter().collect();
+    in_order.sort_by_key(|mistake| mistake.at);
+    for mistake in in_order {
+        let mut site = mistake.site(text, tokens);
+        site.answered.clone_from(&answered);
+        let known = site.keyword(0).into_iter().chain(site.keyword(1)).any(|word| words.contains(word));
+        if known || last.as_ref().is_some_and(|last| site.follows_from(last)) {
+            continue;
+        }
+        if site.is_keyword_for_name() && site.token().is_some_and(|found| site.in_declaration(found).is_none()) {
+            words.extend(site.keyword(0));
+        }
+        if site.shows_unclosed() {
+            answered.extend(site.unclosed().map(|open| open.0));
+        }
+        diags.push(site.explain(file));
+        last = Some(site);
+    }
+    diags
 }
 
 fn message(alternatives: &[String], found: &str) -> String {
@@ -54,6 +84,8 @@ pub(super) struct Site<'a> {
     /// The token that does not fit; one past the end when the file ends too early.
     index: usize,
     expected: Vec<&'a str>,
+    /// Places of open brackets that an earlier message is about.
+    answered: BTreeSet<usize>,
 }
 
 impl<'a> Site<'a> {
@@ -73,7 +105,7 @@ impl<'a> Site<'a> {
             return error.help("`let y: T = x;` binds a name; `y = x;` gives a `var` another value");
         }
         let mut diag = Diagnostic::error(Code::Syntax, span, message(&self.alternatives(), &self.found()));
-        if (self.starts_anew() || self.closes_another())
+        if self.shows_unclosed()
             && let Some(open) = self.unclosed()
         {
             let message = format!("this `{}` is not closed", &self.text[open.0..open.2]);
@@ -83,6 +115,40 @@ impl<'a> Site<'a> {
             Some(help) => diag.help(help),
             None => diag,
         }
+    }
+
+    /// Whether the message shows the innermost open bracket.
+    fn shows_unclosed(&self) -> bool {
+        self.starts_anew() || self.closes_another() || self.ends_inside()
+    }
+
+    /// Whether a statement ends here, within parentheses.
+    fn ends_inside(&self) -> bool {
+        self.token() == Some(Token::Semicolon)
+            && self.expects(")")
+            && self.unclosed().is_some_and(|open| open.1 == Token::OpenParen)
+    }
+
+    /// Whether this is the same mistake as the one before it.
+    fn follows_from(&self, before: &Site<'_>) -> bool {
+        let sizes = before.token() == Some(Token::Less)
+            && before.expects("[")
+            && !before.expects("|>")
+            && self.tokens[before.index + 1..self.index.max(before.index + 1)]
+                .iter()
+                .all(|token| matches!(token.1, Token::Ident(_) | Token::Int(_) | Token::Comma));
+        sizes || before.index == self.index
+    }
+
+    /// The word of the language that is the `n`th token before the place.
+    fn keyword(&self, n: usize) -> Option<&'a str> {
+        let (start, token, end) = *self.tokens.get(self.index.checked_sub(n)?)?;
+        is_keyword(token).then(|| &self.text[start..end])
+    }
+
+    /// Whether a word of the language stands where a name has to.
+    fn is_keyword_for_name(&self) -> bool {
+        self.expects("ident") && !self.expects("int") && self.token().is_some_and(is_keyword)
     }
 
     /// Whether a statement lacks its `;`.
@@ -117,7 +183,8 @@ impl<'a> Site<'a> {
     /// What may stand here, in words.
     fn alternatives(&self) -> Vec<String> {
         if self.lacks_semicolon() {
-            return vec!["`;`".to_owned()];
+            let end = if self.starts_anew() && self.expects("}") { "`}`" } else { "`;`" };
+            return vec![end.to_owned()];
         }
         let mut rest = self.expected.clone();
         let mut words: Vec<String> = Vec::new();
@@ -172,6 +239,7 @@ impl<'a> Site<'a> {
                 _ => {}
             }
         }
+        open.retain(|token| !self.answered.contains(&token.0));
         open.pop()
     }
 
@@ -192,6 +260,21 @@ impl<'a> Site<'a> {
             return Some(text.to_owned());
         }
         let text = match (self.before(1), found) {
+            (_, Token::Slash) if self.after(1) == Some(Token::Star) => {
+                "`//` starts a comment, up to the end of the line"
+            }
+            (Some(Token::Slash), Token::Star) => "`//` starts a comment, up to the end of the line",
+            (Some(Token::PathSep), Token::Less) => "sizes follow from the arguments: leave them out",
+            (Some(Token::Ident(_)), Token::Ident(_) | Token::Int(_) | Token::Float(_))
+                if self.before(2) == Some(Token::Pipe) && !self.on_new_line() =>
+            {
+                "arguments stand in parentheses: `x |> linear(p)`"
+            }
+            (Some(Token::Ident(ty @ ("fix" | "int" | "bool"))), Token::Ident(name))
+                if self.after(1) == Some(Token::Assign) =>
+            {
+                return Some(format!("the type follows the name: `let {name}: {ty} = ..;`"));
+            }
             (_, Token::Doc(_)) => {
                 "`///` documents the item or field that follows; elsewhere a comment starts with `//`"
             }
@@ -248,11 +331,11 @@ impl<'a> Site<'a> {
                 "comparisons do not chain: write `a < b && b < c`"
             }
             (Some(Token::Ident(_)), _) if self.expected == [":"] => "a type follows the name: `name: fix[N]`",
-            _ if self.lacks_semicolon() => {
+            _ if self.lacks_semicolon() && !(self.starts_anew() && self.expects("}")) => {
                 let before = self.index.checked_sub(1).map(|i| self.tokens[i])?;
                 return Some(format!("a statement ends in `;`: add it after `{}`", &self.text[before.0..before.2]));
             }
-            _ if self.expects("ident") && !self.expects("int") && is_keyword(found) => {
+            _ if self.is_keyword_for_name() => {
                 return Some(format!("{} is a word of the language and cannot be a name", self.found()));
             }
             _ => return None,

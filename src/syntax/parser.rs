@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::span::{FileId, Span};
 use crate::syntax::actions::Actions;
 use crate::syntax::ast;
-use crate::syntax::mistakes::Mistake;
+use crate::syntax::mistakes::{self, Mistake};
 use crate::syntax::recovery::{self, Cause};
 use crate::syntax::token::{self, Spanned, Token};
 
@@ -41,7 +41,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Vec<Diagnostic>) -> ast::File
 
     let mut mistakes = Vec::new();
     let tree = parse_parts(file, text, &tokens, diags, &mut mistakes).unwrap_or_default();
-    diags.extend(mistakes.iter().map(|mistake| mistake.site(text, &tokens).explain(file)));
+    diags.extend(mistakes::explain(&mistakes, text, &tokens, file));
     diags[before..].sort_by_key(|diag| diag.labels.first().map(|label| label.span.start));
     tree
 }

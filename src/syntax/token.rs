@@ -132,7 +132,9 @@ pub fn lex<'a>(file: FileId, text: &'a str, diags: &mut Vec<Diagnostic>) -> Vec<
             Err(LexError::UnknownCharacter) => match &mut unknown {
                 Some(before) if before.end == span.start => *before = before.to(span),
                 _ => {
-                    diags.extend(unknown.replace(span).map(|span| unknown_character(span, text)));
+                    if let Some(span) = unknown.replace(span) {
+                        tell_unknown(span, text, diags);
+                    }
                     tokens.push((range.start, Token::Error, range.end));
                 }
             },
@@ -143,7 +145,9 @@ pub fn lex<'a>(file: FileId, text: &'a str, diags: &mut Vec<Diagnostic>) -> Vec<
             }
         }
     }
-    diags.extend(unknown.map(|span| unknown_character(span, text)));
+    if let Some(span) = unknown {
+        tell_unknown(span, text, diags);
+    }
     mark_struct_braces(&mut tokens);
     tokens
 }
@@ -179,15 +183,38 @@ fn doc(line: &str) -> &str {
     text.strip_prefix(' ').unwrap_or(text)
 }
 
+/// Reports characters that start no token; of the two quotes around a string the first.
+fn tell_unknown(span: Span, text: &str, diags: &mut Vec<Diagnostic>) {
+    let diag = unknown_character(span, text);
+    let said = diags.last().is_some_and(|last| {
+        let start = last.labels[0].span.start as usize;
+        last.labels[0].span.file == span.file
+            && (last.code, &last.help) == (diag.code, &diag.help)
+            && last.help.is_some()
+            && !text[start..span.start as usize].contains('\n')
+    });
+    if !said {
+        diags.push(diag);
+    }
+}
+
 fn unknown_character(span: Span, text: &str) -> Diagnostic {
-    let found = &text[span.start as usize..span.end as usize];
-    let what = if found.chars().count() == 1 { "the character" } else { "the characters" };
-    let diag = Diagnostic::error(Code::UnknownCharacter, span, format!("{what} `{found}` cannot stand here"));
+    let (start, end) = (span.start as usize, span.end as usize);
+    let found = &text[start..end];
+    let mut chars = found.chars();
+    let single = chars.next().filter(|_| chars.next().is_none());
+    let shown = match single {
+        Some(c) if c.is_whitespace() || c.is_control() || is_invisible(c) => format!("U+{:04X}", u32::from(c)),
+        _ => format!("`{found}`"),
+    };
+    let what = if single.is_some() { "the character" } else { "the characters" };
+    let diag = Diagnostic::error(Code::UnknownCharacter, span, format!("{what} {shown} cannot stand here"));
+    let open_size = text[..start].trim_end().ends_with(['[', ',']) && text[end..].trim_start().starts_with([',', ']']);
     let instead = match found {
         "&" => "`&&` means both; values are passed without `&`",
         "@" => "the matrix product is `matmul(a, b)`",
         "|" => "`||` means either, and `|>` hands a value on",
-        "\"" | "'" => "the language has no strings",
+        "\"" | "'" | "\u{201c}" | "\u{201d}" | "\u{2018}" | "\u{2019}" => "the language has no strings",
         "^" => "there is no power operator: multiply, or use a function of the standard library",
         "\u{2212}" | "\u{2013}" => "the minus sign is `-`",
         "\u{d7}" | "\u{b7}" => "the product is `*`",
@@ -195,11 +222,21 @@ fn unknown_character(span: Span, text: &str) -> Diagnostic {
         "\u{2265}" => "write `>=`",
         "\u{2260}" => "write `!=`",
         "\u{2192}" => "write `->`",
+        "?" if open_size => "an open size is a name: `f[N](x: fix[N, 4])`",
         "?" => "a choice is written `if c { a } else { b }`, or `select(c, a, b)`",
         "#" => "a comment starts with `//`",
-        _ => return diag,
+        _ => match single {
+            Some(c) if c.is_whitespace() || is_invisible(c) => "write a plain space, or nothing",
+            _ if found.chars().all(char::is_alphanumeric) => "names are made of the letters `a` to `z`, digits and `_`",
+            _ => return diag,
+        },
     };
     diag.help(instead)
+}
+
+/// Of no width: a joiner, a mark of direction or of byte order.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn bad_number(error: LexError, span: Span, text: &str) -> Diagnostic {

@@ -3,16 +3,34 @@
 use super::Site;
 use crate::syntax::token::Token;
 
+const ONE_OWNER: &str = "one owner gives an input: write one for each, and add or join them in the body";
+
 impl Site<'_> {
     /// What the author probably meant, where the place is part of a declaration.
     pub(super) fn in_declaration(&self, found: Token<'_>) -> Option<&'static str> {
         use Token as T;
+        if let Some(text) = self.in_header(found).or_else(|| self.in_input(found)) {
+            return Some(text);
+        }
         let owner = self.expects("from") || self.expects("to") && !self.expects("|>");
         Some(match (self.before(1), found) {
             (_, T::OpenBrace | T::Colon | T::FatArrow | T::Semicolon) if self.expects("->") => {
                 "a function states its result: `-> fix[N]`"
             }
             (Some(T::CloseBracket), T::OpenBracket) => "sizes share one pair of brackets: `fix[2, 3]`",
+            (Some(T::Ident(_)), T::Comma) if self.before(2) == Some(T::To) && self.expects("{") => {
+                "`to all` opens it to every owner; several results are a tuple: `-> (A to a, B to b)`"
+            }
+            (_, T::Comma) if self.expects("{") && !self.expects("int") && !self.expects("|>") => {
+                "several results are a tuple: `-> (A, B)`"
+            }
+            (Some(T::To), T::Public) => "every owner learns it by `to all`",
+            (Some(T::Int(_)), T::Comma) if self.before(2) == Some(T::Less) => {
+                "sizes stand in brackets: `fix[N]`, `Linear[4, 2]`"
+            }
+            (Some(T::Ident(_)), T::Comma) if matches!(self.before(2), Some(T::Let | T::Var)) => {
+                "several names are bound in parentheses: `let (a, b) = ..`"
+            }
             (_, T::Comma) if self.expected == [";"] => "an array is written `[T; 3]`",
             (_, T::Semicolon) if self.expected == [","] => "an array is written `[T; 3]`, a tuple `(A, B)`",
             (_, T::Semicolon) if self.expects(",") && self.within(T::OpenBrace) => "fields are separated by commas",
@@ -46,13 +64,55 @@ impl Site<'_> {
         })
     }
 
+    fn in_header(&self, found: Token<'_>) -> Option<&'static str> {
+        use Token as T;
+        Some(match (self.before(1), found) {
+            (_, T::Ident("owner")) if self.expects("owners") => {
+                "the header names all owners: `owners hospital, vendor;`"
+            }
+            (Some(T::Owners), T::Colon | T::OpenParen | T::OpenBracket | T::Assign) => {
+                "the names follow at once: `owners hospital, vendor;`"
+            }
+            (Some(T::OpenParen), T::Int(_)) if self.before(2) == Some(T::Fixed) => {
+                "the settings have names: `fixed(int = 32, frac = 15);`"
+            }
+            (_, T::PathSep) if self.expected == [";"] => "a path is a module and a name: `use nn::relu;`",
+            _ => return None,
+        })
+    }
+
+    /// Who gives an input, said in another order or in other words.
+    fn in_input(&self, found: Token<'_>) -> Option<&'static str> {
+        use Token as T;
+        Some(match (self.before(1), found) {
+            (Some(T::From), T::Public) => "what everybody knows is marked before its type: `x: public fix`",
+            (Some(T::OpenParen | T::Comma), T::Public) => "`public` stands before the type: `x: public fix`",
+            (Some(T::Ident("secret" | "private" | "shared")), T::Ident(_)) => {
+                "what is not `public` is secret, without a word for it: `x: fix from hospital`"
+            }
+            (Some(T::Ident(_)), T::Comma | T::CloseParen)
+                if self.expected == [":"] && self.before(2) == Some(T::Comma) && self.before(4) == Some(T::From) =>
+            {
+                ONE_OWNER
+            }
+            (Some(T::Ident(_)), T::From) if self.before(2) == Some(T::From) => ONE_OWNER,
+            (Some(T::Ident(_)), T::In) if self.before(2) == Some(T::From) => {
+                "the range stands before the owner: `x: fix in 0..255 from hospital`"
+            }
+            (Some(T::Ident(_)), T::From) if self.expected == [":"] => {
+                "the type stands before the owner: `x: fix from hospital`"
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether the innermost open bracket is of this kind.
     fn within(&self, bracket: Token<'_>) -> bool {
         self.unclosed().is_some_and(|open| open.1 == bracket)
     }
 
     /// The `n`th token behind the place.
-    fn after(&self, n: usize) -> Option<Token<'_>> {
+    pub(super) fn after(&self, n: usize) -> Option<Token<'_>> {
         self.tokens.get(self.index + n).map(|token| token.1)
     }
 
