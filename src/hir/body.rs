@@ -33,7 +33,7 @@ pub(super) struct Checker<'a> {
     /// How many of the body's locals are parameters.
     params: usize,
     /// Loops around this place.
-    loops: usize,
+    pub loops: usize,
     /// Values of this body whose wrong use has been told.
     pub told: BTreeSet<LocalId>,
     /// Where what is bound next can be used, for the notes.
@@ -41,8 +41,6 @@ pub(super) struct Checker<'a> {
     scopes: Vec<BTreeMap<String, Binding>>,
     names: SizeNames,
     pub reveals: Vec<Opening>,
-    /// Loops around the statement that is checked.
-    pub loops: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -61,7 +59,6 @@ impl<'a> Checker<'a> {
             scopes: vec![sizes],
             names,
             reveals: Vec::new(),
-            loops: 0,
         }
     }
 
