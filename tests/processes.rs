@@ -187,6 +187,7 @@ fn another_plan_is_refused_in_the_handshake() {
     }
     assert!(all.contains("plan"), "{all}");
     assert!(all.contains("P2"), "{all}");
+    assert!(all.contains("all ends need the same program under the same path, and `--dim`"), "{all}");
 }
 
 #[test]

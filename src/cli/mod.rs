@@ -168,6 +168,15 @@ fn misused(error: &clap::Error) -> ! {
         output::say(format_args!("error: `{program}` is a program, not a command; try `smlc check {program}`"));
         std::process::exit(2);
     }
+    // The format that was asked for is not known yet: the command line was not understood.
+    let as_json = |args: &[String]| matches!(args, [flag, value] if flag == "--message-format" && value == "json");
+    let args: Vec<String> = std::env::args().collect();
+    if error.use_stderr() && (args.windows(2).any(as_json) || args.iter().any(|a| a == "--message-format=json")) {
+        let text = error.to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        output::say(serde_json::json!({ "severity": "error", "message": message }));
+        std::process::exit(2);
+    }
     error.exit()
 }
 

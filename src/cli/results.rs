@@ -267,3 +267,49 @@ fn largest(row: &[f64]) -> i64 {
     }
     best as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(kind: Elem, shape: &[usize], values: &[f64]) -> Output {
+        Output { kind, shape: shape.to_vec(), values: values.to_vec() }
+    }
+
+    #[test]
+    fn values_are_shown_by_their_type() {
+        assert_eq!(output(Elem::Fix, &[2], &[0.5, -1.0]).table(), "[2] 0.5000 -1.0000");
+        assert_eq!(output(Elem::Int, &[], &[-3.0]).table(), "[] -3");
+        assert_eq!(output(Elem::Bool, &[2], &[0.0, 1.0]).table(), "[2] false true");
+        assert_eq!(output(Elem::Int, &[], &[-3.0]).json().to_string(), r#"{"shape":[],"values":[-3]}"#);
+        assert_eq!(output(Elem::Bool, &[2], &[0.0, 1.0]).json()["values"].to_string(), "[false,true]");
+        assert_eq!(output(Elem::Fix, &[1], &[2.0]).json()["values"].to_string(), "[2.0]");
+    }
+
+    #[test]
+    fn tables_have_their_rows_and_are_cut() {
+        let small = output(Elem::Int, &[2, 2], &[1.0, 20.0, 3.0, 4.0]).table();
+        assert_eq!(small, "[2, 2]\n              1 20\n              3  4");
+        let large = output(Elem::Int, &[12, 11], &[7.0; 132]).table();
+        let lines: Vec<&str> = large.lines().map(str::trim).collect();
+        assert_eq!(lines.len(), 1 + SHOWN + 1);
+        assert_eq!((lines[1], lines[11]), ("7 7 7 7 7 7 7 7 7 7 ...", "..."));
+    }
+
+    #[test]
+    fn labels_fit_their_result() {
+        let check = |shape: &[usize], labels: &[usize], values: &[f64]| {
+            let tensor = Tensor::from_f64(labels.to_vec(), values.to_vec());
+            output(Elem::Fix, shape, &[]).labels("out", &tensor).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&[2, 3], &[3], &[2.0, 0.0, 9.0]), Ok(vec![2, 0]), "more labels than rows that were taken");
+        assert_eq!(check(&[2, 3], &[2, 1], &[2.0, 0.0]), Ok(vec![2, 0]));
+        assert_eq!(check(&[2], &[2], &[-7.0, 700.0]), Ok(vec![-7, 700]));
+        assert_eq!(check(&[], &[1], &[1.0]), Ok(vec![1]));
+        assert!(check(&[2, 3], &[2, 3], &[0.0; 6]).is_err());
+        assert!(check(&[2, 3], &[1], &[0.0]).is_err());
+        for wrong in [-1.0, 3.0, 0.5, f64::NAN, f64::INFINITY] {
+            assert!(check(&[1, 3], &[1], &[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

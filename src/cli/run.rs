@@ -15,7 +15,7 @@ use super::compile::{self, Options};
 use super::cost::Format;
 use super::inputs::{Beside, Inputs, Take};
 use super::results::{self, Total};
-use super::{Failure, Outcome, Talk, build, output, party};
+use super::{Failure, MessageFormat, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::eval::EvalError;
@@ -114,7 +114,7 @@ impl Run {
         for (number, batch) in batches.iter().enumerate() {
             let plan = &plans[&batch.len()];
             let data = inputs.rows_of(batch)?;
-            let outcome = self.one(plan, &data, &format!("run {} of {}", number + 1, batches.len()))?;
+            let outcome = self.one(plan, &data, &format!("run {} of {}", number + 1, batches.len()), talk)?;
             total.add(plan, &outcome)?;
         }
         for (name, path) in &targets {
@@ -155,14 +155,20 @@ impl Run {
     }
 
     /// Runs one plan.
-    fn one(&self, plan: &Plan, data: &BTreeMap<String, Vec<f64>>, what: &str) -> Result<client::Outcome, Failure> {
+    fn one(
+        &self,
+        plan: &Plan,
+        data: &BTreeMap<String, Vec<f64>>,
+        what: &str,
+        talk: Talk,
+    ) -> Result<client::Outcome, Failure> {
         let bar = if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{prefix} {bar:30} round {pos} of {len} {elapsed}")?;
             ProgressBar::new(plan.rounds.len() as u64).with_style(style).with_prefix(what.to_string())
         } else {
             ProgressBar::hidden()
         };
-        let outcome = self.connected(plan, data, &bar)?;
+        let outcome = self.connected(plan, data, &bar, talk)?;
         bar.finish_and_clear();
         Ok(outcome)
     }
@@ -172,6 +178,7 @@ impl Run {
         plan: &Plan,
         data: &BTreeMap<String, Vec<f64>>,
         bar: &ProgressBar,
+        talk: Talk,
     ) -> Result<client::Outcome, Failure> {
         Ok(match (self.transport, &self.parties) {
             (Transport::Memory, None) => {
@@ -184,12 +191,17 @@ impl Run {
                 local::submit_tcp(plan, data, &local::session(plan, id, addresses, Duration::from_secs(10)))
                     .map_err(told)?
             }
-            (Transport::Tcp, None) => self.processes(plan, data)?,
+            (Transport::Tcp, None) => self.processes(plan, data, talk)?,
         })
     }
 
     /// Three processes of this program, and this one as the owners' client.
-    fn processes(&self, plan: &Plan, data: &BTreeMap<String, Vec<f64>>) -> Result<client::Outcome, Failure> {
+    fn processes(
+        &self,
+        plan: &Plan,
+        data: &BTreeMap<String, Vec<f64>>,
+        talk: Talk,
+    ) -> Result<client::Outcome, Failure> {
         let addresses = local::free_addresses().context("no free port on loopback")?;
         let name = format!("local-{}", std::process::id());
         let folder = std::env::temp_dir().join(format!("smlc-{name}"));
@@ -203,6 +215,9 @@ impl Run {
             let mut command = Command::new(&program);
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
             command.args(["--session", &name]).stdin(Stdio::null()).stdout(Stdio::null());
+            if talk.message_format == MessageFormat::Json {
+                command.args(["--message-format", "json"]);
+            }
             if let Some(net) = &self.net {
                 command.args(["--net", &net.to_string()]);
             }
