@@ -32,8 +32,6 @@ pub(super) struct Checker<'a> {
     pub body: Body,
     /// How many of the body's locals are parameters.
     params: usize,
-    /// Loops around this place.
-    loops: usize,
     /// Values of this body whose wrong use has been told.
     pub told: BTreeSet<LocalId>,
     /// Where what is bound next can be used, for the notes.
@@ -55,7 +53,6 @@ impl<'a> Checker<'a> {
             entry: false,
             body: Body::default(),
             params: 0,
-            loops: 0,
             told: BTreeSet::new(),
             scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
