@@ -32,6 +32,8 @@ pub(super) struct Checker<'a> {
     pub body: Body,
     /// How many of the body's locals are parameters.
     params: usize,
+    /// Loops around this place.
+    pub loops: usize,
     /// Values of this body whose wrong use has been told.
     pub told: BTreeSet<LocalId>,
     /// Where what is bound next can be used, for the notes.
@@ -39,8 +41,6 @@ pub(super) struct Checker<'a> {
     scopes: Vec<BTreeMap<String, Binding>>,
     names: SizeNames,
     pub reveals: Vec<Opening>,
-    /// Loops around the statement that is checked.
-    pub loops: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -53,12 +53,12 @@ impl<'a> Checker<'a> {
             entry: false,
             body: Body::default(),
             params: 0,
+            loops: 0,
             told: BTreeSet::new(),
             scope: Span::new(FileId(0), 0, 0),
             scopes: vec![sizes],
             names,
             reveals: Vec::new(),
-            loops: 0,
         }
     }
 
