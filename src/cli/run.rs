@@ -254,6 +254,11 @@ impl Run {
             if path.extension().is_none_or(|ending| ending != "npy") {
                 bail!("results are written as `.npy`: name the file `{}`", path.with_extension("npy").display());
             }
+            // Said now, not when the work is done.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                bail!("there is no folder `{}` for the result `{name}`", folder.display());
+            }
         }
         compile::once("--out", &targets)
     }
