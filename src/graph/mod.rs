@@ -283,7 +283,8 @@ pub enum Op {
         /// Position; the first ones go to the carried arguments.
         index: usize,
     },
-    /// The derivative of the first operand, a single number, by the second; of the second's shape. A pass of the
+    /// The derivative of the first operand, a single number, by the second; of the second's shape. The second may be an
+    /// owner's clear tensor, from which the first is computed by way of what that owner shares. A pass of the
     /// training compiler takes its place.
     Gradient,
     /// A result that stays with the parties, for a later run's `Stored`.

@@ -298,6 +298,17 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Op::Input { .. } | Op::Const(_) => return ensure(clear(ty), "inputs and constants are in the clear"),
         Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => return Ok(()),
         Op::Stored { .. } => return ensure(matches!(ty.repr, Repr::Ring { .. }), "what is stored is shared"),
+        // Also by an owner's clear tensor, from which the loss may be computed through a `Share`.
+        Op::Gradient if !clear(operands[0]) => {
+            let by = match operands[1].repr {
+                Repr::Clear(label) => !label.is_public(),
+                Repr::Ring { scale } => scale == graph.format.frac,
+                Repr::Public { .. } | Repr::Bit => false,
+            };
+            let loss = matches!(operands[0].repr, Repr::Ring { .. });
+            let wanted = Repr::Ring { scale: graph.format.frac };
+            return ensure(by && loss && ty.repr == wanted, "differentiates shares by fixed-point numbers");
+        }
         Op::Share { scale } => {
             let owned = matches!(operands[0].repr, Repr::Clear(l) if !l.is_public());
             return ensure(
@@ -400,17 +411,12 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ensure(fits(graph.format, x.saturating_add(*bits)), "does not fit the ring")?;
             ring(x + bits)
         }
-        Op::Gradient => {
-            let x = scale(operands[1]).ok_or("takes ring values")?;
-            ensure(scale(operands[0]).is_some(), "takes ring values")?;
-            ring(x)
-        }
         Op::Keep { .. } => {
             ensure(scale(operands[0]).is_some() && ty.repr == operands[0].repr, "keeps the numbers it is given")
         }
         Op::Reveal { .. } => ensure(ty.repr == operands[0].repr, "reveals what it is given"),
         Op::Div => Err("divisions are in the clear only".to_string()),
         Op::Input { .. } | Op::Stored { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
-        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => Ok(()),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } | Op::Gradient => Ok(()),
     }
 }

@@ -78,7 +78,8 @@ impl<'a> Lowering<'a> {
         if let Some(label) = self.build.known(&[loss, by]) {
             return Some(Value::Node(self.build.node(Op::Gradient, &[loss, by], shape, Repr::Clear(label))));
         }
-        let (loss, by) = (self.build.ring(loss, Elem::Fix), self.build.ring(by, Elem::Fix));
+        // What an owner holds stays in the clear here: the loss may reach it through what that owner computes alone.
+        let loss = self.build.ring(loss, Elem::Fix);
         let repr = Repr::Ring { scale: self.build.scale(Elem::Fix) };
         Some(Value::Node(self.build.node(Op::Gradient, &[loss, by], shape, repr)))
     }
