@@ -227,7 +227,9 @@ impl<'a> Checker<'a> {
             ast::Stmt::Let { pattern, mutable, ty, value, span } => {
                 let mut id = self.infer(value);
                 if let (ast::Pattern::Name(_), ExprKind::Reveal(opened, _)) = (pattern, &self.body.expr(id).kind) {
-                    let opened = self.items.sources.text(self.span(*opened)).trim_matches(['(', ')']);
+                    let opened = self.items.sources.text(self.span(*opened));
+                    let inner = opened.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+                    let opened = inner.filter(|inner| !inner.contains(['(', ')'])).unwrap_or(opened);
                     let help = format!("write the `reveal` as a statement of its own, and go on with `{opened}`");
                     self.error(Code::NotAllowedHere, value.span, "`reveal` opens a value and gives nothing back")
                         .help = Some(help);

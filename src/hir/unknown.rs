@@ -2,7 +2,8 @@
 
 use super::body::Checker;
 use super::names::{Def, Module};
-use crate::diag::{Code, Diagnostic, nearest};
+use super::uses::ELSEWHERE;
+use crate::diag::{Code, Diagnostic, list, nearest};
 use crate::span::Span;
 use crate::syntax::ast;
 
@@ -13,7 +14,7 @@ impl Checker<'_> {
             return error.help(format!("bring it in: `use {}::{name};`", module.name));
         }
         let scope = &self.items.modules[self.module].scope;
-        if let Some((_, instead)) = FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
+        if let Some((_, instead)) = FOREIGN.iter().chain(ELSEWHERE).find(|(foreign, _)| *foreign == name) {
             return error.help(*instead);
         }
         let functions = scope.iter().filter(|(_, def)| matches!(def, Def::Fn(_))).map(|(n, _)| n.as_str());
@@ -30,21 +31,27 @@ impl Checker<'_> {
     /// What to write for `module::name(..)` where nothing brings the module in.
     pub(super) fn missing_module(&self, module: &str, name: &str) -> String {
         match nearest(module, self.items.usable().map(|m| m.name.as_str())) {
+            _ if LIBRARIES.contains(&module) => self.by_path(module, name).unwrap_or_else(|| self.modules()),
             Some(near) => format!("did you mean `{near}`?"),
-            None if LIBRARIES.contains(&module) => self.by_path(module, name),
             None => format!("bring the module in: `use {module}::{name};`"),
         }
     }
 
     /// How the function `name` is called that was looked for in `written`.
-    fn by_path(&self, written: &str, name: &str) -> String {
+    fn by_path(&self, written: &str, name: &str) -> Option<String> {
         let usable = || self.items.usable();
         let has = |m: &&Module| matches!(m.own.get(name), Some((Def::Fn(_), _)));
-        match usable().find(|m| m.name == written).or_else(|| usable().find(has)) {
-            Some(module) if module.name == "prelude" => format!("write `{name}(..)`"),
-            Some(module) => format!("write `{0}::{name}(..)`, or bring it in: `use {0}::{name};`", module.name),
-            None => "names of a module stand behind `::`: `nn::relu(x)`".to_string(),
-        }
+        let module = usable().find(|m| m.name == written).or_else(|| usable().find(has))?;
+        Some(match module.name.as_str() {
+            "prelude" => format!("write `{name}(..)`"),
+            module => format!("write `{module}::{name}(..)`, or bring it in: `use {module}::{name};`"),
+        })
+    }
+
+    /// What there is in place of another library.
+    fn modules(&self) -> String {
+        let known = self.items.usable().filter(|m| m.name != "prelude").map(|m| m.name.as_str());
+        format!("the library has {}", list(known))
     }
 
     /// What to write for `base.name(..)`.
@@ -56,7 +63,12 @@ impl Checker<'_> {
         if let ast::ExprKind::Name(written) = &base.kind
             && self.lookup(written).is_none()
         {
-            return self.by_path(written, name);
+            if let Some(help) = self.by_path(written, name) {
+                return help;
+            }
+            if LIBRARIES.contains(&written.as_str()) {
+                return self.modules();
+            }
         }
         format!("there are no methods: write `{text} |> {name}` or `{name}({text})`")
     }

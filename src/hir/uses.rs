@@ -107,7 +107,7 @@ fn remedy(error: Diagnostic, items: &Items, module: &Module, name: &str) -> Diag
 }
 
 /// Layers of PyTorch, and what stands for them in the library.
-const ELSEWHERE: &[(&str, &str)] = &[
+pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("AdaptiveAvgPool2d", "write `global_avg_pool`"),
     ("AvgPool2d", "write `avg_pool`"),
     ("BatchNorm1d", "`BatchNorm` holds the parameters, `batch_norm` applies them"),

@@ -187,11 +187,11 @@ fn doc(line: &str) -> &str {
 fn tell_unknown(span: Span, text: &str, diags: &mut Vec<Diagnostic>) {
     let diag = unknown_character(span, text);
     let said = diags.last().is_some_and(|last| {
-        let start = last.labels[0].span.start as usize;
-        last.labels[0].span.file == span.file
-            && (last.code, &last.help) == (diag.code, &diag.help)
+        let first = last.labels.first().filter(|first| first.span.file == span.file);
+        let between = first.and_then(|first| text.get(first.span.start as usize..span.start as usize));
+        between.is_some_and(|between| !between.contains('\n'))
             && last.help.is_some()
-            && !text[start..span.start as usize].contains('\n')
+            && (last.code, &last.help) == (diag.code, &diag.help)
     });
     if !said {
         diags.push(diag);
@@ -314,5 +314,18 @@ mod tests {
                 "E0101 the character `§` cannot stand here",
             ]
         );
+    }
+
+    #[test]
+    fn a_character_is_told_once_a_line() {
+        let mut diags = vec![Diagnostic::global(Code::CannotRead, "before")];
+        lex(FileId(0), "a | b | c\n|", &mut diags);
+        assert_eq!(diags.len(), 3, "{diags:?}");
+        // Also behind the messages of another reading.
+        lex(FileId(0), "|\u{a0}|", &mut diags);
+        assert_eq!(diags.len(), 4, "{diags:?}");
+        assert_eq!(diags[3].message, "the characters `|\u{a0}|` cannot stand here");
+        lex(FileId(0), "x\u{a0}y", &mut diags);
+        assert_eq!(diags[4].message, "the character U+00A0 cannot stand here");
     }
 }

@@ -9,6 +9,7 @@ entry f(x: fix[2] from a, y: fix[2] from b) -> fix[2] to a {
     let sum: fix[2] = [1.0, 2.0];
     let p = (x, y);
     let z = reveal(x) to a;
+    let v = reveal relu(x) to a;
     relu([1.0, 2.0]) + p[0] + p[1] + z
 }
 
