@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use self::build::Builder;
 use self::records::{Value, bind, part};
 use self::roll::Turns;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, list};
 use crate::graph::{Graph, MAX_ELEMENTS, NodeId, Op};
 use crate::hir::{self, Bindings, Body, Elem, Entry, ExprId, ExprKind, FnCode, LocalId, Program, Stmt};
 use crate::shape::Dim;
@@ -50,11 +50,18 @@ pub fn lower(
             return None;
         }
     };
-    let open: Vec<String> = entry.sizes.iter().filter(|s| !dims.contains_key(*s)).map(|s| format!("`{s}`")).collect();
-    if !open.is_empty() {
-        let message = format!("nothing determines the size {}", open.join(", "));
-        let help = format!("give it with `--dim {}=32`, or an input whose shape has it", open[0].trim_matches('`'));
-        diags.push(Diagnostic::error(Code::OpenSize, entry.span, message).help(help));
+    let sizes = entry.sizes.iter().map(String::as_str).zip(&entry.size_places);
+    let open: Vec<(&str, &Span)> = sizes.filter(|(name, _)| !dims.contains_key(*name)).collect();
+    if let Some(((_, place), others)) = open.split_first() {
+        let names = list(open.iter().map(|(name, _)| *name));
+        let flags: Vec<String> = open.iter().map(|(name, _)| format!("--dim {name}=32")).collect();
+        let verb = if others.is_empty() { "is" } else { "are" };
+        let message = format!("nothing determines the size {names}");
+        let mut error = Diagnostic::error(Code::OpenSize, **place, message);
+        for (_, other) in others {
+            error = error.label(**other, "and this one");
+        }
+        diags.push(error.help(format!("{names} {verb} open: say how large with `{}`", flags.join(" "))));
         return None;
     }
     let bindings = Bindings::of(dims.iter().map(|(name, n)| (name.clone(), Dim::count(*n))).collect());

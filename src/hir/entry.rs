@@ -193,9 +193,11 @@ pub(super) fn check_entry(items: &Items, ast: &ast::Entry, diags: &mut Vec<Diagn
     checker.run(&ast.body, &want, declared, "the result");
     let (body, reveals) = checker.finish();
     let labels = vec![Label::PUBLIC; body.exprs.len()];
+    let sizes = ast.sizes.iter().filter(|s| s.kind == SizeKind::Size).map(|s| &s.name);
     Entry {
         name: ast.name.name.clone(),
-        sizes: ast.sizes.iter().filter(|s| s.kind == SizeKind::Size).map(|s| s.name.name.clone()).collect(),
+        sizes: sizes.clone().map(|name| name.name.clone()).collect(),
+        size_places: sizes.map(|name| name.span).collect(),
         params,
         results,
         tuple: ast.tuple,

@@ -189,6 +189,8 @@ pub struct Entry {
     pub name: String,
     /// Open sizes, bound by the inputs' shapes or by `--dim`.
     pub sizes: Vec<String>,
+    /// Where the entry's brackets name them, in order.
+    pub size_places: Vec<Span>,
     /// Inputs in order.
     pub params: Vec<EntryParam>,
     /// Results in order.
