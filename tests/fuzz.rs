@@ -13,8 +13,8 @@ use fuzzing::mutate::{Random, mutate};
 use fuzzing::seeds::{Seed, seeds};
 use fuzzing::{Reached, TARGETS, Target};
 
-fn folder(kind: &str, target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind).join(target)
+fn folder(kind: &str, name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind).join(name)
 }
 
 fn target(name: &str) -> &'static Target {
@@ -30,9 +30,9 @@ fn run(target: &Target, name: &str, text: &str) -> Reached {
 /// Runs a target on its seeds and on `damaged` damaged ones; at least `accepted` of all have to be accepted.
 fn short_run(name: &str, damaged: usize, accepted: usize) {
     let target = target(name);
-    let seeds = seeds(name);
+    let seeds = seeds(target.inputs);
     if std::env::var_os("SMLC_BLESS").is_some_and(|value| value == "1") {
-        bless(name, &seeds);
+        bless(target.inputs, &seeds);
     }
     let mut reached = 0;
     let mut count = |outcome: Reached| reached += usize::from(outcome == Reached::Accepted);
@@ -49,8 +49,8 @@ fn short_run(name: &str, damaged: usize, accepted: usize) {
     assert!(reached >= accepted, "only {reached} inputs were accepted: this tests too little");
 }
 
-fn bless(name: &str, seeds: &[Seed]) {
-    let folder = folder("corpus", name);
+fn bless(inputs: &str, seeds: &[Seed]) {
+    let folder = folder("corpus", inputs);
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     for seed in seeds {
         std::fs::write(folder.join(&seed.name), &seed.text).expect("the seed can be written");

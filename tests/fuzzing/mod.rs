@@ -26,18 +26,20 @@ pub enum Reached {
 
 /// A fuzz target.
 pub struct Target {
-    /// Its name, which is also that of its folders in `fuzz/corpus` and `fuzz/regressions`.
+    /// Its name, which is also that of its folder in `fuzz/regressions`.
     pub name: &'static str,
+    /// What its inputs are, which is also the name of the folder of its seeds in `fuzz/corpus`.
+    pub inputs: &'static str,
     /// The target; panics when a promise is broken.
     pub run: fn(&str) -> Reached,
 }
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "parse", run: parse::run },
-    Target { name: "check", run: check::run },
-    Target { name: "graph_text", run: graph_text::run },
-    Target { name: "plan_file", run: plan_file::run },
+    Target { name: "parse", inputs: "program", run: parse::run },
+    Target { name: "check", inputs: "program", run: check::run },
+    Target { name: "graph_text", inputs: "graph", run: graph_text::run },
+    Target { name: "plan_file", inputs: "plan", run: plan_file::run },
 ];
 
 /// Runs a target on what a fuzzer made; what is no text is no input.

@@ -102,15 +102,15 @@ fn graphs() -> Vec<(String, Graph, Sources)> {
     graphs
 }
 
-/// The inputs that a target starts from, each once.
-pub fn seeds(target: &str) -> Vec<Seed> {
+/// The inputs of a kind (`Target::inputs`) to start from, each once.
+pub fn seeds(inputs: &str) -> Vec<Seed> {
     let mut seen = BTreeSet::new();
-    let mut seeds = all(target);
+    let mut seeds = all(inputs);
     seeds.retain(|seed| seen.insert(seed.text.clone()));
     seeds
 }
 
-fn all(target: &str) -> Vec<Seed> {
+fn all(inputs: &str) -> Vec<Seed> {
     let short = |seed: &Seed| seed.text.len() <= MAX_BYTES;
     let graph = |(name, graph, _): (String, Graph, Sources)| Seed {
         name: format!("{name}.graph"),
@@ -120,16 +120,16 @@ fn all(target: &str) -> Vec<Seed> {
         let plan = plan::lower::lower(&graph, &sources, plan::lower::Options::default());
         Seed { name: format!("{name}.plan"), text: plan::file::write(&plan) }
     };
-    match target {
-        "parse" | "check" => programs(),
-        "graph_text" => graphs().into_iter().map(graph).filter(short).collect(),
-        "plan_file" => {
+    match inputs {
+        "program" => programs(),
+        "graph" => graphs().into_iter().map(graph).filter(short).collect(),
+        "plan" => {
             let passed = graphs().into_iter().filter(|(name, graph, _)| {
                 let is_run = plan::lower::unsupported(graph).is_none();
                 name.ends_with("-passed") && is_run && unroll::node_count(graph) <= 60
             });
             passed.map(plan).filter(short).collect()
         }
-        other => panic!("there is no target `{other}`"),
+        other => panic!("there are no inputs `{other}`"),
     }
 }

@@ -1,3 +1,0 @@
-fn double(x: fix[4]) -> fix[4] {
-    2.0 * (x + x
-}

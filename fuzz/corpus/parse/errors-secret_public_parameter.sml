@@ -1,9 +1,0 @@
-//! args: check {file}
-//! exit: 1
-owners hospital, vendor;
-fixed(int = 16, frac = 16);
-fn scaled(x: fix, by: public fix) -> fix { x * by }
-
-entry f(x: fix from hospital, w: fix from vendor) -> fix to hospital {
-    scaled(x, w)
-}

@@ -1,7 +1,0 @@
-owners hospital, vendor;
-fixed(int = 16, frac = 16);
-// E0301: a value of another type than the place asks for
-fn wrong[N](x: fix[N]) -> fix[N] {
-    if x > 0.0 { x } else { -x }
-}
-entry nothing(x: fix from hospital) -> fix to hospital { x }

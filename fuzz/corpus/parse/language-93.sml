@@ -1,7 +1,0 @@
-owners hospital, vendor;
-fixed(int = 16, frac = 16);
-entry f(x: fix[4] from hospital, w: fix[4] from vendor, mode: public int) -> fix[4] to hospital {
-    var h = x * w;
-    if mode == 1 { h = h + w; }
-    h
-}

@@ -1,7 +1,0 @@
-owners hospital, vendor;
-fixed(int = 16, frac = 16);
-// E0301: a value of another type than the place asks for
-fn twice(x: fix) -> fix {
-    x * 2
-}
-entry nothing(x: fix from hospital) -> fix to hospital { x }

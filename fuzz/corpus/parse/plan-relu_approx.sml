@@ -1,8 +1,0 @@
-//! args: build {file} --emit plan --spare rounds
-owners a, b;
-
-use nn::relu;
-
-entry f(x: fix[64] from a, y: fix[64] from b) -> fix[64] to a {
-    approx(relu(x * y), error = 0.01)
-}

@@ -1,0 +1,4 @@
+//! args: check {file}
+fn twice(x: fix) -> fix {
+    x + x
+}

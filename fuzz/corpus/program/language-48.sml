@@ -1,0 +1,5 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+// E0305: an expression of a kind that is not allowed here
+struct Any[..S] { x: fix[..S] }
+entry nothing(x: fix from hospital) -> fix to hospital { x }

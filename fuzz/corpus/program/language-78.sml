@@ -1,0 +1,6 @@
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
+// E0402: a secret where a public value is needed
+entry f(x: fix[4] from hospital, n: int from vendor) -> fix[2, 2] to hospital {
+    reshape(x, [n, 2])
+}
