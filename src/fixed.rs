@@ -72,6 +72,12 @@ impl Format {
         self.int + self.frac
     }
 
+    /// One unit in the last place: `2^-frac`.
+    #[must_use]
+    pub fn unit(self) -> f64 {
+        pow2(-(self.frac as i32))
+    }
+
     /// The largest magnitude, exclusive: `2^(int-1)`.
     #[must_use]
     pub fn limit(self) -> f64 {
@@ -112,6 +118,17 @@ pub fn low_mask(bits: u32) -> u64 {
 #[must_use]
 pub fn pow2(e: i32) -> f64 {
     f64::from_bits(((1023 + e) as u64) << 52)
+}
+
+/// e^x by additions, multiplications and divisions alone, so that it is the same number everywhere. Relative error below
+/// `1e-15 (1 + |x|)`.
+#[must_use]
+pub fn exp(x: f64) -> f64 {
+    let whole = x.clamp(-700.0, 700.0).round();
+    let power = (0..whole.abs() as u32).fold(1.0, |power, _| power * std::f64::consts::E);
+    let rest = x.clamp(-700.0, 700.0) - whole;
+    let series = (1..20).rev().fold(1.0, |sum, d| 1.0 + sum * rest / f64::from(d));
+    if whole < 0.0 { series / power } else { series * power }
 }
 
 #[cfg(test)]

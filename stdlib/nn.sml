@@ -1,6 +1,6 @@
 // Layers. Structs mirror PyTorch's modules field by field, so that a `state_dict` loads under the same names.
 
-use math::{exp_neg, log, reciprocal, rsqrt, sigmoid_above};
+use math::{erf_local, exp_local, exp_neg, log, nodes, piecewise, reciprocal, rsqrt};
 
 /// `torch.nn.Conv2d(I, O, K)`.
 struct Conv[I, O, K] { weight: fix[O, I, K, K], bias: fix[O] }
@@ -150,32 +150,56 @@ fn relu6[..S](x: fix[..S]) -> fix[..S] {
     relu(x) - relu(x - 6.0)
 }
 
-/// `torch.nn.GELU(approximate="tanh")`: x / (1 + e^-y) with y = 1.5957691 (x + 0.044715 x^3), for all x of the format.
-/// Error below 50 u + 2e-6, where u = 2^-frac. 2 comparisons, 15 multiplications.
-fn gelu[..S](x: fix[..S]) -> fix[..S] {
-    let positive = relu(x);
-    // -|x|, cut off where the second term is below 1e-6.
-    let a = at_least(x - 2.0 * positive, -4.8);
-    let y = a * (1.59576912 + 0.07135481 * (a * a));
-    positive + a * (1.0 - sigmoid_above(y))
+/// `near` from -`bound` to `bound`, 0 below and x above: two comparisons beside one another.
+fn rectified[..S](x: fix[..S], near: fix[..S], bound: fix) -> fix[..S] {
+    near - select(x < -bound, near, 0.0) + select(x >= bound, x - near, 0.0)
 }
 
-/// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. What is more than 16 below
-/// the largest counts as 16 below. Error below (220 + 4 C) (u + 2e-8), u = 2^-frac, when all roundings go the same way;
-/// about 10 u are usual. A maximum of each row, 1 comparison and 9 multiplications an element, 5 comparisons and 6
-/// multiplications a row.
+/// `torch.nn.GELU()`, x (1 + erf(x / sqrt(2))) / 2, for all x. Error below 4 u + 2e-6.
+fn gelu[..S](x: fix[..S]) -> fix[..S] {
+    let t = nodes(-7.75, 0.5, pieces = 32, degree = 6);
+    rectified(x, piecewise(x, -7.75, 0.5, t * (0.5 + 0.5 * erf_local(0.7071067811865476 * t))), 5.5)
+}
+
+/// `torch.nn.GELU(approximate="tanh")`, x / (1 + e^-y) with y = 1.5957691 (x + 0.044715 x^3), for all x. Error below
+/// 4 u + 2e-6.
+fn gelu_tanh[..S](x: fix[..S]) -> fix[..S] {
+    let t = nodes(-7.75, 0.5, pieces = 32, degree = 6);
+    let y = 1.5957691216057308 * (t + 0.044715 * t * t * t);
+    rectified(x, piecewise(x, -7.75, 0.5, t / (1.0 + exp_local(-y))), 5.5)
+}
+
+/// `torch.nn.SiLU()`, x / (1 + e^-x), for all x. Error below 4 u + 5e-6.
+fn silu[..S](x: fix[..S]) -> fix[..S] {
+    let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
+    rectified(x, piecewise(x, -15.5, 1.0, t / (1.0 + exp_local(-t))), 15.0)
+}
+
+/// `torch.nn.ELU(alpha)`: x above 0, alpha (e^x - 1) below. Error below 2 u (1 + alpha).
+fn elu[..S](x: fix[..S], alpha: fix = 1.0) -> fix[..S] {
+    let below = exp_neg(x) - 1.0;
+    select(x < 0.0, alpha * below, x)
+}
+
+/// `torch.nn.LeakyReLU(slope)`.
+fn leaky_relu[..S](x: fix[..S], slope: fix = 0.01) -> fix[..S] {
+    slope * x + (1.0 - slope) * relu(x)
+}
+
+/// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. Error below (14 + 3 C) u, u = 2^-frac,
+/// when all roundings go the same way; about 2 u are usual. A maximum of each row, an `exp_neg` and a multiplication
+/// an element, and a `reciprocal` a row.
 fn softmax[..S, C](x: fix[..S, C]) -> fix[..S, C] {
     let z = x - max_over(x, axis = -1);
-    let e = exp_neg(at_least(z, -16.0));
+    let e = exp_neg(z);
     e * reciprocal(sum(e, axis = -1))
 }
 
-/// The logarithm of softmax, also where softmax is small; range and rare case as there. Error below
-/// (120 + 4 C) (u + 3e-8). A maximum of each row, 1 comparison and 8 multiplications an element, 5 comparisons and 5
-/// multiplications a row.
+/// The logarithm of softmax, also where softmax is small; range as there. Error below (10 + 3 C) u. A maximum of each row, an
+/// `exp_neg` an element and a `log` a row.
 fn log_softmax[..S, C](x: fix[..S, C]) -> fix[..S, C] {
     let z = x - max_over(x, axis = -1);
-    let e = exp_neg(at_least(z, -16.0));
+    let e = exp_neg(z);
     z - log(sum(e, axis = -1))
 }
 

@@ -1,6 +1,7 @@
 //! The reference evaluator: what a graph computes, in f64 and in exact fixed point. It is the oracle for passes and for
 //! the three-party run, and it computes the owners' part in the clear.
 
+mod functions;
 mod ops;
 
 use std::collections::BTreeMap;
@@ -174,6 +175,13 @@ fn node(
             });
         }
         _ => {}
+    }
+    if let Some(function) = functions::function(&node.op, graph.format) {
+        let scale = |id: NodeId| match graph.node(id).ty.repr {
+            Repr::Ring { scale } | Repr::Public { scale } => scale,
+            Repr::Bit | Repr::Clear(_) => 0,
+        };
+        return Ok(functions::apply(&function, &values[&operands[0]], [scale(operands[0]), scale(id)], graph.format));
     }
     let shapes: Vec<&[usize]> = operands.iter().map(|o| graph.node(*o).ty.shape.as_slice()).collect();
     let all_real = operands.iter().all(|o| matches!(values[o], Elements::Real(_)));

@@ -7,6 +7,7 @@
 
 mod branch;
 mod build;
+mod functions;
 mod intrinsics;
 mod records;
 mod roll;

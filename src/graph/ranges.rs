@@ -127,7 +127,7 @@ fn node(graph: &Graph, id: NodeId, known: &BTreeMap<NodeId, Known>, declared: &B
             Known::Undeclared(params) => missing.extend(params.iter().cloned()),
         }
     }
-    let bits = matches!(node.op, Op::IsNegative { .. } | Op::Xor | Op::And);
+    let bits = matches!(node.op, Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. });
     if ranges.len() < operands.len() && !bits && !matches!(node.op, Op::Argmax { .. }) {
         return Known::Undeclared(missing);
     }
@@ -168,7 +168,14 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
         Op::Relu { unread: 0 } => (x[0].0.max(0.0), x[0].1.max(0.0)),
         // What is above -2^unread may pass.
         Op::Relu { unread } => (x[0].0.max(-pow2(*unread as i32 - frac as i32)).min(0.0), x[0].1.max(0.0)),
-        Op::IsNegative { .. } | Op::Xor | Op::And => (0.0, 1.0),
+        Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. } => (0.0, 1.0),
+        Op::Exp { top, .. } => (0.0, pow2(*top as i32)),
+        Op::Piecewise(table) => (-pow2(table.top as i32), pow2(table.top as i32)),
+        // Of the widest format.
+        Op::Leading(what) => {
+            let ends = [-(frac as i32), 63 - 2 * frac as i32].map(|e| what.value(e));
+            (0f64.min(ends[0]), ends[0].max(ends[1]))
+        }
         Op::Argmax { axis, .. } => (0.0, shape(0)[*axis] as f64 - 1.0),
         Op::Select => hull(x[1], x[2]),
         Op::Concat { .. } => x.iter().copied().reduce(hull)?,

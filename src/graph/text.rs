@@ -24,7 +24,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Constant, Graph, Loop, NodeId, Op, Receiver, Repr, Ty, Window};
+use super::{Constant, Graph, Leading, Loop, NodeId, Op, Piecewise, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -102,6 +102,20 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::SumPool { window: w } => format!("{name} {}", window(w)),
         Op::MaxPool { window: w, unread: n } => format!("{name} {}{}", window(w), unread(*n)),
         Op::Relu { unread: n } | Op::IsNegative { unread: n } => format!("{name}{}", unread(*n)),
+        Op::Exp { low, pieces, top } => format!("{name} low={low} pieces={pieces} top={top}"),
+        Op::Piecewise(table) => {
+            let Piecewise { low, shift, top, periodic, coefficients } = table.as_ref();
+            let all = join(coefficients.iter().flatten().map(|c| format!("{c:?}")));
+            format!(
+                "{name} low={low} shift={shift} top={top} periodic={periodic} pieces={} coefficients={all}",
+                coefficients.len()
+            )
+        }
+        Op::Leading(what) => {
+            let (_, what) = Leading::ALL.iter().find(|(l, _)| l == what).expect("all are listed");
+            format!("{name} what={what}")
+        }
+        Op::OneHot { places } => format!("{name} places={places}"),
         Op::Trunc { bits } | Op::Up { bits } => format!("{name} bits={bits}"),
         Op::Reveal { name: result, to } => {
             let to = match to {
@@ -111,7 +125,7 @@ fn op(graph: &Graph, op: &Op) -> String {
             format!("{name} \"{result}\" to={to}")
         }
         Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast => name.into(),
-        Op::Xor | Op::And | Op::Select | Op::Gradient => name.into(),
+        Op::Xor | Op::And | Op::Select | Op::Gradient | Op::IsZero => name.into(),
     }
 }
 
@@ -146,6 +160,11 @@ pub fn name(op: &Op) -> &'static str {
         Op::Max { .. } => "max",
         Op::Argmax { .. } => "argmax",
         Op::Relu { .. } => "relu",
+        Op::Exp { .. } => "exp",
+        Op::Piecewise(_) => "piecewise",
+        Op::Leading(_) => "leading",
+        Op::IsZero => "is_zero",
+        Op::OneHot { .. } => "one_hot",
         Op::IsNegative { .. } => "is_negative",
         Op::Xor => "xor",
         Op::And => "and",
@@ -411,6 +430,24 @@ fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, Str
         "argmax" => Op::Argmax { axis: a.number("axis")?, unread: a.unread()? },
         "relu" => Op::Relu { unread: a.unread()? },
         "is_negative" => Op::IsNegative { unread: a.unread()? },
+        "exp" => Op::Exp { low: a.number("low")?, pieces: a.number("pieces")?, top: a.number("top")? },
+        "piecewise" => {
+            let (low, shift, top) = (a.number("low")?, a.number("shift")?, a.number("top")?);
+            let periodic = a.number("periodic")?;
+            let (pieces, all) = (a.number::<usize>("pieces")?, a.list::<f64>("coefficients")?);
+            if pieces == 0 || all.len() % pieces != 0 {
+                return Err(format!("{} coefficients are not of {pieces} pieces", all.len()));
+            }
+            let coefficients = all.chunks(all.len() / pieces).map(<[f64]>::to_vec).collect();
+            Op::Piecewise(Box::new(Piecewise { low, shift, top, periodic, coefficients }))
+        }
+        "leading" => {
+            let name = a.text("what")?;
+            let found = Leading::ALL.iter().find(|(_, n)| *n == name);
+            Op::Leading(found.ok_or_else(|| format!("`{name}` does not follow from a highest bit"))?.0)
+        }
+        "is_zero" => Op::IsZero,
+        "one_hot" => Op::OneHot { places: a.number("places")? },
         "xor" => Op::Xor,
         "and" => Op::And,
         "select" => Op::Select,

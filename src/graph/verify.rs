@@ -1,7 +1,7 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
 use super::unroll;
-use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Receiver, Repr, Ty, Window};
+use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Piecewise, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -113,6 +113,7 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Share { .. } | Op::Encode { .. } | Op::Neg | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => Some(1),
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
         Op::Argmax { .. } | Op::Relu { .. } | Op::IsNegative { .. } | Op::Trunc { .. } | Op::Up { .. } => Some(1),
+        Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) | Op::IsZero | Op::OneHot { .. } => Some(1),
         Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
@@ -183,8 +184,38 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window, .. } = node.op {
         ensure(window.is_sound(), "a window without size or stride, or too large")?;
     }
+    table(&node.op, graph.format)?;
     shape(&node.op, &node.ty, &tys)?;
     repr(graph, &node.op, &node.ty, &tys)
+}
+
+/// Tables have sizes that fit together, and results for which the ring has room.
+fn table(op: &Op, format: Format) -> Result<(), String> {
+    let places = |n: usize, shift: u32| {
+        let known = n.is_power_of_two() && n <= Piecewise::MAX_PIECES && (1..format.ring).contains(&shift);
+        ensure(known && shift + n.trailing_zeros() <= format.ring, "no power of two of places, or too many")
+    };
+    let (pieces, shift, top) = match op {
+        Op::OneHot { places } => {
+            return ensure(
+                places.is_power_of_two() && *places <= Piecewise::MAX_PIECES,
+                "no power of two of places, or too many",
+            );
+        }
+        Op::Exp { low, pieces, top } => {
+            ensure((-700..=0).contains(low), "an interval without sense")?;
+            (*pieces, format.frac, *top)
+        }
+        Op::Piecewise(table) => {
+            let powers = table.coefficients.first().map_or(0, Vec::len);
+            let full = table.coefficients.iter().all(|c| c.len() == powers && c.iter().all(|c| c.is_finite()));
+            ensure((1..=16).contains(&powers) && full, "polynomials of no length, or of several")?;
+            (table.coefficients.len(), table.shift, table.top)
+        }
+        _ => return Ok(()),
+    };
+    places(pieces, shift)?;
+    ensure(top <= format.int, "results that leave the number format")
 }
 
 fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
@@ -210,8 +241,17 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         | Op::Encode { .. } => {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
         }
+        Op::OneHot { places } => {
+            let fits =
+                out.split_last().is_some_and(|(last, rest)| last == places && Some(rest) == first.map(Vec::as_slice));
+            ensure(fits, "a last axis of places is added")
+        }
         Op::Neg
         | Op::Relu { .. }
+        | Op::Exp { .. }
+        | Op::Piecewise(_)
+        | Op::Leading(_)
+        | Op::IsZero
         | Op::IsNegative { .. }
         | Op::Trunc { .. }
         | Op::Up { .. }
@@ -384,7 +424,18 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             let _scale = scale(operands[0]).ok_or("takes ring values")?;
             ring(0)
         }
-        Op::IsNegative { .. } => {
+        Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) => {
+            let frac = graph.format.frac;
+            ensure(
+                scale(operands[0]) == Some(frac) && ty.repr == Repr::Ring { scale: frac },
+                "takes and gives fixed-point numbers",
+            )
+        }
+        Op::OneHot { .. } => {
+            ensure(scale(operands[0]) == Some(0), "takes integers")?;
+            ring(0)
+        }
+        Op::IsNegative { .. } | Op::IsZero => {
             let _scale = scale(operands[0]).ok_or("takes ring values")?;
             ensure(ty.repr == Repr::Bit, "the result is a bit")
         }

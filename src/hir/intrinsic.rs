@@ -54,6 +54,32 @@ intrinsics! {
     MaxPool "max_pool"
     /// `sum_pool(x, k, stride, pad)`.
     SumPool "sum_pool"
+    /// `unit()`.
+    Unit "unit"
+    /// `limit()`.
+    Limit "limit"
+    /// `exp_between(x, low, high)`.
+    ExpBetween "exp_between"
+    /// `nodes(low, step, pieces, degree)`.
+    Nodes "nodes"
+    /// `piecewise(x, low, step, samples)`.
+    Piecewise "piecewise"
+    /// `periodic(x, step, samples)`.
+    Periodic "periodic"
+    /// `normaliser(x)`.
+    Normaliser "normaliser"
+    /// `even_normaliser(x)`.
+    EvenNormaliser "even_normaliser"
+    /// `root_normaliser(x)`.
+    RootNormaliser "root_normaliser"
+    /// `root_exponent(x)`.
+    RootExponent "root_exponent"
+    /// `exponent(x)`.
+    Exponent "exponent"
+    /// `one_hot(i, n)`.
+    OneHot "one_hot"
+    /// `rows_at(table, i)`.
+    RowsAt "rows_at"
 }
 
 /// Why arguments do not fit.

@@ -104,6 +104,17 @@ impl Builder {
         self.launch_planes(party, Kernel::ToPlanes { add, from }, &[x], Buf { party, len, planes, width: 1 })
     }
 
+    /// Launches a table lookup; each of its terms is a ring buffer of `len` elements.
+    pub fn launch_all(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> Vec<BufId> {
+        let terms = if let Kernel::Lookup(table) = &kernel { table.terms.len() } else { 1 };
+        let width = self.format.ring;
+        let outs: Vec<BufId> = (0..terms).map(|_| self.buf(Buf { party, len, planes: 1, width }, 0)).collect();
+        let ins = ins.iter().map(|b| Operand::from(*b)).collect();
+        let span = self.span;
+        self.place(Step { party, kernel, ins, streams: Vec::new(), outs: outs.clone(), span, free: Vec::new() });
+        outs
+    }
+
     fn launch_planes(&mut self, party: Party, kernel: Kernel, ins: &[BufId], out: Buf) -> BufId {
         let out = self.buf(out, 0);
         let ins = ins.iter().map(|b| Operand::from(*b)).collect();

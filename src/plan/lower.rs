@@ -12,9 +12,10 @@ use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
 use super::protocol::sign::{self, Opened, Prefer, Window};
 use super::protocol::{Additive, BitShares, Roles, Shares, TwoSummand, linear, local, output, truncate};
 use super::{Access, BufId, Input, Operand, Output, Party, Plan};
-use crate::graph::{self, Constant, Graph, NodeId, Op, Repr};
+use crate::graph::{self, Constant, Graph, Leading, NodeId, Op, Repr};
 use crate::span::{Sources, Span};
 
+mod functions;
 mod shape_ops;
 mod unsupported;
 
@@ -53,6 +54,7 @@ struct Lowering<'g> {
     b: Builder,
     values: BTreeMap<NodeId, Value>,
     opened: BTreeMap<NodeId, (Opened, RandomBit)>,
+    leading: BTreeMap<(NodeId, Leading), Shares>,
     options: Options,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
@@ -71,6 +73,7 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
         b: Builder::new(graph.format),
         values: BTreeMap::new(),
         opened: BTreeMap::new(),
+        leading: BTreeMap::new(),
         options,
         inputs: Vec::new(),
         outputs: Vec::new(),
@@ -141,6 +144,11 @@ impl Lowering<'_> {
                 Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.prefer), None)
             }
             Op::IsNegative { unread } => Value::Sign(self.sign_source(operands[0], *unread)),
+            Op::Exp { low, pieces, top } => self.exp(operands[0], *low, *pieces, *top, len),
+            Op::Piecewise(table) => self.piecewise(operands[0], table, len),
+            Op::Leading(what) => self.leading(operands[0], *what, len),
+            Op::IsZero => self.is_zero(operands[0], len),
+            Op::OneHot { places } => self.one_hot(operands[0], *places),
             Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),
             Op::Select => self.select(&operands, len),
             Op::Argmax { axis, unread } => self.argmax(operands[0], *axis, *unread, len),
@@ -364,7 +372,8 @@ impl Lowering<'_> {
             Value::Additive(z) => {
                 let earliest = self.b.ready(z.0[0]);
                 self.b.not_before(earliest);
-                linear::to_two_summand(&mut self.b, &z, ROLES, len)
+                let ring = self.b.ring();
+                linear::to_two_summand(&mut self.b, &z, ring, ROLES, len)
             }
             _ => {
                 let x = self.ring(operand);

@@ -20,7 +20,7 @@ pub mod verify;
 use serde::{Deserialize, Serialize};
 
 use crate::fixed::Format;
-use crate::graph::{Receiver, Window};
+use crate::graph::{Piecewise, Receiver, Window};
 use crate::span::Span;
 pub use program::{Instr, Program, Reg};
 
@@ -223,6 +223,26 @@ pub enum Kernel {
         /// The window.
         window: Window,
     },
+    /// `outs[0][e * places + j]` is `ins[1][e]` (1 without a second operand) where j is the place of element e, and 0
+    /// elsewhere; the place is `(ins[0][e] + add) >> shift` modulo `places`.
+    OneHot {
+        /// Added first, modulo 2^64.
+        add: u64,
+        /// Low bits that do not count.
+        shift: u32,
+        /// Places, a power of two.
+        places: usize,
+    },
+    /// `outs[0][e * places + j] = ins[0][e * places + i]` with i = j minus the place of element e, which is
+    /// `ins[1][e] >> shift` modulo `places`.
+    Rotate {
+        /// Low bits that do not count.
+        shift: u32,
+        /// Places, a power of two.
+        places: usize,
+    },
+    /// Sums of a table's polynomials.
+    Lookup(Lookup),
     /// Ring -> planes: plane j of `outs[0]` is bit `from + j` of `ins[0] + add`.
     ToPlanes {
         /// Added first, modulo 2^64.
@@ -230,6 +250,59 @@ pub enum Kernel {
         /// Lowest bit taken.
         from: u32,
     },
+}
+
+/// `outs[a][e]` is the sum over j of `ins[0][e * pieces + j] * g_a(p, v)`, where p is `j + (ins[1][e] >> shift)` modulo
+/// `pieces`, and v the low `shift` bits of `ins[1][e]` as a fraction of `fraction` bits (lower ones are cut off).
+///
+/// `g_a(p, v)` is a [`Term`] of 64 bits, rounded to a multiple of `2^drop` and divided by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Bits of an operand below the piece's number.
+    pub shift: u32,
+    /// Pieces, a power of two.
+    pub pieces: usize,
+    /// Bits of v.
+    pub fraction: u32,
+    /// Bits that a term has too many, at least 1.
+    pub drop: u32,
+    /// What is summed, for each result.
+    pub terms: Vec<Term>,
+}
+
+/// A function of a piece and of v. Polynomials are in v, lowest coefficient first, and computed from their
+/// highest down: `y = floor(y * v / 2^fraction) + c`, where y is signed and of 64 bits, and the product of 128.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Term {
+    /// A polynomial of each piece.
+    Polynomials(Vec<Vec<i64>>),
+    /// One polynomial times the piece's factor; the product has 128 bits until it is divided by `2^drop`.
+    Multiples {
+        /// The polynomial.
+        of: Vec<i64>,
+        /// A factor for each piece.
+        factors: Vec<i64>,
+    },
+}
+
+impl Lookup {
+    /// Whether its sizes fit together.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let full = |term: &Term| match term {
+            Term::Polynomials(pieces) => pieces.len() == self.pieces && pieces.iter().all(|c| !c.is_empty()),
+            Term::Multiples { of, factors } => factors.len() == self.pieces && !of.is_empty(),
+        };
+        let bits = self.fraction <= 62 && (1..=62).contains(&self.drop);
+        bits && are_places(self.pieces, self.shift) && !self.terms.is_empty() && self.terms.iter().all(full)
+    }
+}
+
+/// Whether numbers of 64 bits, without the lowest `shift`, can say a place: a power of two of them.
+#[must_use]
+pub fn are_places(places: usize, shift: u32) -> bool {
+    let known = places.is_power_of_two() && places <= Piecewise::MAX_PIECES;
+    known && shift.saturating_add(places.trailing_zeros()) <= 64 && shift < 64
 }
 
 /// A strided view: element with index `(i0, i1, ...)` of `shape` is word `start + sum of i_a * strides[a]` of the

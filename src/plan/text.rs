@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Access, Instr, Kernel, Operand, Plan, Product, Program, Reg, Step, View};
+use super::{Access, Instr, Kernel, Lookup, Operand, Plan, Product, Program, Reg, Step, Term, View};
 use crate::graph::{Receiver, Window};
 
 /// Prints a plan.
@@ -83,7 +83,32 @@ pub fn print(plan: &Plan) -> String {
             let _ = writeln!(out, "    {line}");
         }
     }
+    if !programs.tables.is_empty() {
+        let _ = writeln!(out, "\ntables");
+    }
+    for (number, table) in programs.tables.iter().enumerate() {
+        let _ = writeln!(out, "  table.{}", number + 1);
+        for (a, term) in table.terms.iter().enumerate() {
+            match term {
+                Term::Polynomials(pieces) => {
+                    for (piece, c) in pieces.iter().enumerate() {
+                        let _ = writeln!(out, "    out{a} piece {piece}: {}", polynomial(c));
+                    }
+                }
+                Term::Multiples { of, factors } => {
+                    let _ = writeln!(out, "    out{a} piece p: factor p times {}", polynomial(of));
+                    let _ = writeln!(out, "    factors {}", list(factors, ToString::to_string));
+                }
+            }
+        }
+    }
     out
+}
+
+/// Coefficients by power of v.
+fn polynomial(c: &[i64]) -> String {
+    let term = |(d, c): (usize, &i64)| if d == 0 { c.to_string() } else { format!("{c} v^{d}") };
+    c.iter().enumerate().map(term).collect::<Vec<_>>().join(" + ")
 }
 
 /// Distinct programs, named in order of appearance.
@@ -92,9 +117,18 @@ struct Programs<'p> {
     names: BTreeMap<&'p Program, String>,
     count: BTreeMap<&'p str, usize>,
     order: Vec<(String, &'p Program)>,
+    tables: Vec<&'p Lookup>,
 }
 
 impl<'p> Programs<'p> {
+    fn table(&mut self, table: &'p Lookup) -> String {
+        let at = self.tables.iter().position(|t| *t == table).unwrap_or_else(|| {
+            self.tables.push(table);
+            self.tables.len() - 1
+        });
+        format!("table.{}", at + 1)
+    }
+
     fn name(&mut self, program: &'p Program) -> String {
         if let Some(name) = self.names.get(program) {
             return name.clone();
@@ -148,6 +182,13 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
         Kernel::Sum { outer, axis, inner } => format!("sum [{outer}, {axis}, {inner}] ({ins})"),
         Kernel::SumPool { planes, h, w, window: win } => {
             format!("sum_pool [{planes}, {h}, {w}] {} ({ins})", window(win))
+        }
+        Kernel::OneHot { add, shift, places } => format!("one_hot bits {shift}.. of +{add:#x} of {places} ({ins})"),
+        Kernel::Rotate { shift, places } => format!("rotate by bits {shift}.. of {places} ({ins})"),
+        Kernel::Lookup(table) => {
+            let Lookup { shift, pieces, fraction, drop, .. } = table;
+            let name = programs.table(table);
+            format!("lookup {name} bits {shift}.. of {pieces}, fraction={fraction} drop={drop} ({ins})")
         }
         Kernel::ToPlanes { add, from } => {
             let planes = plan.buf(step.outs[0]).planes;

@@ -10,7 +10,7 @@ mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Access, BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream};
+use super::{Access, BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream, are_places};
 use crate::graph::{MAX_ELEMENTS, Receiver};
 use crate::label::Label;
 
@@ -163,8 +163,16 @@ impl Form<'_> {
         let stride = |id: &BufId| self.plan.buf(*id).stride();
         let words = step.outs.first().map(stride).ok_or("a step without a result")?;
         let Kernel::Map(program) = &step.kernel else {
-            let what = || "only element programs draw streams and have several results".to_string();
-            ensure(step.streams.is_empty() && step.outs.len() == 1, what)?;
+            let what = || "another number of results than its kernel has".to_string();
+            let results = if let Kernel::Lookup(table) = &step.kernel { table.terms.len() } else { 1 };
+            ensure(step.outs.len() == results, what)?;
+            ensure(step.streams.is_empty(), || "only element programs draw streams".to_string())?;
+            let sound = match &step.kernel {
+                Kernel::OneHot { places, shift, .. } | Kernel::Rotate { places, shift } => are_places(*places, *shift),
+                Kernel::Lookup(table) => table.is_sound(),
+                _ => true,
+            };
+            ensure(sound, || "a table whose sizes do not fit together".to_string())?;
             let ring = |id: BufId| self.plan.buf(id).planes == 1;
             let words = step.ins.iter().all(|i| ring(i.buf));
             let result = matches!(step.kernel, Kernel::ToPlanes { .. }) || step.outs.iter().all(|o| ring(*o));

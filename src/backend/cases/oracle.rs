@@ -5,7 +5,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
 use super::{Case, stream_key};
 use crate::graph::Window;
-use crate::plan::{Access, Buf, Instr, Kernel, Operand, Product, Program, Stream, View};
+use crate::plan::{Access, Buf, Instr, Kernel, Lookup, Operand, Product, Program, Stream, Term, View};
 
 /// The words of each result of a case, whose operands fit its kernel.
 #[must_use]
@@ -43,9 +43,53 @@ pub fn results(case: &Case) -> Vec<Vec<u64>> {
             (0..outer * inner).map(|at| word(at / inner, at % inner)).collect()
         }
         Kernel::SumPool { planes, h, w, window } => sum_pool([*planes, *h, *w], window, operand(0)),
+        Kernel::OneHot { add, shift, places } => {
+            let word = |e: usize, j: usize| {
+                let at = (operand(0)[e].wrapping_add(*add) >> shift) % *places as u64;
+                if at != j as u64 {
+                    0
+                } else if case.ins.len() == 2 {
+                    operand(1)[e]
+                } else {
+                    1
+                }
+            };
+            (0..operand(0).len() * places).map(|at| word(at / places, at % places)).collect()
+        }
+        Kernel::Rotate { shift, places } => {
+            let from = |e: usize, j: usize| {
+                (j as u64 + *places as u64 - (operand(1)[e] >> shift) % *places as u64) as usize % places
+            };
+            (0..operand(0).len()).map(|at| operand(0)[at / places * places + from(at / places, at % places)]).collect()
+        }
+        Kernel::Lookup(table) => {
+            return table.terms.iter().map(|term| lookup(table, term, operand(0), operand(1))).collect();
+        }
         Kernel::ToPlanes { add, from } => to_planes(*add, *from, operand(0), &case.bufs[case.outs[0].index()]),
     };
     vec![result]
+}
+
+/// One result of a lookup.
+fn lookup(table: &Lookup, term: &Term, rows: &[u64], by: &[u64]) -> Vec<u64> {
+    let divide = |x: i128, bits: u32| x.div_euclid(1 << bits);
+    let word = |e: usize| {
+        let low = u128::from(by[e]) % (1 << table.shift);
+        let v = (low << table.fraction >> table.shift) as i128;
+        let polynomial = |c: &[i64]| {
+            c.iter().rev().fold(0i64, |y, c| (divide(i128::from(y) * v, table.fraction) as i64).wrapping_add(*c))
+        };
+        (0..table.pieces).fold(0u64, |sum, j| {
+            let piece = ((j as u128 + (u128::from(by[e]) >> table.shift)) % table.pieces as u128) as usize;
+            let value = match term {
+                Term::Polynomials(pieces) => i128::from(polynomial(&pieces[piece])),
+                Term::Multiples { of, factors } => i128::from(polynomial(of)) * i128::from(factors[piece]),
+            };
+            let rounded = divide(value + (1 << (table.drop - 1)), table.drop);
+            sum.wrapping_add(rows[e * table.pieces + j].wrapping_mul(rounded as u64))
+        })
+    };
+    (0..by.len()).map(word).collect()
 }
 
 /// Runs the program once for every word.

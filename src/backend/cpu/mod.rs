@@ -9,6 +9,7 @@ mod copy;
 mod factor;
 mod gemm;
 mod isa;
+mod lookup;
 mod map;
 mod planes;
 mod product;
@@ -149,6 +150,9 @@ impl Cpu {
             Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, &ins, outs),
             Kernel::Sum { outer, axis, inner } => sums::axis(isa, [*outer, *axis, *inner], &ins, outs),
             Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, &ins, outs),
+            Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, &ins, outs),
+            Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, &ins, outs),
+            Kernel::Lookup(table) => lookup::lookup(table, &ins, outs),
             Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, &ins, outs),
         }
     }

@@ -14,6 +14,8 @@ pub(super) trait Element: Copy + PartialOrd {
     /// Division by `2^bits` in units of the representation; real numbers carry their scale themselves.
     fn truncate(self, bits: u32) -> Self;
     fn up(self, bits: u32) -> Self;
+    /// A whole number modulo `places`.
+    fn place(self, places: usize) -> usize;
 }
 
 impl Element for f64 {
@@ -41,6 +43,9 @@ impl Element for f64 {
     }
     fn up(self, _bits: u32) -> f64 {
         self
+    }
+    fn place(self, places: usize) -> usize {
+        self.rem_euclid(places as f64) as usize
     }
 }
 
@@ -70,6 +75,9 @@ impl Element for i64 {
     fn up(self, bits: u32) -> i64 {
         self << bits
     }
+    fn place(self, places: usize) -> usize {
+        self.rem_euclid(places as i64) as usize
+    }
 }
 
 /// Computes one operation. `shapes` are the operands', `shape` the result's.
@@ -84,6 +92,11 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Neg => map(&|a| T::ZERO.sub(a)),
         Op::Relu { .. } => map(&|a| if a > T::ZERO { a } else { T::ZERO }),
         Op::IsNegative { .. } => map(&|a| T::from_bool(a < T::ZERO)),
+        Op::IsZero => map(&|a| T::from_bool(a == T::ZERO)),
+        Op::OneHot { places } => {
+            let row = |a: &T| (0..*places).map(|i| T::from_bool(i == a.place(*places))).collect::<Vec<T>>();
+            data[0].iter().flat_map(row).collect()
+        }
         Op::Xor => zip(|a, b| T::from_bool(a != b)),
         Op::And => zip(T::mul),
         Op::Trunc { bits } => map(&|a| a.truncate(*bits)),
@@ -132,6 +145,9 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         | Op::Stored { .. }
         | Op::Gradient
         | Op::Const(_)
+        | Op::Exp { .. }
+        | Op::Piecewise(_)
+        | Op::Leading(_)
         | Op::Share { .. }
         | Op::Encode { .. } => {
             unreachable!("{op:?} has a value of its own")

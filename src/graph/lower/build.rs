@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic};
 use crate::fixed::pow2;
-use crate::graph::{Constant, Graph, NodeId, Op, Repr, Ty};
+use crate::graph::{Constant, Graph, NodeId, Op, Repr, Ty, eval};
 use crate::hir::Elem;
 use crate::label::Label;
 use crate::span::Span;
@@ -214,15 +214,10 @@ impl Builder {
                 let less = self.less(a, b, elem);
                 self.not(less)
             }
-            // At most one of the two holds, so exclusive or is or.
+            BinaryOp::Equal => self.equal(a, b, elem),
             BinaryOp::NotEqual => {
-                let (less, greater) = (self.less(a, b, elem), self.less(b, a, elem));
-                self.xor(less, greater)
-            }
-            BinaryOp::Equal => {
-                let (less, greater) = (self.less(a, b, elem), self.less(b, a, elem));
-                let differ = self.xor(less, greater);
-                self.not(differ)
+                let equal = self.equal(a, b, elem);
+                self.not(equal)
             }
             BinaryOp::And => self.and(a, b),
             BinaryOp::Or => {
@@ -293,6 +288,32 @@ impl Builder {
     fn less(&mut self, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
         let difference = self.sum(Op::Sub, a, b, elem);
         self.is_negative(difference)
+    }
+
+    /// The bit a = b.
+    fn equal(&mut self, a: NodeId, b: NodeId, elem: Elem) -> NodeId {
+        let difference = self.sum(Op::Sub, a, b, elem);
+        let shape = self.shape(a).to_vec();
+        let repr = if let Repr::Clear(label) = self.repr(difference) { Repr::Clear(label) } else { Repr::Bit };
+        self.node(Op::IsZero, &[difference], shape, repr)
+    }
+
+    /// A number or tensor that follows from constants alone.
+    pub fn constants(&self, a: NodeId) -> Option<Vec<f64>> {
+        if let Some(value) = self.splat(a) {
+            return Some(vec![value; self.graph.node(a).ty.len()]);
+        }
+        let (mut part, moved) = self.graph.extract([a]);
+        let wanted = moved[&a];
+        let ty = part.node(wanted).ty.clone();
+        // The only node that nothing uses, so it comes last when loops are written out, too.
+        part.add(Op::Reshape, &[wanted], ty, None);
+        let part = crate::graph::unroll::unroll(&part);
+        let last = part.order().last().copied()?;
+        match eval::nodes(&part, &BTreeMap::new(), eval::Mode::Real, &[last]).ok()?.pop()? {
+            eval::Elements::Real(values) => Some(values),
+            eval::Elements::Ring(_) => None,
+        }
     }
 
     /// Bits of a number that comparisons need not read here.

@@ -105,6 +105,33 @@ impl Lowering<'_> {
                 let op = if max { Op::MaxPool { window, unread } } else { Op::SumPool { window } };
                 build.reshaping(op, *x, shape)
             }
+            (Intrinsic::Unit | Intrinsic::Limit, []) => {
+                let format = build.graph.format;
+                return Some(Value::Const(if op == Intrinsic::Unit { format.unit() } else { format.limit() }));
+            }
+            (Intrinsic::OneHot, [x]) => {
+                let places = *shape.last()?;
+                return self.one_hot(*x, places).map(Value::Node);
+            }
+            (Intrinsic::RowsAt, [table, x]) => return self.rows_at(*table, *x, &shape).map(Value::Node),
+            (
+                Intrinsic::Normaliser
+                | Intrinsic::EvenNormaliser
+                | Intrinsic::RootNormaliser
+                | Intrinsic::RootExponent
+                | Intrinsic::Exponent,
+                [x],
+            ) => {
+                return self.leading(op, *x).map(Value::Node);
+            }
+            (Intrinsic::ExpBetween, [x, low, high]) => return self.exp_between(*x, *low, *high).map(Value::Node),
+            (Intrinsic::Nodes, [low, step]) => return self.nodes(*low, *step, &shape).map(Value::Node),
+            (Intrinsic::Piecewise, [x, low, step, samples]) => {
+                return self.piecewise(*x, Some(*low), *step, *samples).map(Value::Node);
+            }
+            (Intrinsic::Periodic, [x, step, samples]) => {
+                return self.piecewise(*x, None, *step, *samples).map(Value::Node);
+            }
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
         };
         Some(Value::Node(node))

@@ -55,11 +55,11 @@ pub fn reshare(b: &mut Builder, z: &Additive, len: usize) -> Shares {
     shares.finish()
 }
 
-/// One summand a party -> two-summand form. 2K bits, 1 round; role 0 has U without a message.
+/// One summand a party -> two-summand form modulo `2^ring`. 2 `ring` bits, 1 round; role 0 has U without a message.
 ///
 /// P1 -> P2: `z_1 + F(k_1)`, P2 -> P1: `z_2 - F(k_0)`; their sum is V, and `U = z_0 + F(k_0) - F(k_1)`.
-pub fn to_two_summand(b: &mut Builder, z: &Additive, roles: Roles, len: usize) -> TwoSummand {
-    let (ring, id) = (b.ring(), b.stream());
+pub fn to_two_summand(b: &mut Builder, z: &Additive, ring: u32, roles: Roles, len: usize) -> TwoSummand {
+    let id = b.stream();
     let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
     let [k0, k1] = [0, 1].map(|j| roles.index(j));
 
@@ -91,5 +91,5 @@ pub fn to_two_summand(b: &mut Builder, z: &Additive, roles: Roles, len: usize) -
         m.finish();
         v
     });
-    TwoSummand { roles, u, v, len }
+    TwoSummand { ring, roles, u, v, len }
 }

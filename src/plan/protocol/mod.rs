@@ -4,9 +4,15 @@
 //! replicated share `x = x0 + x1 + x2 mod 2^K`, party i holds `(x_i, x_{i+1})` and keys `(k_i, k_{i+1})`; `F(k)` is the
 //! stream of a key. Every message is masked by a stream its receiver cannot compute, used for no other message.
 
+pub mod bits;
+pub mod blocks;
+pub mod equality;
+pub mod leading;
 pub mod linear;
 pub mod local;
+pub mod lookup;
 pub mod maximum;
+pub mod one_hot;
 pub mod output;
 pub mod select;
 pub mod sign;
@@ -89,9 +95,11 @@ impl Assembly {
     }
 }
 
-/// `U + V mod 2^K`: U known to role 0, V to roles 1 and 2.
+/// `U + V mod 2^R`: U known to role 0, V to roles 1 and 2. R is K but inside of protocols that need less room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TwoSummand {
+    /// R, at most K.
+    pub ring: u32,
     /// Who plays which role.
     pub roles: Roles,
     /// At role 0.
@@ -114,7 +122,7 @@ impl TwoSummand {
         let u = m.write(u, ring);
         m.finish();
         let v = [1, 2].map(|r| local::dense(b, x.share(j(2), p[r]), p[r], len));
-        TwoSummand { roles, u, v, len }
+        TwoSummand { ring, roles, u, v, len }
     }
 
     /// The first round in which role 0 has U.
@@ -127,6 +135,14 @@ impl TwoSummand {
 /// A value as one summand a party: `z = z0 + z1 + z2`, `z_i` at party i alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Additive(pub [BufId; 3]);
+
+impl Additive {
+    /// From the summands of roles 0, 1 and 2.
+    #[must_use]
+    pub fn of_roles(roles: Roles, summands: [BufId; 3]) -> Additive {
+        Additive(Party::ALL.map(|p| summands[((p.0 + 3 - roles.0) % 3) as usize]))
+    }
+}
 
 /// Where a share of a bit plane comes from at one party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
