@@ -82,10 +82,11 @@ fn sin_local[..S](x: fix[..S]) -> fix[..S] {
     sum
 }
 
-/// 1 / x for u < x, as far as the result is within the format. Relative error below 7 u, and 1 u. For int <= frac + 1.
+/// 1 / x for u < x, as far as the result is within the format. Relative error below 4 u + 5e-7, and 1 u. For int <=
+/// frac + 1.
 fn reciprocal[..S](x: fix[..S]) -> fix[..S] {
     let s = normaliser(x);
-    let t = nodes(0.5, 0.0625, pieces = 16, degree = 4);
+    let t = nodes(0.5, 0.0625, pieces = 16, degree = 5);
     piecewise(x * s, 0.5, 0.0625, 1.0 / t) * s
 }
 
@@ -94,13 +95,13 @@ fn divide[..S](a: fix[..S], b: fix[..S]) -> fix[..S] {
     a * reciprocal(b)
 }
 
-/// 1 / sqrt(x) for x > 0. Relative error below 6 u, and 1 u. For int <= frac.
+/// 1 / sqrt(x) for x > 0. Relative error below 4 u + 5e-7, and 1 u. For int <= frac.
 fn rsqrt[..S](x: fix[..S]) -> fix[..S] {
-    let t = nodes(0.25, 0.0625, pieces = 16, degree = 5);
+    let t = nodes(0.25, 0.0625, pieces = 16, degree = 6);
     piecewise(x * even_normaliser(x), 0.25, 0.0625, 1.0 / sqrt_local(t)) * root_normaliser(x)
 }
 
-/// Square root for x >= 0. Relative error below 5 u, and 1 u. For int <= frac.
+/// Square root for x >= 0. Relative error below 5 u + 5e-7, and 1 u. For int <= frac.
 fn sqrt[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(0.25, 0.0625, pieces = 16, degree = 5);
     piecewise(x * even_normaliser(x), 0.25, 0.0625, sqrt_local(t)) * root_exponent(x)
@@ -118,7 +119,7 @@ fn exp_neg[..S](x: fix[..S]) -> fix[..S] {
     select(x < least, 0.0, exp_between(x, least, 0.0))
 }
 
-/// Natural logarithm for x > 0. Error below 6 u.
+/// Natural logarithm for x > 0. Error below 6 u + 1e-6.
 fn log[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(0.5, 0.0625, pieces = 16, degree = 4);
     let e = exponent(x);
@@ -132,21 +133,21 @@ fn pow[..S](x: fix[..S], y: fix[..S]) -> fix[..S] {
     exp(y * log(x))
 }
 
-/// 1 / (1 + e^-x) for all x. Error below 3 u + 1e-6.
+/// 1 / (1 + e^-x) for all x. Error below 3 u + 4e-6.
 fn sigmoid[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
     let near = piecewise(x, -15.5, 1.0, 1.0 / (1.0 + exp_local(-t)));
     near - select(x < -15.0, near, 0.0) + select(x >= 15.0, 1.0 - near, 0.0)
 }
 
-/// Hyperbolic tangent for all x. Error below 3 u + 1e-6.
+/// Hyperbolic tangent for all x. Error below 3 u + 4e-6.
 fn tanh[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(-7.75, 0.5, pieces = 32, degree = 6);
     let near = piecewise(x, -7.75, 0.5, 2.0 / (1.0 + exp_local(-2.0 * t)) - 1.0);
     near - select(x < -7.5, 1.0 + near, 0.0) + select(x >= 7.5, 1.0 - near, 0.0)
 }
 
-/// The error function for all x. Error below 3 u + 1e-6.
+/// The error function for all x. Error below 3 u + 4e-6.
 fn erf[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(-3.875, 0.25, pieces = 32, degree = 6);
     let near = piecewise(x, -3.875, 0.25, erf_local(t));
@@ -159,7 +160,7 @@ fn sixteenths[..S](x: fix[..S]) -> fix[..S] {
     2.5 * x + 0.046479089470325372 * x
 }
 
-/// Sine for |x| below a sixteenth of the format's limit. Error below 3 u + 3e-7 |x|.
+/// Sine for |x| below a sixteenth of the format's limit. Error below 3 u + 1e-6 + 3e-7 |x|.
 fn sin[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(0.0, 0.5, pieces = 32, degree = 4);
     periodic(sixteenths(x), 0.5, sin_local(0.39269908169872415 * t))

@@ -86,7 +86,20 @@ fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn gelu(x: f64) -> f64 {
+/// The error function by its series, which converges everywhere.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 5.5 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    sum * (-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+fn gelu_tanh(x: f64) -> f64 {
     x * sigmoid(1.595_769_121_605_730_8 * (x + 0.044_715 * x * x * x))
 }
 
@@ -94,59 +107,97 @@ const PROMISES: &[Promise] = &[
     Promise {
         call: "math::reciprocal",
         exact: |x| 1.0 / x,
-        domain: [1.0 / 4096.0, 32768.0],
-        bound: |u, x| u * (1.0 + 6.0 / x) + 1.2e-8 / x,
+        domain: [0.0, 32768.0],
+        bound: |u, x| (4.0 * u + 5e-7) / x + u,
     },
     Promise {
         call: "math::rsqrt",
         exact: |x| 1.0 / x.sqrt(),
-        domain: [1.0 / 4096.0, 32768.0],
-        bound: |u, x| u * (1.0 + 7.0 / x.sqrt()) + 1e-8 / x.sqrt(),
+        domain: [0.0, 32768.0],
+        bound: |u, x| (4.0 * u + 5e-7) / x.sqrt() + u,
     },
     Promise {
         call: "math::sqrt",
         exact: f64::sqrt,
         domain: [0.0, 32768.0],
-        bound: |u, x| if x > 0.0 && x < 1.0 / 4096.0 { 0.002 } else { u * (1.0 + 6.0 * x.sqrt()) + 1e-8 * x.sqrt() },
+        bound: |u, x| (5.0 * u + 5e-7) * x.sqrt() + u,
     },
     Promise {
         call: "math::exp",
         exact: f64::exp,
-        domain: [-16.0, 8.0],
-        bound: |u, x| (100.0 * u + 7e-6) * x.exp() + 4.0 * u,
+        domain: [f64::MIN, 10.39],
+        bound: |u, x| (u + pow2(-17)) * x.exp() + 2.0 * u,
+    },
+    Promise { call: "math::exp_neg", exact: f64::exp, domain: [f64::MIN, 0.0], bound: |u, _| 2.0 * u },
+    Promise { call: "math::log", exact: f64::ln, domain: [0.0, 32768.0], bound: |u, _| 6.0 * u + 1e-6 },
+    Promise { call: "math::sigmoid", exact: sigmoid, domain: [f64::MIN, f64::MAX], bound: |u, _| 3.0 * u + 4e-6 },
+    Promise { call: "math::tanh", exact: f64::tanh, domain: [f64::MIN, f64::MAX], bound: |u, _| 3.0 * u + 4e-6 },
+    Promise { call: "math::erf", exact: erf, domain: [f64::MIN, f64::MAX], bound: |u, _| 3.0 * u + 4e-6 },
+    Promise {
+        call: "math::sin",
+        exact: f64::sin,
+        domain: [-512.0, 512.0],
+        bound: |u, x| 3.0 * u + 3e-7 * x.abs() + 1e-6,
     },
     Promise {
-        call: "math::exp_neg",
-        exact: f64::exp,
-        domain: [-16.0, 0.0],
-        bound: |u, x| (100.0 * u + 4.7e-7) * x.exp() + 4.0 * u,
+        call: "math::cos",
+        exact: f64::cos,
+        domain: [-512.0, 512.0],
+        bound: |u, x| 3.0 * u + 3e-7 * x.abs() + 1e-6,
     },
-    Promise { call: "math::log", exact: f64::ln, domain: [1.0 / 4096.0, 32768.0], bound: |u, _| 12.0 * u + 2.4e-7 },
-    Promise { call: "math::sigmoid", exact: sigmoid, domain: [f64::MIN, f64::MAX], bound: |u, _| 30.0 * u + 4e-7 },
-    Promise { call: "math::tanh", exact: f64::tanh, domain: [f64::MIN, f64::MAX], bound: |u, _| 60.0 * u + 8e-7 },
-    Promise { call: "nn::gelu", exact: gelu, domain: [f64::MIN, f64::MAX], bound: |u, _| 50.0 * u + 2e-6 },
+    Promise {
+        call: "nn::gelu",
+        exact: |x| x * (0.5 + 0.5 * erf(x / f64::sqrt(2.0))),
+        domain: [f64::MIN, f64::MAX],
+        bound: |u, _| 4.0 * u + 2e-6,
+    },
+    Promise { call: "nn::gelu_tanh", exact: gelu_tanh, domain: [f64::MIN, f64::MAX], bound: |u, _| 4.0 * u + 2e-6 },
+    Promise { call: "nn::silu", exact: |x| x * sigmoid(x), domain: [f64::MIN, f64::MAX], bound: |u, _| 4.0 * u + 8e-6 },
+    Promise {
+        call: "nn::elu",
+        exact: |x| if x > 0.0 { x } else { x.exp_m1() },
+        domain: [f64::MIN, f64::MAX],
+        bound: |u, _| 4.0 * u,
+    },
+    Promise {
+        call: "nn::leaky_relu",
+        exact: |x| if x > 0.0 { x } else { 0.01 * x },
+        domain: [f64::MIN, f64::MAX],
+        bound: |u, x| 3.0 * u + 1e-5 * x.abs(),
+    },
     Promise { call: "nn::relu6", exact: |x| x.clamp(0.0, 6.0), domain: [f64::MIN, f64::MAX], bound: |u, _| u * 0.5 },
 ];
 
 /// Asserts the promise in every format and in every kind of arithmetic.
 fn hold(promise: &Promise) {
+    let mut broken = Vec::new();
     for format in FORMATS {
         let u = pow2(-(format.frac as i32));
         // `y` adds nothing, but after the addition nobody knows the number.
         let text =
             format!("entry f[N](x: fix[N] from a, y: fix[N] from b) -> fix[N] to a {{ {}(x + y) }}", promise.call);
         for (arithmetic, count) in [("real", 5_000), ("fixed", 20_000), ("run", 1_000)] {
-            let xs = points(format, promise.domain, count);
-            assert!(xs.len() > count);
+            let xs = within(promise, format, count);
+            assert!(xs.len() > count / 2);
             let (graph, sources) = compile(format, &text, &[("N", xs.len())]);
             let data = Data::from([("y".into(), vec![0.0; xs.len()]), ("x".into(), xs.clone())]);
             let found = compute(arithmetic, &graph, &sources, &data);
-            // Real numbers err by the method alone.
-            let u = if arithmetic == "real" { 1e-12 } else { u };
+            // Real numbers err by the method alone, and by what is below a step.
+            let u = if arithmetic == "real" { u / 2.0 } else { u };
             let (part, x) = worst(promise, u, &xs, &found);
-            assert!(part <= 1.0, "{} {format:?} {arithmetic}: {part:.3} times the bound at {x}", promise.call);
+            if part > 1.0 {
+                broken.push(format!("{} {format:?} {arithmetic}: {part:.3} times the bound at {x}", promise.call));
+            }
         }
     }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// The points of a promise's domain at which the result is within the format.
+fn within(promise: &Promise, format: Format, count: usize) -> Vec<f64> {
+    let mut xs = points(format, promise.domain, count);
+    xs.retain(|x| (promise.exact)(*x).abs() < format.limit() * 0.999);
+    xs
 }
 
 #[test]
@@ -160,8 +211,18 @@ fn exponentials_and_logarithms() {
 }
 
 #[test]
+fn saturating_functions() {
+    PROMISES[6..9].iter().for_each(hold);
+}
+
+#[test]
+fn circles() {
+    PROMISES[9..11].iter().for_each(hold);
+}
+
+#[test]
 fn activations() {
-    PROMISES[6..].iter().for_each(hold);
+    PROMISES[11..].iter().for_each(hold);
 }
 
 /// A bound of 1 in the table would hold as well if the functions were wrong by a little: the bounds are no more than
@@ -170,10 +231,10 @@ fn activations() {
 fn promises_are_not_idle() {
     let format = FORMATS[0];
     let u = pow2(-16);
-    for promise in PROMISES.iter().filter(|p| p.call != "nn::relu6") {
+    for promise in PROMISES.iter().filter(|p| !["nn::relu6", "nn::leaky_relu"].contains(&p.call)) {
         let text =
             format!("entry f[N](x: fix[N] from a, y: fix[N] from b) -> fix[N] to a {{ {}(x + y) }}", promise.call);
-        let xs = points(format, promise.domain, 5_000);
+        let xs = within(promise, format, 5_000);
         let (graph, sources) = compile(format, &text, &[("N", xs.len())]);
         let data = Data::from([("y".into(), vec![0.0; xs.len()]), ("x".into(), xs.clone())]);
         let found = compute("fixed", &graph, &sources, &data);
@@ -184,7 +245,7 @@ fn promises_are_not_idle() {
 #[test]
 fn formats_that_are_too_small_are_refused() {
     for (int, frac, call, code) in
-        [(14, 14, "reciprocal", "E0502"), (13, 16, "reciprocal", "E0503"), (13, 16, "log", "E0503")]
+        [(16, 14, "reciprocal", "E0502"), (16, 14, "rsqrt", "E0502"), (4, 16, "sigmoid", "E0503")]
     {
         let mut sources = Sources::default();
         let text = format!(
@@ -246,8 +307,8 @@ fn standardise(x: &[f64]) -> Vec<f64> {
 }
 
 const ROWS: [Rows; 3] = [
-    ("nn::softmax", softmax, 30.0, |width, u, _, _| (220.0 + 4.0 * width) * (u + 2e-8)),
-    ("nn::log_softmax", log_softmax, 30.0, |width, u, _, _| (120.0 + 4.0 * width) * (u + 3e-8)),
+    ("nn::softmax", softmax, 30.0, |width, u, _, _| (14.0 + 3.0 * width) * (u + 2e-7)),
+    ("nn::log_softmax", log_softmax, 30.0, |width, u, _, _| (10.0 + 3.0 * width) * (u + 2e-7)),
     ("nn::standardise", standardise, 100.0, |_, u, y, x| {
         let s = spread(x).sqrt();
         u * (1.0 + y.abs()) * (10.0 + s + 4.0 / s + 2.0 / (s * s))

@@ -26,7 +26,7 @@ use crate::fixed::pow2;
 use crate::plan::build::{Builder, Map, StreamId};
 use crate::plan::{BufId, Kernel, Lookup, Party, Reg, Term};
 
-/// Bits that a table is computed with beyond those of its values.
+/// Bits that a table is computed with beyond those of its values, where 64 hold them.
 const GUARD: u32 = 12;
 
 /// Bits of e^u and e^v before they are rounded.
@@ -61,15 +61,21 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// A result with `drop` bits more than it needs, as far as the ring has room.
-    fn new(pieces: &Pieces, phi: u32, ring: u32) -> Sizes {
+    /// A result with `drop` bits more than it needs, as far as there is room.
+    fn new(pieces: &Pieces, phi: u32, room: u32) -> Sizes {
         let Pieces { shift, scale, top, .. } = *pieces;
-        let drop = (phi + 2).min(ring - 2 - top - scale);
+        let drop = (phi + 2).min(room);
         Sizes { fraction: shift.min(EXP_BITS), phi, drop, ring: top + scale + drop + 2 }
     }
 }
 
 impl Pieces {
+    /// Bits by which a polynomial of values of `bits` fraction bits is computed more exactly: its coefficients may be some
+    /// times larger than its values.
+    fn guard(&self, bits: u32) -> u32 {
+        GUARD.min(60 - self.top - bits)
+    }
+
     /// Bits beyond the result's for which the ring has room.
     fn room(&self, ring: u32) -> u32 {
         ring - 2 - self.top - self.scale
@@ -136,7 +142,7 @@ pub fn exponential(b: &mut Builder, x: &Shares, pieces: &Pieces, roles: Roles, l
     b.not_before(x.earliest(b));
     let p0 = roles.party(0);
     let (scale, room) = (pieces.scale, pieces.room(b.ring()));
-    let sizes = Sizes::new(pieces, (scale + 2).min((scale + room) / 2).min(EXP_BITS), b.ring());
+    let sizes = Sizes::new(pieces, (scale + 2).min((scale + room) / 2).min(EXP_BITS), room);
 
     let series: Vec<i64> = taylor().map(|c| (c * pow2(EXP_BITS as i32)).round() as i64).collect();
     let mut m = b.ring_map(p0, "exp.u", len);
@@ -199,13 +205,15 @@ pub fn polynomials(
     b.not_before(x.earliest(b));
     let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
     let (k1, k2) = (roles.index(1), roles.index(2));
-    let (scale, room) = (pieces.scale, pieces.room(b.ring()));
-    let sizes = Sizes::new(pieces, (scale + 2).min(room - 2).min(EXP_BITS), b.ring());
+    // Coefficients are of 64 bits.
+    let (scale, room) = (pieces.scale, pieces.room(b.ring()).min(56 - pieces.top - pieces.scale));
+    let sizes = Sizes::new(pieces, (scale + 2).min(room - 2).min(EXP_BITS), room);
     let ring = sizes.ring;
     let degree = coefficients.iter().map(Vec::len).max().unwrap_or(1) - 1;
 
+    let guard = pieces.guard(scale + sizes.drop);
     let terms = (0..=degree).map(|a| {
-        let bits = scale + sizes.drop + GUARD - if a == 0 { 0 } else { sizes.phi };
+        let bits = scale + sizes.drop + guard - if a == 0 { 0 } else { sizes.phi };
         let of_place = |place: usize| {
             let c = &coefficients[(pieces.piece(place) + 1) as usize];
             let term = |d: usize| (binomial(d, a) * c[d] * pow2(bits as i32)).round() as i64;
@@ -213,7 +221,7 @@ pub fn polynomials(
         };
         Term::Polynomials((0..pieces.count).map(of_place).collect())
     });
-    let table = pieces.kernel(terms.collect(), GUARD, sizes);
+    let table = pieces.kernel(terms.collect(), guard, sizes);
     let sums = pieces.sums(b, &x, None, &table, ring);
 
     // Role 0's powers of u; role 2 has them less s_a, which role 1 has.
