@@ -159,6 +159,11 @@ impl Total {
                 planned.rounds
             ));
         }
+        let opened = outcome.reports.iter().map(|r| r.openings).sum::<usize>();
+        let planned = plan.openings();
+        if opened != planned {
+            return Err(anyhow!("mistake in smlc: the plan opens {planned} times, the parties counted {opened}"));
+        }
         self.runs += 1;
         self.rounds += rounds;
         self.share += outcome.share;

@@ -455,4 +455,10 @@ impl Plan {
     pub fn communication_rounds(&self) -> usize {
         self.rounds.iter().filter(|r| !r.sends.is_empty()).count()
     }
+
+    /// Transfers that open a value under a random bit.
+    #[must_use]
+    pub fn openings(&self) -> usize {
+        self.rounds.iter().flat_map(|r| &r.sends).filter(|s| s.opening.is_some()).count()
+    }
 }

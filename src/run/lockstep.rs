@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::session::{Session, expected};
+use super::session::{Session, Taken, expected};
 use super::{RunError, owner};
-use crate::backend::StreamKey;
 use crate::backend::cpu::Cpu;
-use crate::plan::{Party, Plan};
+use crate::backend::{Backend, StreamKey};
+use crate::plan::{BufId, Party, Plan};
 
 /// Results and traffic of a run.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,14 @@ pub struct Outcome {
     pub bytes_per_link: [[u64; 3]; 3],
     /// Rounds in which something was sent.
     pub rounds: usize,
+    /// What P0 and P1 give to the receivers of the outputs, in the plan's order.
+    pub halves: [Vec<Vec<u8>>; 2],
+    /// Every transfer that a party took.
+    pub taken: Vec<Taken>,
 }
+
+/// What lies in each party's buffers before the first round.
+pub type Loads = [Vec<(BufId, Vec<u64>)>; 3];
 
 /// Called with round, sender, receiver and payload of every message.
 pub type Observer<'o> = &'o mut dyn FnMut(usize, Party, Party, &[u8]);
@@ -41,23 +48,54 @@ pub fn run_with_keys(
     keys: &[StreamKey; 3],
     observe: Observer<'_>,
 ) -> Result<Outcome, RunError> {
+    execute(plan, devices(keys), share(plan, data)?, observe)
+}
+
+/// A processor for each party with its two keys.
+#[must_use]
+pub fn devices(keys: &[StreamKey; 3]) -> [Cpu; 3] {
+    Party::ALL.map(|p| Cpu::new(p, [keys[p.index()].clone(), keys[p.plus(1).index()].clone()]))
+}
+
+/// Shares the owners' data, with fresh seeds, and hands public data to everybody.
+///
+/// # Errors
+/// If data do not fit.
+pub fn share(plan: &Plan, data: &BTreeMap<String, Vec<f64>>) -> Result<Loads, RunError> {
     let clear = owner::clear_graph(plan)?;
-    let mut sessions = Party::ALL.map(|p| {
-        let own = [keys[p.index()].clone(), keys[p.plus(1).index()].clone()];
-        Session::new(plan, p, Cpu::new(p, own))
-    });
-    let failed = |e| RunError::Device { cause: e, place: String::new() };
+    let mut loads = Loads::default();
     for owner in 0..plan.owners.len() as u32 {
         let parts = owner::submit(plan, &clear, owner, data)?;
-        for (session, part) in sessions.iter_mut().zip(&parts) {
-            for (id, words) in owner::accept(plan, Some(owner), session.party(), part)? {
-                session.load(id, words).map_err(failed)?;
-            }
+        for ((party, load), part) in Party::ALL.into_iter().zip(&mut loads).zip(&parts) {
+            load.extend(owner::accept(plan, Some(owner), party, part)?);
         }
     }
     let public = owner::publish(plan, &clear, data)?;
-    for session in &mut sessions {
-        for (id, words) in owner::accept(plan, None, session.party(), &public)? {
+    for (party, load) in Party::ALL.into_iter().zip(&mut loads) {
+        load.extend(owner::accept(plan, None, party, &public)?);
+    }
+    Ok(loads)
+}
+
+/// Runs a plan, which need not have passed `plan::verify`, on the caller's devices and loads.
+///
+/// # Errors
+/// If the plan is damaged.
+pub fn execute<B: Backend>(
+    plan: &Plan,
+    devices: [B; 3],
+    loads: Loads,
+    observe: Observer<'_>,
+) -> Result<Outcome, RunError> {
+    let mut party = Party(0);
+    let mut sessions = devices.map(|device| {
+        let session = Session::new(plan, party, device);
+        party = party.plus(1);
+        session
+    });
+    let failed = |e| RunError::Device { cause: e, place: String::new() };
+    for (session, load) in sessions.iter_mut().zip(loads) {
+        for (id, words) in load {
             session.load(id, words).map_err(failed)?;
         }
     }
@@ -80,10 +118,11 @@ pub fn run_with_keys(
         }
         outcome.rounds += usize::from(any);
     }
-    let halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
+    outcome.halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
     for (at, output) in plan.outputs.iter().enumerate() {
-        let values = owner::combine(plan, output, [&halves[0][at], &halves[1][at]]);
+        let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
         outcome.outputs.insert(output.name.clone(), values);
     }
+    outcome.taken = sessions.iter().flat_map(Session::taken).copied().collect();
     Ok(outcome)
 }

@@ -28,6 +28,8 @@ pub struct Report {
     pub sent: [u64; 3],
     /// Payload bytes from each party.
     pub received: [u64; 3],
+    /// Transfers it took that open a value.
+    pub openings: usize,
 }
 
 /// Called after each round with the rounds done.
@@ -102,6 +104,7 @@ fn steps(
         report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
         report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
     }
+    report.openings = session.taken().iter().filter(|t| t.opening.is_some()).count();
     mesh.finish().map_err(|cause| RunError::net(plan, cause, None))?;
     let outputs = session.outputs().map_err(|e| RunError::device(plan, e, None))?;
     for (output, payload) in plan.outputs.iter().zip(outputs) {

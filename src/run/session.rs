@@ -10,6 +10,22 @@ pub struct Session<'p, B> {
     plan: &'p Plan,
     party: Party,
     backend: B,
+    taken: Vec<Taken>,
+}
+
+/// A transfer that a party took out of a peer's payload: counted where it arrives, not read off the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Taken {
+    /// The round.
+    pub round: usize,
+    /// Which of the round's [`Send`]s.
+    pub send: usize,
+    /// Who received it.
+    pub by: Party,
+    /// Its bytes.
+    pub bytes: usize,
+    /// The stream of the random bit when it is a summand of an opened value.
+    pub opening: Option<u32>,
 }
 
 /// The payload for each peer in one round; `None` where nothing is sent.
@@ -18,7 +34,7 @@ pub type Messages = [Option<Vec<u8>>; 3];
 impl<'p, B: Backend> Session<'p, B> {
     /// A session whose inputs are still to be loaded.
     pub fn new(plan: &'p Plan, party: Party, backend: B) -> Session<'p, B> {
-        Session { plan, party, backend }
+        Session { plan, party, backend, taken: Vec::new() }
     }
 
     /// The party.
@@ -75,11 +91,12 @@ impl<'p, B: Backend> Session<'p, B> {
     /// If the device refuses the words.
     pub fn receive(&mut self, round: usize, from: Party, payload: &[u8]) -> Result<(), BackendError> {
         let mut at = 0;
-        for send in incoming(self.plan, round, from, self.party) {
+        for (number, send) in numbered(self.plan, round, from, self.party) {
             let buf = self.plan.buf(send.target);
-            let end = at + buf.wire_bytes();
-            self.backend.write(send.target, wire::unpack(buf, &payload[at..end]))?;
-            at = end;
+            let bytes = buf.wire_bytes();
+            self.backend.write(send.target, wire::unpack(buf, &payload[at..at + bytes]))?;
+            self.taken.push(Taken { round, send: number, by: self.party, bytes, opening: send.opening });
+            at += bytes;
         }
         Ok(())
     }
@@ -98,6 +115,11 @@ impl<'p, B: Backend> Session<'p, B> {
         .collect()
     }
 
+    /// The transfers that arrived so far.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
+    }
+
     /// The device, to inspect a run in tests.
     pub fn backend(&self) -> &B {
         &self.backend
@@ -106,7 +128,12 @@ impl<'p, B: Backend> Session<'p, B> {
 
 /// Transfers between two parties in a round, in packing order.
 pub fn incoming(plan: &Plan, round: usize, from: Party, to: Party) -> impl Iterator<Item = &Send> {
-    plan.rounds[round].sends.iter().filter(move |s| s.from == from && s.to == to)
+    numbered(plan, round, from, to).map(|(_, send)| send)
+}
+
+/// The same with their numbers among the round's transfers.
+pub fn numbered(plan: &Plan, round: usize, from: Party, to: Party) -> impl Iterator<Item = (usize, &Send)> {
+    plan.rounds[round].sends.iter().enumerate().filter(move |(_, s)| s.from == from && s.to == to)
 }
 
 /// Payload bytes between two parties in a round; 0: no message.

@@ -1,0 +1,69 @@
+//! What a plan costs by its text is what a run of it counts, for every primitive and size.
+
+use smlc::graph::Receiver;
+use smlc::plan::cost::{self, Cost};
+use smlc::plan::protocol::sign::Prefer;
+use smlc::plan::{Party, Plan};
+use smlc::run::{lockstep, owner};
+
+use crate::table::{CASES, Data, SIZES, case};
+
+/// Compares the count over a plan's text with a run.
+fn compare(plan: &Plan, data: &Data, cost: &Cost) -> Result<Data, String> {
+    let mut messages = 0;
+    let outcome = lockstep::run(plan, data, &mut |_, _, _, _| messages += 1).map_err(|e| e.to_string())?;
+    let counted = (outcome.bytes_per_link, outcome.rounds, messages);
+    let stated = (cost.bytes_per_link, cost.rounds, cost.messages);
+    if counted != stated {
+        return Err(format!("the cost is {stated:?}, the run counted {counted:?}"));
+    }
+    let taken: usize = outcome.taken.iter().map(|t| t.bytes).sum();
+    let sum: u64 = cost.bytes_per_party.iter().sum();
+    if taken as u64 != cost.bytes_total || sum != cost.bytes_total {
+        return Err(format!("the cost is {} and {sum} bytes, the parties took {taken}", cost.bytes_total));
+    }
+    // Shares that owners send lie beside two 16-byte seeds.
+    let owners = 0..plan.owners.len() as u32;
+    let sent = |o: u32| Party::ALL.map(|p| owner::submission_bytes(plan, Some(o), p)).iter().sum::<usize>() - 4 * 16;
+    let sent: usize = owners.map(sent).sum();
+    let received = plan.outputs.iter().enumerate().map(|(at, output)| {
+        let receivers = if output.to == Receiver::All { plan.owners.len() } else { 1 };
+        receivers * (outcome.halves[0][at].len() + outcome.halves[1][at].len())
+    });
+    let owners = (sent as u64, received.sum::<usize>() as u64);
+    if owners != (cost.owner_bytes_in, cost.owner_bytes_out) {
+        let stated = (cost.owner_bytes_in, cost.owner_bytes_out);
+        return Err(format!("the cost for owners is {stated:?}, the run counted {owners:?}"));
+    }
+    Ok(outcome.outputs)
+}
+
+#[test]
+fn static_costs_are_counted_costs_and_results_are_right() {
+    for case in CASES {
+        for &n in SIZES {
+            for prefer in [Prefer::Bytes, Prefer::Rounds] {
+                let plan = case.plan(n, prefer);
+                let data = case.data(n, 5);
+                let outputs = compare(&plan, &data, &cost::cost(&plan));
+                case.check(n, &data, &outputs.unwrap_or_else(|e| panic!("{}, n = {n}, {prefer:?}: {e}", case.name)));
+            }
+        }
+    }
+}
+
+/// A cost that leaves out one transfer, or a bit of one, is told from the run's.
+#[test]
+fn a_wrong_cost_is_found() {
+    let case = case("ReLU of a product");
+    let plan = case.plan(7, Prefer::Bytes);
+    let data = case.data(7, 5);
+    for (round, send) in (0..plan.rounds.len()).flat_map(|r| (0..plan.rounds[r].sends.len()).map(move |s| (r, s))) {
+        let mut fewer = plan.clone();
+        fewer.rounds[round].sends.remove(send);
+        compare(&plan, &data, &cost::cost(&fewer)).unwrap_err();
+    }
+    let mut narrow = plan.clone();
+    narrow.bufs.iter_mut().filter(|b| b.width == 64).for_each(|b| b.width = 62);
+    compare(&plan, &data, &cost::cost(&narrow)).unwrap_err();
+}

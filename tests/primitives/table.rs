@@ -1,0 +1,355 @@
+//! The one table of cases: every primitive as a graph in text form. A new primitive is one more [`Case`] in [`CASES`].
+//!
+//! `{n}` in a graph is a size: all checks run with [`SMALL`] or with each of [`SIZES`] in its place.
+
+use std::collections::BTreeMap;
+
+use smlc::graph::{self, Graph, Op, eval};
+use smlc::plan::lower;
+use smlc::plan::protocol::sign::Prefer;
+use smlc::plan::{Plan, verify};
+use smlc::span::Sources;
+
+use crate::random::Random;
+
+pub type Data = BTreeMap<String, Vec<f64>>;
+
+/// Sizes that are odd in every way: one element, primes, around a word of bits.
+pub const SIZES: &[usize] = &[1, 7, 63, 64, 65, 131];
+/// The size for statistics.
+pub const SMALL: usize = 3;
+
+/// What an input's elements are.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// Multiples of `2^-frac` up to `limit` on either side.
+    Fixed { limit: f64, frac: i32 },
+    /// 0 or 1.
+    Bits,
+}
+
+/// A primitive, alone or with what it needs around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub name: &'static str,
+    /// The number format, as the graph's text has it.
+    pub format: &'static str,
+    /// Inputs by name.
+    pub inputs: &'static [(&'static str, Values)],
+    /// The nodes. Owners are `a` and `b`.
+    pub nodes: &'static str,
+    /// By how many units in the last place of the format a result may differ from the evaluator's.
+    pub ulps: f64,
+}
+
+const WIDE: &str = "ring=64 int=16 frac=16";
+const NARROW: &str = "ring=48 int=15 frac=16";
+const TINY: &str = "ring=8 int=2 frac=1";
+
+const fn upto(limit: f64) -> Values {
+    Values::Fixed { limit, frac: 16 }
+}
+
+const X: (&str, Values) = ("x", upto(100.0));
+const Y: (&str, Values) = ("y", upto(100.0));
+const BITS: (&str, Values) = ("q", Values::Bits);
+const XY: &[(&str, Values)] = &[X, Y];
+
+/// Shares of two owners' vectors: %2 and %3.
+macro_rules! two {
+    ($rest:literal) => {
+        concat!(
+            "%0 = input \"x\" : clear(a) [{n}]\n%1 = input \"y\" : clear(b) [{n}]\n",
+            "%2 = share scale=16 %0 : ring(16) [{n}]\n%3 = share scale=16 %1 : ring(16) [{n}]\n",
+            $rest
+        )
+    };
+}
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "share and reveal",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = sub %2 %3 : ring(16) [{n}]\n%5 = neg %4 : ring(16) [{n}]\n%6 = reveal \"d\" to=a %4 : ring(16) [{n}]\n\
+         %7 = reveal \"e\" to=b %5 : ring(16) [{n}]\n%8 = reveal \"f\" to=all %5 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "multiply",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!("%4 = mul %2 %3 : ring(32) [{n}]\n%5 = reveal \"p\" to=a %4 : ring(32) [{n}]\n"),
+    },
+    Case {
+        name: "square",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = mul %1 %1 : ring(32) [{n}]\n%3 = reveal \"p\" to=all %2 : ring(32) [{n}]\n",
+    },
+    Case {
+        name: "multiply and truncate",
+        format: WIDE,
+        inputs: XY,
+        ulps: 1.0,
+        nodes: two!(
+            "%4 = mul %2 %3 : ring(32) [{n}]\n%5 = trunc bits=16 %4 : ring(16) [{n}]\n%6 = reveal \"p\" to=b %5 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "multiply and truncate, 48 bits",
+        format: NARROW,
+        inputs: XY,
+        ulps: 1.0,
+        nodes: two!(
+            "%4 = mul %2 %3 : ring(32) [{n}]\n%5 = trunc bits=16 %4 : ring(16) [{n}]\n%6 = reveal \"p\" to=b %5 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "truncate shares",
+        format: WIDE,
+        inputs: XY,
+        ulps: 1.0,
+        nodes: two!(
+            "%4 = up bits=13 %2 : ring(29) [{n}]\n%5 = trunc bits=13 %4 : ring(16) [{n}]\n%6 = reveal \"p\" to=b %5 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "eight bits",
+        format: TINY,
+        inputs: &[("x", Values::Fixed { limit: 1.0, frac: 1 }), ("y", Values::Fixed { limit: 1.0, frac: 1 })],
+        ulps: 1.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = input \"y\" : clear(b) [{n}]\n%2 = share scale=1 %0 : ring(1) [{n}]\n\
+         %3 = share scale=1 %1 : ring(1) [{n}]\n%4 = mul %2 %3 : ring(2) [{n}]\n%5 = trunc bits=1 %4 : ring(1) [{n}]\n\
+         %6 = relu %5 : ring(1) [{n}]\n%7 = reveal \"r\" to=a %6 : ring(1) [{n}]\n",
+    },
+    Case {
+        name: "matrix product",
+        format: WIDE,
+        inputs: &[("x", upto(10.0)), ("y", upto(10.0))],
+        ulps: 1.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}, 5]\n%1 = input \"y\" : clear(b) [5, 2]\n%2 = share scale=16 %0 : ring(16) [{n}, 5]\n\
+         %3 = share scale=16 %1 : ring(16) [5, 2]\n%4 = matmul %2 %3 : ring(32) [{n}, 2]\n%5 = trunc bits=16 %4 : ring(16) [{n}, 2]\n\
+         %6 = reveal \"p\" to=a %5 : ring(16) [{n}, 2]\n%7 = reveal \"w\" to=b %4 : ring(32) [{n}, 2]\n",
+    },
+    Case {
+        name: "convolution",
+        format: WIDE,
+        inputs: &[("x", upto(10.0)), ("y", upto(10.0))],
+        ulps: 1.0,
+        nodes: "%0 = input \"x\" : clear(a) [1, 2, {n}, 3]\n%1 = input \"y\" : clear(b) [2, 1, 3, 3]\n\
+         %2 = share scale=16 %0 : ring(16) [1, 2, {n}, 3]\n%3 = share scale=16 %1 : ring(16) [2, 1, 3, 3]\n\
+         %4 = conv2d size=3x3 stride=1x2 pad=1x1 groups=2 %2 %3 : ring(32) [1, 2, {n}, 2]\n\
+         %5 = trunc bits=16 %4 : ring(16) [1, 2, {n}, 2]\n%6 = reveal \"p\" to=a %5 : ring(16) [1, 2, {n}, 2]\n",
+    },
+    Case {
+        name: "ReLU",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = relu %1 : ring(16) [{n}]\n%3 = reveal \"r\" to=a %2 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "ReLU of a product",
+        format: WIDE,
+        inputs: XY,
+        ulps: 1.0,
+        nodes: two!(
+            "%4 = mul %2 %3 : ring(32) [{n}]\n%5 = trunc bits=16 %4 : ring(16) [{n}]\n%6 = relu %5 : ring(16) [{n}]\n\
+         %7 = reveal \"r\" to=b %6 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "ReLU of a product, 48 bits",
+        format: NARROW,
+        inputs: XY,
+        ulps: 1.0,
+        nodes: two!(
+            "%4 = mul %2 %3 : ring(32) [{n}]\n%5 = trunc bits=16 %4 : ring(16) [{n}]\n%6 = relu %5 : ring(16) [{n}]\n\
+         %7 = reveal \"r\" to=b %6 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "ReLU with 6 bits unread",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 64.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = relu unread=6 %1 : ring(16) [{n}]\n%3 = reveal \"r\" to=a %2 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "sign",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = is_negative %1 : bit [{n}]\n%3 = reveal \"b\" to=a %2 : bit [{n}]\n",
+    },
+    Case {
+        name: "sign of two bits",
+        format: "ring=8 int=1 frac=1",
+        inputs: &[("x", Values::Fixed { limit: 0.5, frac: 1 })],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=1 %0 : ring(1) [{n}]\n\
+         %2 = up bits=1 %1 : ring(2) [{n}]\n%3 = trunc bits=1 %2 : ring(1) [{n}]\n%4 = is_negative %3 : bit [{n}]\n\
+         %5 = and %4 %4 : bit [{n}]\n%6 = reveal \"b\" to=a %5 : bit [{n}]\n%7 = relu %3 : ring(1) [{n}]\n\
+         %8 = reveal \"r\" to=b %7 : ring(1) [{n}]\n",
+    },
+    Case {
+        name: "and, xor, or",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = is_negative %2 : bit [{n}]\n%5 = is_negative %3 : bit [{n}]\n%6 = and %4 %5 : bit [{n}]\n\
+         %7 = xor %4 %5 : bit [{n}]\n%8 = xor %6 %7 : bit [{n}]\n%9 = reveal \"and\" to=a %6 : bit [{n}]\n\
+         %10 = reveal \"xor\" to=b %7 : bit [{n}]\n%11 = reveal \"or\" to=all %8 : bit [{n}]\n"
+        ),
+    },
+    Case {
+        name: "bits with public bits",
+        format: WIDE,
+        inputs: &[X, BITS],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = input \"q\" : clear [{n}]\n%2 = share scale=16 %0 : ring(16) [{n}]\n\
+         %3 = encode scale=0 %1 : public(0) [{n}]\n%4 = is_negative %2 : bit [{n}]\n%5 = and %4 %3 : bit [{n}]\n\
+         %6 = xor %4 %3 : bit [{n}]\n%7 = const 1.0 : clear [{n}]\n%8 = encode scale=0 %7 : public(0) [{n}]\n\
+         %9 = xor %5 %8 : bit [{n}]\n%10 = and %9 %6 : bit [{n}]\n%11 = reveal \"b\" to=b %10 : bit [{n}]\n",
+    },
+    Case {
+        name: "select",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = sub %2 %3 : ring(16) [{n}]\n%5 = is_negative %4 : bit [{n}]\n%6 = select %5 %2 %3 : ring(16) [{n}]\n\
+         %7 = select %5 %3 %2 : ring(16) [{n}]\n%8 = reveal \"min\" to=a %6 : ring(16) [{n}]\n\
+         %9 = reveal \"max\" to=b %7 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "max",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [3, {n}]\n%1 = share scale=16 %0 : ring(16) [3, {n}]\n\
+         %2 = max axis=0 %1 : ring(16) [1, {n}]\n%3 = reveal \"m\" to=a %2 : ring(16) [1, {n}]\n",
+    },
+    Case {
+        name: "argmax",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [3, {n}]\n%1 = share scale=16 %0 : ring(16) [3, {n}]\n\
+         %2 = argmax axis=0 %1 : ring(0) [{n}]\n%3 = reveal \"i\" to=a %2 : ring(0) [{n}]\n",
+    },
+    Case {
+        name: "max pool",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [1, 1, {n}, 4]\n%1 = share scale=16 %0 : ring(16) [1, 1, {n}, 4]\n\
+         %2 = max_pool size=1x3 stride=1x2 pad=0x1 %1 : ring(16) [1, 1, {n}, 2]\n%3 = reveal \"m\" to=a %2 : ring(16) [1, 1, {n}, 2]\n",
+    },
+    Case {
+        name: "sum pool and sum",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [1, 2, {n}, 4]\n%1 = share scale=16 %0 : ring(16) [1, 2, {n}, 4]\n\
+         %2 = sum_pool size=3x2 stride=1x2 pad=1x0 %1 : ring(16) [1, 2, {n}, 2]\n%3 = sum axis=1 %2 : ring(16) [1, 1, {n}, 2]\n\
+         %4 = reveal \"s\" to=a %3 : ring(16) [1, 1, {n}, 2]\n",
+    },
+    Case {
+        name: "rearrangement",
+        format: WIDE,
+        inputs: &[X],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [3, {n}]\n%1 = share scale=16 %0 : ring(16) [3, {n}]\n\
+         %2 = transpose perm=1,0 %1 : ring(16) [{n}, 3]\n%3 = slice axis=1 start=0 step=2 %2 : ring(16) [{n}, 2]\n\
+         %4 = concat axis=1 %3 %2 : ring(16) [{n}, 5]\n%5 = reshape %4 : ring(16) [5, {n}]\n\
+         %6 = reveal \"s\" to=a %5 : ring(16) [5, {n}]\n",
+    },
+    Case {
+        name: "public operands",
+        format: WIDE,
+        inputs: &[("x", upto(10.0)), ("q", upto(10.0)), ("p", upto(5.0))],
+        ulps: 20.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}, 3]\n%1 = input \"q\" : clear [{n}, 3]\n%2 = input \"p\" : clear [3, 2]\n\
+         %3 = share scale=16 %0 : ring(16) [{n}, 3]\n%4 = encode scale=16 %1 : public(16) [{n}, 3]\n\
+         %5 = encode scale=16 %2 : public(16) [3, 2]\n%6 = add %3 %4 : ring(16) [{n}, 3]\n%7 = mul %6 %4 : ring(32) [{n}, 3]\n\
+         %8 = trunc bits=16 %7 : ring(16) [{n}, 3]\n%9 = matmul %8 %5 : ring(32) [{n}, 2]\n%10 = trunc bits=16 %9 : ring(16) [{n}, 2]\n\
+         %11 = reveal \"p\" to=all %10 : ring(16) [{n}, 2]\n%12 = mul %3 %8 : ring(32) [{n}, 3]\n%13 = mul %3 %4 : ring(32) [{n}, 3]\n\
+         %14 = add %12 %13 : ring(32) [{n}, 3]\n%15 = trunc bits=16 %14 : ring(16) [{n}, 3]\n\
+         %16 = reveal \"q\" to=a %15 : ring(16) [{n}, 3]\n",
+    },
+    Case {
+        name: "loop",
+        format: WIDE,
+        inputs: &[("x", upto(4.0)), ("y", upto(0.9))],
+        ulps: 8.0,
+        nodes: two!(
+            "%4 = loop turns=3 carried=1 scanned=0 %2 %3 {\n%0 = arg 0 : ring(16) [{n}]\n%1 = arg 1 : ring(16) [{n}]\n\
+         %2 = mul %0 %1 : ring(32) [{n}]\n%3 = trunc bits=16 %2 : ring(16) [{n}]\n%4 = relu %3 : ring(16) [{n}]\n\
+         %5 = add %4 %0 : ring(16) [{n}]\n%6 = yield 0 %5 : ring(16) [{n}]\n}\n%5 = final 0 %4 : ring(16) [{n}]\n\
+         %6 = reveal \"h\" to=a %5 : ring(16) [{n}]\n"
+        ),
+    },
+];
+
+/// A row by its name.
+pub fn case(name: &str) -> &'static Case {
+    CASES.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("the table has no `{name}`"))
+}
+
+impl Case {
+    pub fn graph(&self, n: usize) -> Graph {
+        let nodes = self.nodes.replace("{n}", &n.to_string());
+        let text = format!("graph test\nformat {}\nowners a b\n{nodes}", self.format);
+        let graph = graph::text::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        graph::verify::verify(&graph).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        graph
+    }
+
+    /// Compiled as it stands, and checked.
+    pub fn plan(&self, n: usize, prefer: Prefer) -> Plan {
+        let plan = lower::lower(&self.graph(n), &Sources::default(), lower::Options { prefer });
+        verify::verify(&plan).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        plan
+    }
+
+    /// Inputs: seed 0 is all zeros, every other one draws them.
+    pub fn data(&self, n: usize, seed: u64) -> Data {
+        let graph = self.graph(n);
+        let mut random = Random(seed);
+        let mut value = |values: &Values| match values {
+            _ if seed == 0 => 0.0,
+            Values::Fixed { limit, frac } => (random.uniform(*limit) * 2f64.powi(*frac)).round() * 2f64.powi(-frac),
+            Values::Bits => (random.next() & 1) as f64,
+        };
+        let len = |name: &str| {
+            let found = graph.dag.node_weights().find(|n| matches!(&n.op, Op::Input { path } if path == name));
+            found.unwrap_or_else(|| panic!("{}: no input `{name}`", self.name)).ty.len()
+        };
+        self.inputs.iter().map(|(name, v)| (name.to_string(), (0..len(name)).map(|_| value(v)).collect())).collect()
+    }
+
+    /// Compares results with the evaluator's.
+    pub fn check(&self, n: usize, data: &Data, outputs: &Data) {
+        let graph = self.graph(n);
+        let wanted = eval::results(&graph, data, eval::Mode::Fixed).unwrap();
+        let allowed = self.ulps * 2f64.powi(-(graph.format.frac as i32));
+        assert_eq!(outputs.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{}", self.name);
+        for (name, values) in &wanted {
+            for (i, (a, b)) in outputs[name].iter().zip(values).enumerate() {
+                assert!((a - b).abs() <= allowed, "{}, n = {n}: {name}[{i}] is {a} instead of {b}", self.name);
+            }
+        }
+    }
+}
