@@ -8,6 +8,7 @@
 mod branch;
 mod build;
 mod intrinsics;
+mod moves;
 mod records;
 mod roll;
 
