@@ -81,3 +81,22 @@ fn sqrt_local[..S](x: fix[..S]) -> fix[..S] {
 fn reciprocal[..S](x: fix[..S]) -> fix[..S] {
     math::reciprocal(x)
 }
+
+/// Elements of an axis by their positions, which may repeat: `gather(x, [2, 0, 0], axis = 1)`. Sends no message. Gives `fix`,
+/// `int` or `bool`, as `x` is: `fix[N, 3]` from `fix[N, C]` with three positions and `axis = 1`.
+intrinsic fn gather[..S, R](x: fix[..S], indices: [nat; R], axis: nat);
+
+/// An axis from its end to its start. Sends no message. Gives `fix`, `int` or `bool`, as `x` is, of the same shape.
+intrinsic fn reverse[..S](x: fix[..S], axis: nat);
+
+/// Elements `start`, `start + step`, `start + 2 * step` and so on of an axis. Sends no message. Gives `fix`, `int` or `bool`, as
+/// `x` is: `fix[N, (C + 1) / 2]` from `fix[N, C]` with `step = 2` and `axis = 1`.
+intrinsic fn every[..S](x: fix[..S], step: nat, axis: nat, start: nat = 0);
+
+/// Zeros before and after the elements of an axis. Sends no message. Gives `fix`, `int` or `bool` (`false`), as `x` is:
+/// `fix[N, C + 3]` from `fix[N, C]` with `before = 1`, `after = 2` and `axis = 1`.
+intrinsic fn zero_pad[..S](x: fix[..S], before: nat, after: nat, axis: nat);
+
+/// An axis with `step - 1` zeros between neighbours. Sends no message. Gives `fix`, `int` or `bool`, as `x` is:
+/// `fix[N, 2 * C - 1]` from `fix[N, C]` with `step = 2` and `axis = 1`.
+intrinsic fn spread[..S](x: fix[..S], step: nat, axis: nat);

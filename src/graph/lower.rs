@@ -9,6 +9,7 @@ mod branch;
 mod build;
 mod functions;
 mod intrinsics;
+mod moves;
 mod records;
 mod roll;
 

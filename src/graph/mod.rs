@@ -90,6 +90,9 @@ impl Ty {
     }
 }
 
+/// A [`Op::Gather`] names at most so many indices.
+pub const MAX_INDICES: usize = 1 << 22;
+
 /// A constant tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
@@ -268,6 +271,13 @@ pub enum Op {
         start: usize,
         /// Distance.
         step: usize,
+    },
+    /// Elements of one axis by their indices, in any order and as often as named; `None` is 0.
+    Gather {
+        /// The axis.
+        axis: usize,
+        /// For each element of the result's axis the operand's index.
+        index: Vec<Option<usize>>,
     },
     /// Sum over an axis, which stays with size 1.
     Sum {

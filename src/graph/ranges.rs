@@ -180,7 +180,8 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
         Op::Select => hull(x[1], x[2]),
         Op::Concat { .. } => x.iter().copied().reduce(hull)?,
         Op::Share { .. } | Op::Encode { .. } | Op::Reshape | Op::Transpose { .. } | Op::Broadcast => x[0],
-        Op::Slice { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Up { .. } => x[0],
+        Op::Gather { index, .. } if index.contains(&None) => hull(x[0], (0.0, 0.0)),
+        Op::Gather { .. } | Op::Slice { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Up { .. } => x[0],
         Op::Trunc { .. } | Op::Keep { .. } | Op::Reveal { .. } => x[0],
         Op::Input { .. } | Op::Stored { .. } => return None,
         Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } => {

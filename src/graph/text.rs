@@ -99,6 +99,10 @@ fn op(graph: &Graph, op: &Op) -> String {
         Op::Concat { axis } | Op::Sum { axis } => format!("{name} axis={axis}"),
         Op::Max { axis, unread: n } | Op::Argmax { axis, unread: n } => format!("{name} axis={axis}{}", unread(*n)),
         Op::Slice { axis, start, step } => format!("{name} axis={axis} start={start} step={step}"),
+        Op::Gather { axis, index } => {
+            let index = index.iter().map(|i| i.map_or("_".to_string(), |i| i.to_string()));
+            format!("{name} axis={axis} index={}", join(index))
+        }
         Op::SumPool { window: w } => format!("{name} {}", window(w)),
         Op::MaxPool { window: w, unread: n } => format!("{name} {}{}", window(w), unread(*n)),
         Op::Relu { unread: n } | Op::IsNegative { unread: n } => format!("{name}{}", unread(*n)),
@@ -154,6 +158,7 @@ pub fn name(op: &Op) -> &'static str {
         Op::Broadcast => "broadcast",
         Op::Concat { .. } => "concat",
         Op::Slice { .. } => "slice",
+        Op::Gather { .. } => "gather",
         Op::Sum { .. } => "sum",
         Op::SumPool { .. } => "sum_pool",
         Op::MaxPool { .. } => "max_pool",
@@ -312,6 +317,16 @@ impl<'t> Attributes<'t> {
         text.split(',').map(|v| v.parse().map_err(|_| format!("`{v}` is no number for `{key}`"))).collect()
     }
 
+    /// Indices, with `_` for none.
+    fn places(&mut self, key: &str) -> Result<Vec<Option<usize>>, String> {
+        let text = self.text(key)?;
+        let one = |v: &str| match v {
+            "_" => Ok(None),
+            v => v.parse().map(Some).map_err(|_| format!("`{v}` is no index for `{key}`")),
+        };
+        text.split(',').map(one).collect()
+    }
+
     fn pair(&mut self, key: &str) -> Result<[usize; 2], String> {
         let text = self.text(key)?;
         let parsed = text.split_once('x').and_then(|(a, b)| Some([a.parse().ok()?, b.parse().ok()?]));
@@ -423,6 +438,7 @@ fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, Str
         "broadcast" => Op::Broadcast,
         "concat" => Op::Concat { axis: a.number("axis")? },
         "slice" => Op::Slice { axis: a.number("axis")?, start: a.number("start")?, step: a.number("step")? },
+        "gather" => Op::Gather { axis: a.number("axis")?, index: a.places("index")? },
         "sum" => Op::Sum { axis: a.number("axis")? },
         "sum_pool" => Op::SumPool { window: a.window()? },
         "max_pool" => Op::MaxPool { window: a.window()?, unread: a.unread()? },

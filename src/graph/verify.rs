@@ -1,7 +1,7 @@
 //! The graph's rules, checked after every pass. A failure is a mistake of the compiler, never of the user's program.
 
 use super::unroll;
-use super::{Constant, Graph, Loop, MAX_ELEMENTS, NodeId, Op, Piecewise, Receiver, Repr, Ty, Window};
+use super::{Constant, Graph, Loop, MAX_ELEMENTS, MAX_INDICES, NodeId, Op, Piecewise, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 
@@ -115,6 +115,7 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Argmax { .. } | Op::Relu { .. } | Op::IsNegative { .. } | Op::Trunc { .. } | Op::Up { .. } => Some(1),
         Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) | Op::IsZero | Op::OneHot { .. } => Some(1),
         Op::Keep { .. } | Op::Reveal { .. } => Some(1),
+        Op::Gather { .. } | Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
 
@@ -311,6 +312,14 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
             let last = step.saturating_mul(out[*axis] - 1).saturating_add(*start);
             ensure(others && last < x[*axis], "the slice reaches beyond the axis")
         }
+        Op::Gather { axis, index } => {
+            let x = &operands[0].shape;
+            ensure(x.len() == out.len() && *axis < out.len(), "no such axis")?;
+            let others = (0..out.len()).all(|a| a == *axis || x[a] == out[a]);
+            let inside = index.iter().flatten().all(|i| *i < x[*axis]);
+            ensure(index.len() <= MAX_INDICES, "more indices than there may be")?;
+            ensure(others && index.len() == out[*axis] && inside, "the indices reach beyond the axis")
+        }
         Op::Sum { axis } | Op::Max { axis, .. } => {
             let mut x = operands[0].shape.clone();
             ensure(*axis < x.len(), "no such axis")?;
@@ -395,7 +404,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
     let shared = operands.iter().any(|t| matches!(t.repr, Repr::Ring { .. } | Repr::Bit));
     ensure(
         shared
-            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. })
+            || matches!(op, Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Gather { .. })
             || matches!(op, Op::Keep { .. } | Op::Reveal { .. }),
         "public operands alone are computed in the clear",
     )?;
@@ -416,7 +425,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Op::Neg | Op::Sum { .. } | Op::SumPool { .. } | Op::Max { .. } | Op::MaxPool { .. } | Op::Relu { .. } => {
             ring(scale(operands[0]).ok_or("takes ring values")?)
         }
-        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Gather { .. } => {
             ensure(ty.repr == operands[0].repr, "rearranging keeps the representation")?;
             ensure(ty.repr != Repr::Bit || *op == Op::Reshape, "bits are not rearranged")
         }

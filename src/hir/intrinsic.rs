@@ -80,6 +80,16 @@ intrinsics! {
     OneHot "one_hot"
     /// `rows_at(table, i)`.
     RowsAt "rows_at"
+    /// `gather(x, [indices], axis)`.
+    Gather "gather"
+    /// `reverse(x, axis)`.
+    Reverse "reverse"
+    /// `every(x, step, axis, start)`.
+    Every "every"
+    /// `zero_pad(x, before, after, axis)`.
+    ZeroPad "zero_pad"
+    /// `spread(x, step, axis)`.
+    Spread "spread"
 }
 
 /// Why arguments do not fit.
@@ -118,6 +128,39 @@ impl Intrinsic {
             (Intrinsic::Reshape, [Ty::Tensor(elem, shape)]) => reshape(*elem, shape, many(0)),
             (Intrinsic::Transpose, [Ty::Tensor(elem, shape)]) => transpose(*elem, shape, &many(0)),
             (Intrinsic::Concat, [a, b]) => self.concat(a, b, &one(0)),
+            (Intrinsic::Gather, [Ty::Tensor(elem, shape)]) => {
+                let (axis, indices) = (self.axis(shape, &one(1))?, many(0));
+                self.indices(&indices, &shape.dims[axis])?;
+                Ok(along(*elem, shape, axis, Dim::count(indices.len())))
+            }
+            (Intrinsic::Reverse, [Ty::Tensor(elem, shape)]) => {
+                let _axis = self.axis(shape, &one(0))?;
+                Ok(Ty::Tensor(*elem, shape.clone()))
+            }
+            (Intrinsic::Every, [Ty::Tensor(elem, shape)]) => {
+                let (step, axis, start) = (one(0), self.axis(shape, &one(1))?, one(2));
+                self.at_least(&start, 0, "start")?;
+                self.at_least(&step, 1, "step")?;
+                let left = shape.dims[axis].minus(&start);
+                if left.as_constant().is_some_and(|c| c < 1) {
+                    let message = format!("`every` starts at {start} of an axis of {}", shape.dims[axis]);
+                    return problem(Code::BadSize, message);
+                }
+                let count = left.plus(&step).minus(&Dim::constant(1)).over(&step);
+                Ok(along(*elem, shape, axis, count.unwrap_or_default()))
+            }
+            (Intrinsic::ZeroPad, [Ty::Tensor(elem, shape)]) => {
+                let (before, after, axis) = (one(0), one(1), self.axis(shape, &one(2))?);
+                self.at_least(&before, 0, "padding before")?;
+                self.at_least(&after, 0, "padding after")?;
+                Ok(along(*elem, shape, axis, shape.dims[axis].plus(&before).plus(&after)))
+            }
+            (Intrinsic::Spread, [Ty::Tensor(elem, shape)]) => {
+                let (step, axis) = (one(0), self.axis(shape, &one(1))?);
+                self.at_least(&step, 1, "step")?;
+                let (first, one) = (Dim::constant(1), Dim::constant(1));
+                Ok(along(*elem, shape, axis, shape.dims[axis].minus(&one).times(&step).plus(&first)))
+            }
             _ => problem(Code::TypeMismatch, format!("`{}` takes tensors", self.name())),
         }
     }
@@ -159,6 +202,33 @@ impl Intrinsic {
         })
     }
 
+    /// Indices that are known lie in the axis, and there is one.
+    fn indices(self, indices: &[Dim], size: &Dim) -> Result<(), Problem> {
+        let negative = |d: &Dim| d.as_constant().is_some_and(|c| c < 0);
+        let outside = |i: &&Dim| negative(i) || negative(&size.minus(i).minus(&Dim::constant(1)));
+        let (message, help) = match indices.iter().find(outside) {
+            _ if indices.is_empty() => ("`gather` takes at least one index".to_string(), None),
+            None => return Ok(()),
+            Some(index) => (
+                format!("index `{index}` of `gather` does not lie in an axis of {size}"),
+                Some(format!("positions count from 0; the last one is {}", size.minus(&Dim::constant(1)))),
+            ),
+        };
+        Err(Problem { code: Code::BadSize, message, help })
+    }
+
+    /// A compile-time argument that is surely too small is refused.
+    fn at_least(self, value: &Dim, least: i64, what: &str) -> Result<(), Problem> {
+        match value.as_constant() {
+            Some(c) if c < least => Err(Problem {
+                code: Code::BadSize,
+                message: format!("the {what} of `{}` is {c} here", self.name()),
+                help: Some(format!("it is at least {least}")),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn concat(self, a: &Ty, b: &Ty, axis: &Dim) -> Result<Ty, Problem> {
         let ((elem, mut left), (other, mut right)) = (self.tensor(a)?, self.tensor(b)?);
         if elem != other {
@@ -183,6 +253,13 @@ impl Intrinsic {
         }
         Ok(Ty::Tensor(elem, left))
     }
+}
+
+/// The tensor with another length of one axis.
+fn along(elem: Elem, shape: &Shape, axis: usize, length: Dim) -> Ty {
+    let mut shape = shape.clone();
+    shape.dims[axis] = length;
+    Ty::Tensor(elem, shape)
 }
 
 fn select(c: &Ty, a: &Ty, b: &Ty) -> Result<Ty, Problem> {

@@ -32,7 +32,17 @@ impl Body {
 fn is_work(body: &Body, id: ExprId) -> bool {
     match &body.expr(id).kind {
         ExprKind::Unary(..) | ExprKind::Binary(..) | ExprKind::Call { .. } => true,
-        ExprKind::Intrinsic { op, .. } => !matches!(op, Intrinsic::Reshape | Intrinsic::Transpose | Intrinsic::Concat),
+        ExprKind::Intrinsic { op, .. } => !matches!(
+            op,
+            Intrinsic::Reshape
+                | Intrinsic::Transpose
+                | Intrinsic::Concat
+                | Intrinsic::Gather
+                | Intrinsic::Reverse
+                | Intrinsic::Every
+                | Intrinsic::ZeroPad
+                | Intrinsic::Spread
+        ),
         _ => false,
     }
 }

@@ -132,7 +132,7 @@ fn raise(graph: &mut Graph, id: NodeId) -> bool {
             let source = graph.operands(operand)[0];
             graph.add(Op::Share { scale }, &[source], ty, inner.span)
         }
-        Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } => {
+        Op::Broadcast | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } | Op::Gather { .. } => {
             let source = graph.operands(operand)[0];
             let shape = graph.node(source).ty.shape.clone();
             let raised = graph.add(Op::Up { bits }, &[source], Ty { shape, repr: ty.repr }, inner.span);

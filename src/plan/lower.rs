@@ -157,6 +157,7 @@ impl Lowering<'_> {
             Op::Reshape => self.reshape(operands[0]),
             Op::Broadcast => self.broadcast(id, operands[0]),
             Op::Transpose { .. } | Op::Slice { .. } => self.view(id, operands[0]),
+            Op::Gather { axis, index } => self.gather(operands[0], *axis, index),
             Op::Concat { axis } => self.concat(id, &operands, *axis),
             Op::Sum { axis } => self.sum(id, operands[0], *axis),
             Op::SumPool { window } => self.sum_pool(id, operands[0], window),

@@ -203,6 +203,17 @@ pub enum Kernel {
         /// Words of each operand for one outer index.
         chunks: Vec<usize>,
     },
+    /// `outs[0][o, j, i] = ins[0][o, index[j], i]`, and 0 where `index[j]` is `None`.
+    Gather {
+        /// Elements outside of the axis.
+        outer: usize,
+        /// Size of the operand's axis.
+        axis: usize,
+        /// Elements inside.
+        inner: usize,
+        /// The operand's index for each of the result's.
+        index: Vec<Option<usize>>,
+    },
     /// `outs[0][o, i] = sum over a of ins[0][o, a, i]`.
     Sum {
         /// Elements outside of the axis.

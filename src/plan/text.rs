@@ -179,6 +179,10 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
         }
         Kernel::Copy(view) => format!("copy {} ({ins})", self::view(view)),
         Kernel::Concat { outer, chunks } => format!("concat outer={outer} chunks={chunks:?} ({ins})"),
+        Kernel::Gather { outer, axis, inner, index } => {
+            let index = list(index, |i| i.map_or("_".to_string(), |i| i.to_string()));
+            format!("gather [{outer}, {axis}, {inner}] index=[{index}] ({ins})")
+        }
         Kernel::Sum { outer, axis, inner } => format!("sum [{outer}, {axis}, {inner}] ({ins})"),
         Kernel::SumPool { planes, h, w, window: win } => {
             format!("sum_pool [{planes}, {h}, {w}] {} ({ins})", window(win))

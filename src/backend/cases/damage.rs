@@ -84,6 +84,10 @@ fn others() -> Vec<Case> {
         let view = View { shape: shape.to_vec(), strides: strides.to_vec(), start, bounds: vec![], fill: 0 };
         Case::new(name, Kernel::Copy(view), dense([ring(10, 64)]), vec![ring(shape.iter().product(), 64)])
     };
+    let gather = |name: &str, index: &[Option<usize>], len| {
+        let kernel = Kernel::Gather { outer: 2, axis: 3, inner: 2, index: index.to_vec() };
+        Case::new(name, kernel, dense([ring(12, 64)]), vec![ring(len, 64)])
+    };
     let planes = |name: &str, from, source, target| {
         Case::new(name, Kernel::ToPlanes { add: 0, from }, dense([source]), vec![target])
     };
@@ -120,6 +124,8 @@ fn others() -> Vec<Case> {
             dense([ring(23, 64)]),
             vec![ring(8, 64)],
         ),
+        gather("refused: an index beyond the axis", &[Some(0), Some(3)], 8),
+        gather("refused: fewer indices than the result has", &[Some(0), None], 12),
         Case::new(
             "refused: a missing chunk",
             Kernel::Concat { outer: 2, chunks: vec![1, 2] },

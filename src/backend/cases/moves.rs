@@ -1,4 +1,4 @@
-//! Views, concatenation and sums.
+//! Views, concatenation, indices and sums.
 
 use super::{Case, bits, dense, ring};
 use crate::graph::Window;
@@ -17,6 +17,21 @@ pub(super) fn cases() -> Vec<Case> {
     let planes = dense([bits(128, 3), bits(65, 3)]);
     let joined = Kernel::Concat { outer: 3, chunks: vec![2, 2] };
     cases.push(Case::new("concat: words of planes", joined, planes, vec![bits(193, 3)]));
+    let some = |indices: &[usize]| indices.iter().copied().map(Some).collect::<Vec<_>>();
+    for ([outer, axis, inner], index) in [
+        ([1, 1, 1], some(&[0])),
+        ([1, 5, 1], some(&[4, 3, 2, 1, 0])),
+        ([3, 4, 7], vec![None, Some(2), Some(2), None, Some(0), Some(3), None]),
+        ([2, 3, 65], some(&[1, 2])),
+        ([4, 2, 3], vec![None, None]),
+        ([2, 0, 3], vec![None]),
+        ([2, 3, 4], Vec::new()),
+    ] {
+        let name = format!("gather: {index:?} of {axis} between {outer} and {inner}");
+        let words = ring(outer * index.len() * inner, 64);
+        let kernel = Kernel::Gather { outer, axis, inner, index };
+        cases.push(Case::new(name, kernel, dense([ring(outer * axis * inner, 64)]), vec![words]));
+    }
     for [outer, axis, inner] in [[1, 1, 1], [5, 7, 1], [1, 1000, 1], [3, 5, 65], [64, 2, 3], [2, 0, 4], [1, 9, 257]] {
         let name = format!("sum: axis {axis} between {outer} and {inner}");
         let kernel = Kernel::Sum { outer, axis, inner };

@@ -38,6 +38,11 @@ pub fn results(case: &Case) -> Vec<Vec<u64>> {
             }
             out
         }
+        Kernel::Gather { outer, axis, inner, index } => {
+            let word = |o, j: usize, i| index[j].map_or(0, |a| operand(0)[(o * axis + a) * inner + i]);
+            let row = index.len() * inner;
+            (0..outer * row).map(|at| word(at / row, at % row / inner, at % inner)).collect()
+        }
         Kernel::Sum { outer, axis, inner } => {
             let word = |o, i| (0..*axis).fold(0u64, |sum, a| sum.wrapping_add(operand(0)[(o * axis + a) * inner + i]));
             (0..outer * inner).map(|at| word(at / inner, at % inner)).collect()

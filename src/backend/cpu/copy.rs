@@ -1,4 +1,4 @@
-//! Kernels that move words: strided views and concatenation.
+//! Kernels that move words: strided views, concatenation, an axis by its indices.
 
 use std::ops::Range;
 
@@ -166,6 +166,36 @@ pub(super) fn concat(
             to[before..before + chunk].copy_from_slice(from);
         }
         before += chunk;
+    }
+    Ok(())
+}
+
+/// `outs[0][o, j, i] = ins[0][o, index[j], i]`, 0 where there is no index.
+pub(super) fn gather_axis(
+    [outer, axis, inner]: [usize; 3],
+    index: &[Option<usize>],
+    ins: &[Input<'_>],
+    outs: &mut [Output<'_>],
+) -> Result<(), BackendError> {
+    let (input, output) = unary("gather", ins, outs)?;
+    expect_words("gather: operand", input.words, size(&[outer, axis, inner])?)?;
+    expect_words("gather: result", &output.words, size(&[outer, index.len(), inner])?)?;
+    if index.iter().flatten().any(|i| *i >= axis) {
+        return misfit("gather: an index beyond the axis");
+    }
+    if output.words.is_empty() {
+        return Ok(());
+    }
+    // Without an axis to read from there are no indices, so the operand may be empty.
+    let mut rows = input.words.chunks_exact((axis * inner).max(1));
+    for to in output.words.chunks_exact_mut(index.len() * inner) {
+        let row = rows.next().unwrap_or_default();
+        for (to, from) in to.chunks_exact_mut(inner).zip(index) {
+            match from {
+                Some(from) => to.copy_from_slice(&row[from * inner..(from + 1) * inner]),
+                None => to.fill(0),
+            }
+        }
     }
     Ok(())
 }

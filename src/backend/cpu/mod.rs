@@ -148,6 +148,9 @@ impl Cpu {
             Kernel::Product(product) => product::run(isa, product, space, &ins, outs),
             Kernel::Copy(view) => copy::view(view, &ins, outs),
             Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, &ins, outs),
+            Kernel::Gather { outer, axis, inner, index } => {
+                copy::gather_axis([*outer, *axis, *inner], index, &ins, outs)
+            }
             Kernel::Sum { outer, axis, inner } => sums::axis(isa, [*outer, *axis, *inner], &ins, outs),
             Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, &ins, outs),
             Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, &ins, outs),

@@ -120,6 +120,17 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
             strides[*axis] *= step;
             gather(data[0], shape, &strides, first)
         }
+        Op::Gather { axis, index } => {
+            let [outer, inner] = [&shapes[0][..*axis], &shapes[0][axis + 1..]].map(|s| s.iter().product::<usize>());
+            let n = shapes[0][*axis];
+            let mut out = Vec::with_capacity(outer * index.len() * inner);
+            for o in 0..outer {
+                for from in index {
+                    out.extend((0..inner).map(|i| from.map_or(T::ZERO, |a| data[0][(o * n + a) * inner + i])));
+                }
+            }
+            out
+        }
         Op::Concat { axis } => {
             let outer: usize = shape[..*axis].iter().product();
             let inner: usize = shape[axis + 1..].iter().product();

@@ -132,6 +132,11 @@ impl Lowering<'_> {
             (Intrinsic::Periodic, [x, step, samples]) => {
                 return self.piecewise(*x, None, *step, *samples).map(Value::Node);
             }
+            (Intrinsic::Gather, [x]) => return self.gather(*x, axis(1)?, numbers.first()?),
+            (Intrinsic::Reverse, [x]) => return self.reverse(*x, axis(0)?),
+            (Intrinsic::Every, [x]) => return self.every(*x, axis(1)?, number(0), number(2)),
+            (Intrinsic::ZeroPad, [x]) => return self.zero_pad(*x, axis(2)?, [number(0), number(1)]),
+            (Intrinsic::Spread, [x]) => return self.spread(*x, axis(1)?, number(0)),
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
         };
         Some(Value::Node(node))

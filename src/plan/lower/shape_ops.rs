@@ -123,20 +123,31 @@ impl Lowering<'_> {
     }
 
     fn copy(&mut self, operand: NodeId, view: &View) -> Value {
-        let len = view.shape.iter().product();
-        match self.values[&operand].clone() {
-            Value::Splat(word) => Value::Splat(word),
-            Value::Public(_) => {
-                let at = self.public(operand);
-                Value::Public(
-                    Party::ALL.map(|p| self.b.launch(p, Kernel::Copy(view.clone()), &[at[p.index()]], len).into()),
-                )
-            }
-            _ => {
-                let x = self.dense(operand);
-                Value::Ring(local::copy(&mut self.b, &x, view), None)
-            }
+        if let Value::Splat(word) = self.values[&operand] {
+            return Value::Splat(word);
         }
+        self.moved(operand, view.shape.iter().product(), &Kernel::Copy(view.clone()))
+    }
+
+    /// Elements of an axis by their indices; a missing one is 0 in every share.
+    pub(super) fn gather(&mut self, operand: NodeId, axis: usize, index: &[Option<usize>]) -> Value {
+        if let (Value::Splat(word), false) = (&self.values[&operand], index.contains(&None)) {
+            return Value::Splat(*word);
+        }
+        let shape = &self.graph.node(operand).ty.shape;
+        let [outer, inner] = [&shape[..axis], &shape[axis + 1..]].map(|s| s.iter().product::<usize>());
+        let kernel = Kernel::Gather { outer, axis: shape[axis], inner, index: index.to_vec() };
+        self.moved(operand, outer * index.len() * inner, &kernel)
+    }
+
+    /// A kernel that takes words to other places, on each share or on public words.
+    fn moved(&mut self, operand: NodeId, len: usize, kernel: &Kernel) -> Value {
+        if let Value::Splat(_) | Value::Public(_) = self.values[&operand] {
+            let at = self.public(operand);
+            return Value::Public(Party::ALL.map(|p| self.b.launch(p, kernel.clone(), &[at[p.index()]], len).into()));
+        }
+        let x = self.dense(operand);
+        Value::Ring(local::launch_shares(&mut self.b, &[x], len, |_| kernel.clone()), None)
     }
 
     pub(super) fn concat(&mut self, id: NodeId, operands: &[NodeId], axis: usize) -> Value {

@@ -1,0 +1,194 @@
+//! Moves, layers, losses and metrics of the standard library compute what plain floating-point code computes, over random
+//! shapes, in exact fixed point and in three-party runs.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use smlc::fixed::{Format, pow2};
+use smlc::graph::{self, Graph, Op, eval};
+use smlc::plan::{cost, lower, verify};
+use smlc::run::lockstep;
+use smlc::span::Sources;
+use smlc::{hir, pass};
+
+type Data = BTreeMap<String, Vec<f64>>;
+
+const FORMAT: Format = Format { ring: 64, int: 16, frac: 16 };
+/// The step of the format.
+const U: f64 = 1.0 / 65536.0;
+
+/// The messages of a program, or the graph of its only entry.
+fn try_compile(text: &str, dims: &[(&str, usize)]) -> Result<(Graph, Sources), String> {
+    let Format { ring, int, frac } = FORMAT;
+    let mut sources = Sources::default();
+    let head = format!("owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\n");
+    let file = sources.add("test.sml", head + text);
+    let mut diags = Vec::new();
+    let program = hir::check(&mut sources, file, &mut diags);
+    let dims = dims.iter().map(|(name, n)| ((*name).to_string(), *n)).collect();
+    let graph = program.and_then(|p| graph::lower::lower(&p, "f", &dims, &mut diags));
+    let messages = smlc::diag::render::render(&diags, &sources, false);
+    let mut graph = graph.filter(|_| diags.is_empty()).ok_or(messages)?;
+    pass::run(&mut graph, None, &[]).unwrap();
+    Ok((graph, sources))
+}
+
+/// The graph as the passes leave it, which its text gives back.
+fn compile(text: &str, dims: &[(&str, usize)]) -> (Graph, Sources) {
+    let (graph, sources) = try_compile(text, dims).unwrap_or_else(|messages| panic!("{text}\n{messages}"));
+    let printed = graph::text::print(&graph);
+    let read = graph::text::parse(&printed).unwrap();
+    graph::verify::verify(&read).unwrap();
+    assert_eq!(graph::text::print(&read), printed);
+    (graph, sources)
+}
+
+/// The results of an entry in exact fixed point and of three parties.
+fn results(text: &str, dims: &[(&str, usize)], data: &Data) -> [Data; 2] {
+    let (graph, sources) = compile(text, dims);
+    let fixed = eval::results(&graph, data, eval::Mode::Fixed).unwrap();
+    let plan = lower::lower(&graph, &sources, lower::Options::default());
+    verify::verify(&plan).unwrap();
+    let outcome = lockstep::run(&plan, data, &mut |_, _, _, _| {}).unwrap();
+    assert_eq!(outcome.rounds, cost::cost(&plan).rounds);
+    [fixed, outcome.outputs]
+}
+
+/// Holds a result against what plain code computes, with an error bound for each element.
+fn close(text: &str, dims: &[(&str, usize)], data: &Data, wanted: &[f64], bound: impl Fn(usize) -> f64) {
+    for found in results(text, dims, data) {
+        let found = &found["out"];
+        assert_eq!(found.len(), wanted.len(), "{text} {dims:?}");
+        for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+            assert!(
+                (found - wanted).abs() <= bound(i),
+                "{text} {dims:?}\nelement {i}: {found} instead of {wanted} within {}",
+                bound(i)
+            );
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Numbers of the format between -limit and limit.
+    fn numbers(&mut self, count: usize, limit: f64) -> Vec<f64> {
+        let one = |bits: u64| ((bits >> 11) as f64 / pow2(53) * 2.0 - 1.0) * limit;
+        (0..count).map(|_| (one(self.next()) / U).round() * U).collect()
+    }
+}
+
+/// Row-major positions of a shape, as their indices.
+fn positions(shape: &[usize]) -> Vec<Vec<usize>> {
+    shape.iter().fold(vec![Vec::new()], |all, n| {
+        all.iter().flat_map(|at| (0..*n).map(move |i| at.iter().copied().chain([i]).collect())).collect()
+    })
+}
+
+fn at(shape: &[usize], index: &[usize]) -> usize {
+    shape.iter().zip(index).fold(0, |at, (n, i)| at * n + i)
+}
+
+fn data(items: &[(&str, &[f64])]) -> Data {
+    items.iter().map(|(k, v)| ((*k).to_string(), v.to_vec())).collect()
+}
+
+#[test]
+fn elements_of_an_axis_go_elsewhere() {
+    let mut random = Random(1);
+    for shape in [[1, 1, 1], [2, 5, 3], [1, 7, 64], [3, 13, 1], [2, 2, 67]] {
+        let x = random.numbers(shape.iter().product(), 100.0);
+        let [n, c, w] = shape;
+        let size = c;
+        let (first, last) = (0, size - 1);
+        let spread: Vec<_> = (0..(size - 1) * 3 + 1).map(|i| (i % 3 == 0).then_some(i / 3)).collect();
+        let padded = [None].into_iter().chain((0..size).map(Some)).chain([None, None]).collect();
+        let moves: [(String, Vec<Option<usize>>); 6] = [
+            ("reverse(V, axis = 1)".into(), (0..size).rev().map(Some).collect()),
+            ("every(V, 2, axis = 1)".into(), (0..size).step_by(2).map(Some).collect()),
+            (format!("every(V, 3, axis = -2, start = {last})"), vec![Some(last)]),
+            ("zero_pad(V, 1, 2, axis = 1)".into(), padded),
+            ("spread(V, 3, axis = 1)".into(), spread),
+            (
+                format!("gather(V, [{last}, {first}, {last}, {last}], axis = 1)"),
+                vec![Some(last), Some(first), Some(last), Some(last)],
+            ),
+        ];
+        for (call, index) in moves {
+            let out = [n, index.len(), w];
+            let of = |x: &[f64]| -> Vec<f64> {
+                let value = |p: Vec<usize>| index[p[1]].map_or(0.0, |i| x[at(&shape, &[p[0], i, p[2]])]);
+                positions(&out).into_iter().map(value).collect()
+            };
+            let wanted = of(&x);
+            let signs: Vec<f64> = of(&x.iter().map(|v| f64::from(u8::from(*v > 0.0))).collect::<Vec<_>>());
+            let whole: Vec<f64> = x.iter().map(|v| v.round()).collect();
+            let types = |elem: &str, from: &str| {
+                format!("entry f(x: {elem}[{n}, {c}, {w}] from {from}) -> {elem}[{n}, {}, {w}] to b", index.len())
+            };
+            // Shared, in the clear at its owner, of integers, and of bits.
+            let shared = call.replace('V', "(x + x)");
+            let doubled: Vec<f64> = wanted.iter().map(|v| 2.0 * v).collect();
+            close(&format!("{} {{ {shared} }}", types("fix", "a")), &[], &data(&[("x", &x)]), &doubled, |_| 0.0);
+            let text = format!("{} {{ {} }}", types("fix", "a"), call.replace('V', "x"));
+            close(&text, &[], &data(&[("x", &x)]), &wanted, |_| 0.0);
+            let text = format!("{} {{ {} }}", types("int", "a"), call.replace('V', "x"));
+            close(&text, &[], &data(&[("x", &whole)]), &of(&whole), |_| 0.0);
+            let text = types("fix", "a").replace("-> fix", "-> bool");
+            let text = format!("{text} {{ let s = x > 0.0; {} }}", call.replace('V', "s"));
+            close(&text, &[], &data(&[("x", &x)]), &signs, |_| 0.0);
+            // What everybody knows stays public.
+            let mixed = format!(
+                "entry f(x: fix[{n}, {c}, {w}] from a, p: public fix[{n}, {c}, {w}]) -> fix[{n}, {}, {w}] to b {{ {} * {} }}",
+                index.len(),
+                call.replace('V', "x"),
+                call.replace('V', "p")
+            );
+            let p = random.numbers(x.len(), 3.0);
+            let product: Vec<f64> = of(&x.iter().zip(&p).map(|(x, p)| x * p).collect::<Vec<_>>());
+            close(&mixed, &[], &data(&[("x", &x), ("p", &p)]), &product, |_| U);
+        }
+    }
+}
+
+/// A move sends nothing: rounds and bytes are those of the comparison alone.
+#[test]
+fn moves_cost_nothing() {
+    let bytes = |body: &str, out: usize| {
+        let text = format!("entry f(x: fix[4, 8] from a) -> fix[4, {out}] to b {{ {body} }}");
+        let (graph, sources) = compile(&text, &[]);
+        let cost = cost::cost(&lower::lower(&graph, &sources, lower::Options::default()));
+        (cost.bytes_total, cost.rounds)
+    };
+    let alone = bytes("nn::relu(x)", 8);
+    assert_eq!(
+        bytes("zero_pad(reverse(nn::relu(spread(every(x, 2, axis = 1), 1, axis = 0)), axis = 1), 3, 1, axis = 1)", 8).1,
+        alone.1
+    );
+    assert_eq!(bytes("reverse(nn::relu(reverse(x, axis = 0)), axis = 1)", 8), alone);
+}
+
+#[test]
+fn regular_indices_are_slices() {
+    let ops = |body: &str| {
+        let text = format!("entry f(x: fix[4, 8] from a, y: fix from b) -> fix[4, 3] to b {{ {body} }}");
+        let (graph, _) = compile(&text, &[]);
+        let is = |wanted: fn(&Op) -> bool| graph.order().into_iter().filter(|n| wanted(&graph.node(*n).op)).count();
+        (is(|op| matches!(op, Op::Slice { .. })), is(|op| matches!(op, Op::Gather { .. })))
+    };
+    assert_eq!(ops("gather(x * y, [1, 4, 7], axis = 1)"), (1, 0));
+    assert_eq!(ops("every(x * y, 3, axis = 1)"), (1, 0));
+    assert_eq!(ops("gather(x * y, [1, 4, 6], axis = 1)"), (0, 1));
+    assert_eq!(ops("gather(x * y, [4, 1, 1], axis = 1)"), (0, 1));
+    assert_eq!(ops("gather(gather(x * y, [0, 1, 2, 3, 4, 5, 6, 7], axis = 1), [0, 1, 2], axis = 1)"), (1, 0));
+}
