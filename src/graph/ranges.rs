@@ -153,7 +153,8 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
         Op::Neg => (-x[0].1, -x[0].0),
         Op::Mul => product(x[0], x[1]),
         Op::Div if x[1].0 > 0.0 || x[1].1 < 0.0 => product(x[0], (1.0 / x[1].1, 1.0 / x[1].0)),
-        Op::Div | Op::Gradient => return None,
+        // A power of two for a number of which only its range is known may be any.
+        Op::Div | Op::Gradient | Op::Leading(_) => return None,
         Op::MatMul => terms(*shape(0).last()?, product(x[0], x[1])),
         Op::Conv2d { window, .. } => {
             let one = product(x[0], x[1]);
@@ -171,11 +172,6 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
         Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. } => (0.0, 1.0),
         Op::Exp { top, .. } => (0.0, pow2(*top as i32)),
         Op::Piecewise(table) => (-pow2(table.top as i32), pow2(table.top as i32)),
-        // Of the widest format.
-        Op::Leading(what) => {
-            let ends = [-(frac as i32), 63 - 2 * frac as i32].map(|e| what.value(e));
-            (0f64.min(ends[0]), ends[0].max(ends[1]))
-        }
         Op::Argmax { axis, .. } => (0.0, shape(0)[*axis] as f64 - 1.0),
         Op::Select => hull(x[1], x[2]),
         Op::Concat { .. } => x.iter().copied().reduce(hull)?,

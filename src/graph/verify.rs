@@ -114,7 +114,6 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
         Op::Argmax { .. } | Op::Relu { .. } | Op::IsNegative { .. } | Op::Trunc { .. } | Op::Up { .. } => Some(1),
         Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) | Op::IsZero | Op::OneHot { .. } => Some(1),
-        Op::Keep { .. } | Op::Reveal { .. } => Some(1),
         Op::Gather { .. } | Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }

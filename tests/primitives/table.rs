@@ -290,6 +290,80 @@ pub const CASES: &[Case] = &[
          %16 = reveal \"q\" to=a %15 : ring(16) [{n}, 3]\n",
     },
     Case {
+        name: "equality",
+        format: WIDE,
+        inputs: &[("x", Values::Fixed { limit: 2.0, frac: 0 }), ("y", Values::Fixed { limit: 2.0, frac: 0 })],
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = sub %2 %3 : ring(16) [{n}]\n%5 = is_zero %4 : bit [{n}]\n%6 = reveal \"e\" to=a %5 : bit [{n}]\n\
+         %7 = select %5 %2 %4 : ring(16) [{n}]\n%8 = reveal \"s\" to=b %7 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
+        name: "one-hot rows",
+        format: WIDE,
+        inputs: &[("x", Values::Fixed { limit: 20.0, frac: 0 })],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=0 %0 : ring(0) [{n}]\n\
+         %2 = one_hot places=8 %1 : ring(0) [{n}, 8]\n%3 = reveal \"h\" to=b %2 : ring(0) [{n}, 8]\n",
+    },
+    Case {
+        name: "exponential",
+        format: WIDE,
+        inputs: &[("x", upto(1.5))],
+        ulps: 3.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = neg %0 : clear(a) [{n}]\n%2 = relu %0 : clear(a) [{n}]\n\
+         %3 = sub %1 %2 : clear(a) [{n}]\n%4 = sub %3 %2 : clear(a) [{n}]\n%5 = share scale=16 %4 : ring(16) [{n}]\n\
+         %6 = exp low=-20 pieces=32 top=15 %5 : ring(16) [{n}]\n%7 = reveal \"e\" to=a %6 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "exponential, 48 bits",
+        format: NARROW,
+        inputs: &[("x", upto(0.9))],
+        ulps: 5.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = exp low=-13 pieces=16 top=3 %1 : ring(16) [{n}]\n%3 = reveal \"e\" to=a %2 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "polynomials by piece",
+        format: WIDE,
+        inputs: &[("x", upto(2.9))],
+        ulps: 3.0,
+        // x^2 - x / 2 in each of 8 pieces of width 1 from -3 on: with x = p - 3 + w.
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = piecewise low=-196608 shift=16 top=6 periodic=false pieces=8 \
+         coefficients=18.0,-8.5,1.0,10.5,-6.5,1.0,5.0,-4.5,1.0,1.5,-2.5,1.0,0.0,-0.5,1.0,0.5,1.5,1.0,3.0,3.5,1.0,7.5,5.5,1.0 \
+         %1 : ring(16) [{n}]\n%3 = reveal \"y\" to=a %2 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "periodic constants",
+        format: NARROW,
+        inputs: &[("x", upto(16000.0))],
+        ulps: 2.0,
+        // Every other unit.
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=16 %0 : ring(16) [{n}]\n\
+         %2 = piecewise low=0 shift=17 top=3 periodic=true pieces=2 coefficients=3.5,3.5 %1 : ring(16) [{n}]\n\
+         %3 = reveal \"y\" to=a %2 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "highest bit",
+        format: WIDE,
+        inputs: &[("x", upto(30000.0))],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = relu %0 : clear(a) [{n}]\n%2 = share scale=16 %1 : ring(16) [{n}]\n\
+         %3 = leading what=scale %2 : ring(16) [{n}]\n%4 = leading what=exponent %2 : ring(16) [{n}]\n\
+         %5 = leading what=root %2 : ring(16) [{n}]\n%6 = reveal \"s\" to=a %3 : ring(16) [{n}]\n\
+         %7 = reveal \"e\" to=b %4 : ring(16) [{n}]\n%8 = reveal \"r\" to=all %5 : ring(16) [{n}]\n",
+    },
+    Case {
+        name: "highest bit of four",
+        format: "ring=16 int=2 frac=3",
+        inputs: &[("x", Values::Fixed { limit: 1.9, frac: 3 })],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = relu %0 : clear(a) [{n}]\n%2 = share scale=3 %1 : ring(3) [{n}]\n\
+         %3 = leading what=even_scale %2 : ring(3) [{n}]\n%4 = reveal \"s\" to=a %3 : ring(3) [{n}]\n",
+    },
+    Case {
         name: "loop",
         format: WIDE,
         inputs: &[("x", upto(4.0)), ("y", upto(0.9))],

@@ -226,23 +226,25 @@ pub fn polynomials(
 
     // Role 0's powers of u; role 2 has them less s_a, which role 1 has.
     let s: Vec<StreamId> = (0..degree).map(|_| b.stream()).collect();
-    let mut m = b.ring_map(p0, "lookup.powers", len);
-    let u = pieces.u(&mut m, &x, sizes);
-    // Whichever has more bits.
-    let mut power = if sizes.phi > sizes.fraction { m.shl(u, sizes.phi - sizes.fraction) } else { u };
     let (mut powers, mut rest) = (Vec::new(), Vec::new());
-    for (a, id) in s.iter().enumerate() {
-        if a > 0 {
-            power = m.mul(power, u);
-            power = m.shr(power, sizes.fraction);
+    if degree > 0 {
+        let mut m = b.ring_map(p0, "lookup.powers", len);
+        let u = pieces.u(&mut m, &x, sizes);
+        // Whichever has more bits.
+        let mut power = if sizes.phi > sizes.fraction { m.shl(u, sizes.phi - sizes.fraction) } else { u };
+        for (a, id) in s.iter().enumerate() {
+            if a > 0 {
+                power = m.mul(power, u);
+                power = m.shr(power, sizes.fraction);
+            }
+            let rounded = m.shr(power, sizes.fraction.saturating_sub(sizes.phi));
+            powers.push(m.write(rounded, ring));
+            let mask = m.prf(k1, *id, ring);
+            let masked = m.sub(rounded, mask);
+            rest.push(m.write(masked, ring));
         }
-        let rounded = m.shr(power, sizes.fraction.saturating_sub(sizes.phi));
-        powers.push(m.write(rounded, ring));
-        let mask = m.prf(k1, *id, ring);
-        let masked = m.sub(rounded, mask);
-        rest.push(m.write(masked, ring));
+        m.finish();
     }
-    m.finish();
     let rest: Vec<BufId> = rest.into_iter().map(|n| b.send(n, p2, "power")).collect();
 
     // The sums go to role 0 under rho_a = F(k2) - F(k2).
