@@ -7,5 +7,6 @@ mod openings;
 mod planted;
 mod random;
 mod statistics;
+mod streams;
 mod table;
 mod views;
