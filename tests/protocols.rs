@@ -118,7 +118,7 @@ fn fused_relu_is_the_positive_part_of_the_truncated_product() {
 
 /// Truncates shares of n elements by f bits.
 fn truncation(n: usize, ring: u32, f: u32) -> String {
-    let (int, scale) = (ring - 4, f + 1);
+    let (int, scale) = (1, f + 1);
     format!(
         "graph test\nformat ring={ring} int={int} frac=1\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
          %1 = share scale={scale} %0 : ring({scale}) [{n}]\n%2 = trunc bits={f} %1 : ring(1) [{n}]\n\
