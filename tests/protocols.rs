@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use smlc::backend::StreamKey;
 use smlc::fixed::Format;
 use smlc::graph::{self, eval};
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{cost, lower, verify};
-use smlc::run::lockstep;
+use smlc::plan::{Instr, Kernel, Party, Plan, cost, lower, verify};
+use smlc::run::{lockstep, wire};
 use smlc::span::Sources;
 
 type Data = BTreeMap<String, Vec<f64>>;
@@ -115,52 +116,159 @@ fn fused_relu_is_the_positive_part_of_the_truncated_product() {
     }
 }
 
-fn truncation(n: usize, ring: u32, int: u32, scale: u32, f: u32) -> String {
-    let low = scale - f;
+/// Truncates shares of n elements by f bits.
+fn truncation(n: usize, ring: u32, f: u32) -> String {
+    let (int, scale) = (1, f + 1);
     format!(
         "graph test\nformat ring={ring} int={int} frac=1\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
-         %1 = share scale={scale} %0 : ring({scale}) [{n}]\n%2 = trunc bits={f} %1 : ring({low}) [{n}]\n\
-         %3 = reveal \"h\" to=a %2 : ring({low}) [{n}]\n"
+         %1 = share scale={scale} %0 : ring({scale}) [{n}]\n%2 = trunc bits={f} %1 : ring(1) [{n}]\n\
+         %3 = reveal \"h\" to=a %2 : ring(1) [{n}]\n"
     )
 }
 
-#[test]
-fn ten_million_truncations_at_the_edge_of_the_range() {
-    // |z| close to 2^(K-2): int = K - 1 - scale bits, so the largest value is 2^(K-2) - 2^f after rounding.
-    let (ring, scale, f) = (64u32, 32u32, 16u32);
-    let int = ring - 2 - scale + 1;
-    let n = 1_000_000;
-    let plan = plan(&truncation(n, ring, int, scale, f), Prefer::Bytes);
-    let mut random = Random(9);
-    let (mut up, mut fractions, mut count) = (0.0f64, 0.0f64, 0.0f64);
-    let unit = 2f64.powi(-((scale - f) as i32));
-    for block in 0..10 {
-        // The edge: the topmost 2^21 units of the format on either side, and multiples of 2^f among them.
-        let edge = 2f64.powi(int as i32 - 1);
-        let x: Vec<f64> = (0..n)
+/// What came of many truncations.
+#[derive(Clone, Copy, Debug, Default)]
+struct Truncations {
+    count: u64,
+    /// Results that are neither neighbour of the quotient.
+    gross: u64,
+    /// Multiples of 2^f that did not become the quotient.
+    moved: u64,
+    /// Sum of the errors in units of 2^-f of the last place.
+    error: i64,
+}
+
+impl Truncations {
+    fn add(&mut self, other: Truncations) {
+        self.count += other.count;
+        self.gross += other.gross;
+        self.moved += other.moved;
+        self.error += other.error;
+    }
+}
+
+/// Truncates blocks of numbers at the edge of the range: the outermost 2^(f + 6) at either end, whose ends are
+/// -2^(K-2) - 2^f + 1 and 2^(K-2) - 2^f, and every eighth a multiple of 2^f. Shares go straight into the buffers and
+/// results come straight out of them.
+fn truncate_at_the_edge(plan: &Plan, f: u32, blocks: u64, seed: u64) -> Truncations {
+    let ring = plan.format.ring;
+    let (mask, unit) = (u64::MAX >> (64 - ring), 1i64 << f);
+    let mut random = Random(seed);
+    let mut key = || {
+        let halves = [random.next(), random.next()].map(u64::to_le_bytes);
+        StreamKey(std::array::from_fn(|i| halves[i / 8][i % 8]))
+    };
+    let keys = [key(), key(), key()];
+    let mut tally = Truncations::default();
+    for block in 0..blocks {
+        let keys = keys.clone().map(|mut key| {
+            key.0[8..].iter_mut().zip(block.to_le_bytes()).for_each(|(k, b)| *k ^= b);
+            key
+        });
+        let input = &plan.inputs[0];
+        let numbers: Vec<i64> = (0..input.len)
             .map(|i| {
-                let below = (random.next() % (1 << 37)) as f64 * 2f64.powi(-32) + unit;
-                let below = if i % 8 == 0 { (below / unit).ceil() * unit } else { below };
-                let x = edge - below;
-                if random.next() & 1 == 0 { x } else { -x }
+                let word = random.next();
+                let inward = (word >> 1) as i64 & ((unit << 6) - 1);
+                let edge = 1i64 << (ring - 2);
+                let z = if word & 1 == 0 { edge - unit - inward } else { 1 - edge - unit + inward };
+                if i % 8 == 0 { z & -unit } else { z }
             })
+            // The smallest one is no multiple, and rounding it down would leave the range.
+            .map(|z| if z < 1 - (1i64 << (ring - 2)) - unit { z + unit } else { z })
             .collect();
-        let out = run(&plan, &data(&[("x", &x)]));
-        for (i, (x, h)) in x.iter().zip(&out["h"]).enumerate() {
-            let floor = (x / unit).floor() * unit;
-            let error = (h - floor) / unit;
-            assert!(error == 0.0 || error == 1.0, "block {block}: {x} became {h}");
-            if i % 8 == 0 {
-                assert_eq!(error, 0.0, "a multiple of 2^f moved: {x} became {h}");
-            }
-            up += error;
-            fractions += (x - floor) / unit;
-            count += 1.0;
+        let mut shares = [(); 3].map(|()| Vec::with_capacity(input.len));
+        for z in &numbers {
+            let (x0, x1) = (random.next(), random.next());
+            let x2 = (*z as u64).wrapping_sub(x0).wrapping_sub(x1);
+            [x0, x1, x2].into_iter().zip(&mut shares).for_each(|(x, share)| share.push(x & mask));
+        }
+        let loads = Party::ALL.map(|party| {
+            let part =
+                |part: u8| (input.bufs[usize::from(part)][party.index()], shares[party.plus(part).index()].clone());
+            vec![part(0), part(1)]
+        });
+        let outcome = lockstep::execute(plan, lockstep::devices(&keys), loads, &mut |_, _, _, _| {}).unwrap();
+        let halves = [0, 1].map(|p| wire::unpack(plan.buf(plan.outputs[0].bufs[p]), &outcome.halves[p][0]));
+        for ((z, a), b) in numbers.iter().zip(&halves[0]).zip(&halves[1]) {
+            let h = (a.wrapping_add(*b) << (64 - ring)) as i64 >> (64 - ring);
+            let (floor, rest) = (z >> f, z & (unit - 1));
+            let up = h.wrapping_sub(floor);
+            tally.count += 1;
+            tally.gross += u64::from(up != 0 && up != 1);
+            tally.moved += u64::from(rest == 0 && up != 0);
+            tally.error += if up == 1 { unit } else { 0 } - rest;
         }
     }
-    // Mean of up - fraction has a standard deviation of at most 0.5 / sqrt(n).
-    let bias = (up - fractions) / count;
-    assert!(bias.abs() < 5.0 * 0.5 / count.sqrt(), "biased by {bias} ulp");
+    tally
+}
+
+/// No result is off by more than a unit in the last place, none of a multiple of 2^f at all, and the mean error is zero.
+#[test]
+fn a_hundred_million_truncations_at_the_edge_of_the_range() {
+    let block = 1 << 15;
+    let blocks = if cfg!(debug_assertions) { 1 } else { 128 };
+    // 24 groups of blocks in all: 10^8 truncations.
+    let formats = [(64, 16, 10), (48, 16, 8), (64, 20, 3), (40, 7, 2), (32, 1, 1)];
+    let groups: Vec<(u32, u32, u64)> =
+        formats.iter().flat_map(|(ring, f, groups)| (0..*groups).map(|g| (*ring, *f, g))).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(groups.len());
+    let run = |thread: usize| -> Vec<((u32, u32), Truncations)> {
+        let mine = groups.iter().skip(thread).step_by(threads);
+        let tally = |(ring, f, group): &(u32, u32, u64)| {
+            let plan = plan(&truncation(block, *ring, *f), Prefer::Bytes);
+            ((*ring, *f), truncate_at_the_edge(&plan, *f, blocks, u64::from(*ring) << 16 | u64::from(*f) << 8 | group))
+        };
+        mine.map(tally).collect()
+    };
+    let tallies: Vec<_> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
+        handles.into_iter().flat_map(|h| h.join().unwrap()).collect()
+    });
+    let mut all: BTreeMap<(u32, u32), Truncations> = BTreeMap::new();
+    tallies.into_iter().for_each(|(format, tally)| all.entry(format).or_default().add(tally));
+    for ((ring, f), tally) in &all {
+        assert_eq!((tally.gross, tally.moved), (0, 0), "ring {ring}, f = {f}: {tally:?}");
+        // One error has a standard deviation of at most half a unit.
+        let (mean, count) = (tally.error as f64 / 2f64.powi(*f as i32) / tally.count as f64, tally.count as f64);
+        assert!(mean.abs() < 6.0 * 0.5 / count.sqrt(), "ring {ring}, f = {f}: biased by {mean} ulp");
+    }
+    let count: u64 = all.values().map(|t| t.count).sum();
+    assert!(count >= if cfg!(debug_assertions) { 700_000 } else { 100_000_000 }, "{count}");
+}
+
+/// The same count finds a truncation without the offset that keeps u + V from wrapping twice, one that rounds always the
+/// same way, and the local truncation of shares, which is wrong with probability |z| / 2^(K-1).
+#[test]
+fn gross_errors_and_bias_are_counted() {
+    let (ring, f) = (64, 16);
+    let good = plan(&truncation(1 << 14, ring, f), Prefer::Bytes);
+    let offset = (1u64 << (ring - 2)) + (1 << f) - 1;
+    let change = |instr: fn(&Instr, u64) -> Option<Instr>| {
+        let mut broken = good.clone();
+        let mut changed = 0;
+        for step in broken.rounds.iter_mut().flat_map(|r| &mut r.steps) {
+            let Kernel::Map(program) = &mut step.kernel else { continue };
+            for code in &mut program.code {
+                if let Some(other) = instr(code, offset) {
+                    *code = other;
+                    changed += 1;
+                }
+            }
+        }
+        assert!(changed > 0);
+        truncate_at_the_edge(&broken, f, 1, 7)
+    };
+    let right = truncate_at_the_edge(&good, f, 1, 7);
+    assert_eq!((right.gross, right.moved), (0, 0));
+    let wraps = change(|i, offset| (*i == Instr::Imm(offset)).then_some(Instr::Imm((1 << 16) - 1)));
+    assert!(wraps.gross > wraps.count / 4, "{wraps:?}");
+    // Without the 2^f - 1 results are rounded down by one unit more at times.
+    let down = change(|i, offset| (*i == Instr::Imm(offset)).then_some(Instr::Imm(1 << 62)));
+    assert!(down.gross > 0 && down.error.unsigned_abs() > down.count << 14, "{down:?}");
+    // Without the carry of the top bits each party's share is truncated by itself.
+    let local = change(|i, _| matches!(i, Instr::Shl(_, 48)).then_some(Instr::Imm(0)));
+    assert!(local.gross > local.count / 8, "{local:?}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod costs;
+mod openings;
+mod planted;
 mod random;
 mod statistics;
+mod streams;
 mod table;
 mod views;

@@ -427,3 +427,24 @@ impl Case {
         }
     }
 }
+
+/// A protocol that no row runs is a protocol that nothing here tests.
+#[test]
+fn every_message_of_the_protocols_is_in_the_table() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/protocol");
+    let mut written = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for call in text.split("b.send").skip(1) {
+            let name = call.split(';').next().and_then(|call| call.split('"').nth(1));
+            written.extend(name.map(str::to_string));
+        }
+    }
+    assert!(written.len() > 10, "{written:?}");
+    for case in CASES {
+        for round in case.plan(SMALL, Prefer::Rounds).rounds {
+            written.retain(|name| round.sends.iter().all(|send| send.name != *name));
+        }
+    }
+    assert!(written.is_empty(), "no case of the table sends {written:?}");
+}
