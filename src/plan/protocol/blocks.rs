@@ -7,7 +7,7 @@
 //!
 //! Security: as for the sign's blocks. Every bit that travels is masked by a fresh stream plane that its receiver lacks.
 
-use super::{BitShares, BitSource, TwoSummand};
+use super::{Assembly, BitShares, BitSource, TwoSummand};
 use crate::plan::build::{Builder, Map};
 use crate::plan::{BufId, Reg};
 
@@ -99,15 +99,21 @@ pub fn read(b: &mut Builder, x: &TwoSummand, add: u64, blocks: &[Block]) -> Vec<
         m.finish();
         shares
     });
-    let mut plane = 0;
-    let mut share = || {
-        plane += 1;
-        BitShares::from_fn(|j, party| match (j + 3 - x.roles.0) % 3 {
-            0 | 1 => BitSource::Stream(half, plane - 1),
-            _ => BitSource::Plane(share2[usize::from(party == p2)], plane - 1),
-        })
-    };
-    blocks.iter().map(|block| block.functions.iter().map(|_| share()).collect()).collect()
+    // Shares 0 and 1 are the masks; drawn once, as they serve in several products.
+    let planes: usize = blocks.iter().map(|block| block.functions.len()).sum();
+    let mut shares = Assembly::default();
+    for (i, party) in [p1, p2].into_iter().enumerate() {
+        shares.set(x.roles.index(2), party, share2[i]);
+    }
+    for (party, key) in [(p0, k0), (p0, k1), (p1, k1), (p2, k0)] {
+        let mut m = b.plane_map(party, if key == k0 { "blocks.share0" } else { "blocks.share1" }, len);
+        let words: Vec<Reg> = (0..planes).map(|plane| m.prf_plane(key, half, plane)).collect();
+        shares.set(key, party, m.write_planes(&words));
+        m.finish();
+    }
+    let shares = shares.finish();
+    let mut all = (0..planes).map(|plane| BitShares::from_fn(|j, p| BitSource::Plane(shares.share(j, p).buf, plane)));
+    blocks.iter().map(|block| all.by_ref().take(block.functions.len()).collect()).collect()
 }
 
 /// Blocks with their first positions.
