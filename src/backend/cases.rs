@@ -8,6 +8,7 @@ mod elements;
 mod moves;
 pub mod oracle;
 pub mod products;
+mod tables;
 
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
 use crate::plan::{Access, Buf, BufId, Kernel, Operand, Party, Stream};
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(elements::cases());
     cases.extend(products::cases());
     cases.extend(moves::cases());
+    cases.extend(tables::cases());
     cases.extend(damage::cases());
     cases
 }

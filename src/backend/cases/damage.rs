@@ -1,15 +1,17 @@
 //! Launches of damaged plans, which a backend refuses without reading or writing out of place.
 
 use super::elements::{out, program};
+use super::tables::polynomials;
 use super::{Case, bits, dense, ring};
 use crate::graph::Window;
-use crate::plan::{Access, BufId, Instr, Kernel, Party, Product, Reg, Stream, View};
+use crate::plan::{Access, BufId, Instr, Kernel, Lookup, Party, Product, Reg, Stream, Term, View};
 
 const IN: Instr = Instr::In { input: 0, plane: 0 };
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = maps();
     cases.extend(others());
+    cases.extend(tables());
     cases.extend(buffers());
     cases.into_iter().map(Case::refused).collect()
 }
@@ -69,6 +71,39 @@ fn maps() -> Vec<Case> {
             dense([ring(9, 64)]),
             vec![ring(9, 64), ring(10, 64)],
         ),
+    ]
+}
+
+fn tables() -> Vec<Case> {
+    let row = |name: &str, kernel: Kernel, ins: &[usize], out: usize| {
+        Case::new(name, kernel, dense(ins.iter().map(|len| ring(*len, 64))), vec![ring(out, 64)])
+    };
+    let one_hot = |shift, places| Kernel::OneHot { add: 1, shift, places };
+    let table = polynomials(4, 16, 16, &[2]);
+    let damaged = |change: &dyn Fn(&mut Lookup)| {
+        let mut table = table.clone();
+        change(&mut table);
+        Kernel::Lookup(table)
+    };
+    let short = damaged(&|t| t.terms = vec![Term::Polynomials(vec![vec![1]; 3])]);
+    let empty = damaged(&|t| t.terms = vec![Term::Polynomials(vec![vec![]; 4])]);
+    let several = Kernel::Lookup(polynomials(4, 16, 16, &[2, 2]));
+    vec![
+        row("refused: three places", one_hot(0, 3), &[5], 15),
+        row("refused: no places", one_hot(0, 0), &[5], 0),
+        row("refused: places beyond a word", one_hot(63, 4), &[5], 20),
+        row("refused: a short row", one_hot(0, 4), &[5], 19),
+        row("refused: values of other elements", one_hot(0, 4), &[5, 6], 20),
+        row("refused: turned by too few", Kernel::Rotate { shift: 0, places: 4 }, &[20, 4], 20),
+        row("refused: turned by nothing", Kernel::Rotate { shift: 0, places: 4 }, &[20], 20),
+        row("refused: a table of other places", Kernel::Lookup(table.clone()), &[19, 5], 5),
+        row("refused: a table for one operand", Kernel::Lookup(table.clone()), &[20], 5),
+        row("refused: a term too few", several, &[20, 5], 5),
+        row("refused: a table of too few pieces", short, &[20, 5], 5),
+        row("refused: a polynomial of no powers", empty, &[20, 5], 5),
+        row("refused: a fraction of 63 bits", damaged(&|t| t.fraction = 63), &[20, 5], 5),
+        row("refused: nothing to round", damaged(&|t| t.drop = 0), &[20, 5], 5),
+        row("refused: a shift by a word", damaged(&|t| t.shift = 64), &[20, 5], 5),
     ]
 }
 
