@@ -16,12 +16,6 @@ use crate::run::local;
 use crate::span::Span;
 
 /// Run the three parties beside the plaintext, and say where they part
-///
-/// Every intermediate value is opened on this machine and compared with 64-bit floating point that rounds nothing: for
-/// data that you hold alone. Whole numbers part when they differ. Other numbers part when they are off by more than 64
-/// units in the last place and more than the tolerance.
-///
-/// Exit code 1 when they part, 0 when they do not.
 #[derive(Debug, Args)]
 pub(super) struct Debug {
     #[command(flatten)]

@@ -70,6 +70,12 @@ enum Command {
     /// Run the three parties on this machine
     Run(run::Run),
     /// Run the three parties beside the plaintext; say where they part
+    ///
+    /// Every intermediate value is opened on this machine and compared with 64-bit floating point that rounds nothing: for
+    /// data that you hold alone.
+    ///
+    /// Numbers part when they are off by more than 64 units in the last place and by more than the tolerance; whole numbers
+    /// when they differ. The exit code is 1 when something parts, and 0 when values leave the number format but nothing parts.
     Debug(debug::Debug),
     /// Run one party of a plan, to be joined by the others (TCP, this machine only)
     Party(party::PartyCommand),
