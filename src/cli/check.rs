@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::{self, Checked};
+use super::output::number;
 use super::{Outcome, Talk, output};
 use crate::diag::{self, Code, Diagnostic};
 use crate::graph::ranges::{self, Line};
@@ -42,7 +43,7 @@ impl Check {
             output::line(format_args!("{}", computes(&checked, owner, span)))?;
         }
         for (span, bits, error) in checked.program.approximations() {
-            let (text, place) = (one_line(&checked, span, 60), checked.sources.place(span));
+            let (text, place) = (checked.one_line(span, 60), checked.sources.place(span));
             output::line(format_args!(
                 "approximate: comparisons in `{text}` may err by up to {error:.1e}, {bits} bits unread ({place})"
             ))?;
@@ -79,17 +80,8 @@ impl Check {
 }
 
 fn computes(checked: &Checked, owner: &str, span: Span) -> String {
-    let (text, place) = (one_line(checked, span, 100), checked.sources.place(span));
+    let (text, place) = (checked.one_line(span, 100), checked.sources.place(span));
     format!("{owner} computes `{text}` alone, in the clear ({place})")
-}
-
-/// The text of a place on one line, cut where it gets long.
-fn one_line(checked: &Checked, span: Span, width: usize) -> String {
-    let text = checked.sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() <= width {
-        return text;
-    }
-    text.chars().take(width - 2).chain("..".chars()).collect()
 }
 
 fn table(checked: &Checked, lines: &[Line]) -> String {
@@ -101,7 +93,7 @@ fn table(checked: &Checked, lines: &[Line]) -> String {
     for (line, place) in lines.iter().zip(&places) {
         let _ = match (line.range, line.headroom) {
             (Some((low, high)), Some(bits)) => {
-                let text = one_line(checked, line.span, 40);
+                let text = checked.one_line(line.span, 40);
                 writeln!(out, "  {place:width$}  {:>12}  {:>12}  {bits:>5.1} b  {text}", number(low), number(high))
             }
             _ if line.undeclared.is_empty() && !line.unbounded => continue,
@@ -111,24 +103,11 @@ fn table(checked: &Checked, lines: &[Line]) -> String {
                 } else {
                     format!("unknown without a range of {}", diag::list(line.undeclared.iter().map(String::as_str)))
                 };
-                writeln!(out, "  {place:width$}  {unknown:>36}  {}", one_line(checked, line.span, 40))
+                writeln!(out, "  {place:width$}  {unknown:>36}  {}", checked.one_line(line.span, 40))
             }
         };
     }
     out
-}
-
-/// Four digits that count.
-fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    if value == 0.0 {
-        "0".to_string()
-    } else if (0.001..1e6).contains(&magnitude) {
-        let decimals = (3 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
-        format!("{value:.decimals$}")
-    } else {
-        format!("{value:.3e}")
-    }
 }
 
 fn warning(checked: &Checked, line: &Line) -> Option<Diagnostic> {

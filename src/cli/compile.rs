@@ -200,16 +200,29 @@ impl Checked {
 
     /// The entry's plan.
     pub fn plan(&self, entry: &str, dims: &BTreeMap<String, usize>, options: &Options) -> Result<Plan, Failure> {
-        let graph = self.unrolled(entry, dims, options)?;
-        if let Some((span, what)) = lower::unsupported(&graph) {
+        self.planned(&self.unrolled(entry, dims, options)?, options)
+    }
+
+    /// The plan of a graph that [`Checked::unrolled`] gave.
+    pub fn planned(&self, graph: &Graph, options: &Options) -> Result<Plan, Failure> {
+        if let Some((span, what)) = lower::unsupported(graph) {
             return Err(self.not_run(span, what));
         }
         let prefer = match options.spare {
             Spare::Rounds => Prefer::Rounds,
             Spare::Bytes => Prefer::Bytes,
         };
-        let plan = lower::lower(&graph, &self.sources, lower::Options { prefer });
+        let plan = lower::lower(graph, &self.sources, lower::Options { prefer });
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)
+    }
+
+    /// The text of a place on one line, cut where it gets long.
+    pub fn one_line(&self, span: Span, width: usize) -> String {
+        let text = self.sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.chars().count() <= width {
+            return text;
+        }
+        text.chars().take(width - 2).chain("..".chars()).collect()
     }
 }

@@ -1,17 +1,19 @@
 //! The command line: subcommands, exit codes, colour, progress. stdout is data, stderr is talk.
 //!
-//! Exit codes: 0 fine; 1 the program has errors; 2 usage, files, devices, peers.
+//! Exit codes: 0 fine; 1 the program has errors, or its run is not the plaintext's; 2 usage, files, devices, peers.
 
 mod build;
 mod check;
 mod compile;
 mod cost;
+mod debug;
 mod explain;
 mod fmt;
 mod inputs;
 mod lsp;
 mod output;
 mod party;
+mod prepare;
 mod results;
 mod run;
 
@@ -67,6 +69,14 @@ enum Command {
     Cost(cost::CostCommand),
     /// Run the three parties on this machine
     Run(run::Run),
+    /// Run the three parties beside the plaintext; say where they part
+    ///
+    /// Every intermediate value is opened on this machine and compared with 64-bit floating point that rounds nothing: for
+    /// data that you hold alone.
+    ///
+    /// Numbers part when they are off by more than 64 units in the last place and by more than the tolerance; whole numbers
+    /// when they differ. The exit code is 1 when something parts, and 0 when values leave the number format but nothing parts.
+    Debug(debug::Debug),
     /// Run one party of a plan, to be joined by the others (TCP, this machine only)
     Party(party::PartyCommand),
     /// Format a program
@@ -190,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Build(command) => command.run(talk),
         Command::Cost(command) => command.run(talk),
         Command::Run(command) => command.run(talk),
+        Command::Debug(command) => command.run(talk),
         Command::Party(command) => command.run(talk),
         Command::Fmt(command) => command.run(talk),
         Command::Lsp(command) => command.run(talk),

@@ -1,49 +1,36 @@
 //! `smlc run`: the three parties on this machine, and what came of it.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::compile::{self, Options};
 use super::cost::Format;
-use super::inputs::{Beside, Inputs, Take};
+use super::inputs::Beside;
+use super::prepare::{Given, parse_input, told};
 use super::results::{self, Total};
 use super::{Failure, MessageFormat, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
-use crate::diag::{Code, Diagnostic};
-use crate::graph::eval::EvalError;
 use crate::net::Shape;
 use crate::plan::{Plan, file};
-use crate::run::owner::OwnerError;
-use crate::run::{RunError, client, local};
+use crate::run::{client, local};
 
 /// Run the three parties on this machine
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The program
-    file: PathBuf,
-    /// Data of a parameter: `--in image=x.npy`, or `--in x=2.5` for a single number; without it, the `.toml` beside the program says
-    #[arg(long = "in", value_name = "NAME=FILE", value_parser = parse_input)]
-    inputs: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    given: Given,
     /// Labels of a result, to count right answers: `--labels out=y.npy`
     #[arg(long, value_name = "NAME=FILE", value_parser = parse_input)]
     labels: Vec<(String, PathBuf)>,
     /// Write a result: `--out out=scores.npy`, or `--out scores.npy` when there is one
     #[arg(long, value_name = "NAME=FILE")]
     out: Vec<String>,
-    /// Rows to take of the batched inputs (`all`: every one)
-    #[arg(long, value_name = "ROWS")]
-    take: Option<Take>,
-    /// Rows of one run
-    #[arg(long, value_name = "ROWS", value_parser = parse_rows)]
-    batch: Option<usize>,
     /// How the parties are connected
     #[arg(long, value_name = "TRANSPORT", default_value = "memory")]
     transport: Transport,
@@ -72,49 +59,27 @@ enum Transport {
     Tcp,
 }
 
-fn parse_rows(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "write a number of rows, at least 1".to_string())
-}
-
-fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, path) = text.split_once('=').ok_or("write it as `image=x.npy`")?;
-    Ok((name.to_string(), PathBuf::from(path)))
-}
-
 impl Run {
     pub fn run(&self, talk: Talk) -> Outcome {
+        let prepared = self.given.prepare(&self.options, talk)?;
+        let (checked, inputs) = (&prepared.checked, &prepared.inputs);
         let start = Instant::now();
-        let checked = compile::check(&self.file, talk)?;
-        let entry = checked.entry(&self.options)?;
-        checked.runnable(entry)?;
+        let plans = prepared.by_rows(|sizes| checked.plan(&prepared.entry, sizes, &self.options))?;
         let mut total = Total::default();
-        total.compile += start.elapsed();
-
-        let beside = Beside::read(&checked.path)?;
-        let mut files = beside.inputs.clone();
-        files.extend(compile::once("--in", &self.inputs)?);
-        let inputs = Inputs::load(&checked, entry, &files, self.options.dims()?)?;
-        let batches = self.batches(&inputs, &beside, &entry.name, talk)?;
-        let rows: usize = batches.iter().map(ExactSizeIterator::len).sum();
-
-        let start = Instant::now();
-        let mut plans: BTreeMap<usize, Plan> = BTreeMap::new();
-        for batch in &batches {
-            if let Entry::Vacant(free) = plans.entry(batch.len()) {
-                free.insert(checked.plan(&entry.name, &inputs.sizes(batch), &self.options)?);
-            }
-        }
-        total.compile += start.elapsed();
-        let of_all = batches.iter().map(|batch| &plans[&batch.len()]);
-        total.outputs = results::expected(of_all, inputs.batched.is_some(), &checked.program.outputs(entry));
+        total.compile = prepared.compile + start.elapsed();
+        let of_all = prepared.batches.iter().map(|batch| &plans[&batch.len()]);
+        total.outputs =
+            results::expected(of_all, inputs.batched.is_some(), &checked.program.outputs(prepared.entry()?));
         // What cannot be used is told before anything runs.
-        let labels = self.labels(&beside, &total)?;
+        let labels = self.labels(&prepared.beside, &total)?;
         let targets = self.targets(&total)?;
 
-        for (number, batch) in batches.iter().enumerate() {
+        for (number, batch) in prepared.batches.iter().enumerate() {
             let plan = &plans[&batch.len()];
             let data = inputs.rows_of(batch)?;
-            let outcome = self.one(plan, &data, &format!("run {} of {}", number + 1, batches.len()), talk)?;
+            let bar = prepared.bar(plan, number)?;
+            let outcome = self.connected(plan, &data, &bar, talk)?;
+            bar.finish_and_clear();
             total.add(plan, &outcome)?;
         }
         for (name, path) in &targets {
@@ -123,56 +88,14 @@ impl Run {
             build::write_whole(path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
         let scores = total.scores(labels)?;
+        let (entry, rows) = (&prepared.entry, prepared.rows());
         match self.format {
-            Format::Table => output::print(total.table(&checked, &entry.name, rows, &scores)),
-            Format::Json => output::line(serde_json::to_string_pretty(&total.json(&entry.name, rows, &scores))?),
+            Format::Table => output::print(total.table(checked, entry, rows, &scores)),
+            Format::Json => output::line(serde_json::to_string_pretty(&total.json(entry, rows, &scores))?),
         }
-    }
-
-    /// The rows of each run.
-    fn batches(
-        &self,
-        inputs: &Inputs,
-        beside: &Beside,
-        entry: &str,
-        talk: Talk,
-    ) -> anyhow::Result<Vec<std::ops::Range<usize>>> {
-        if inputs.batched.is_none() && (self.take.is_some() || self.batch.is_some()) {
-            bail!("`--take` and `--batch` count rows, and no input of `{entry}` has an open size as its first");
-        }
-        let take = self.take.or(beside.run.take).unwrap_or(Take::All);
-        let there = inputs.rows();
-        if there == 0 {
-            bail!("the data have no rows");
-        }
-        if let Take::Rows(wanted) = take
-            && inputs.batched.is_some()
-            && wanted > there
-        {
-            talk.note(&format!("{wanted} rows are to be taken, and there are {there}"));
-        }
-        Ok(inputs.batches(take, self.batch.or(beside.run.batch())))
     }
 
     /// Runs one plan.
-    fn one(
-        &self,
-        plan: &Plan,
-        data: &BTreeMap<String, Vec<f64>>,
-        what: &str,
-        talk: Talk,
-    ) -> Result<client::Outcome, Failure> {
-        let bar = if std::io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{prefix} {bar:30} round {pos} of {len} {elapsed}")?;
-            ProgressBar::new(plan.rounds.len() as u64).with_style(style).with_prefix(what.to_string())
-        } else {
-            ProgressBar::hidden()
-        };
-        let outcome = self.connected(plan, data, &bar, talk)?;
-        bar.finish_and_clear();
-        Ok(outcome)
-    }
-
     fn connected(
         &self,
         plan: &Plan,
@@ -309,20 +232,5 @@ impl Drop for Cleanup {
     fn drop(&mut self) {
         // What stays behind is in the system's own folder for temporary files.
         let _removed = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Data that the number format cannot hold are the owner's to mend: told as a diagnostic.
-fn told(error: RunError) -> Failure {
-    match error {
-        RunError::Owner(OwnerError::Data(error @ EvalError::Range { .. })) => {
-            let help = match error {
-                EvalError::Range { value, .. } if value.is_nan() => "replace missing values: NaN is no number",
-                _ => "raise `int` in the model's `fixed(...)`, or scale the data",
-            };
-            let diag = Diagnostic::global(Code::DataRange, error.to_string()).help(help);
-            Failure::Data(vec![diag], crate::span::Sources::default())
-        }
-        other => party::agreeing(other).into(),
     }
 }

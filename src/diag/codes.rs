@@ -76,6 +76,7 @@ codes! {
     Vanishes "E0502" "a constant that rounds to zero"
     TooLarge "E0503" "a constant outside of the number format"
     MayLeave "E0504" "a value that may leave the number format"
+    Parts "E0505" "a run that parts from the plaintext"
     UnknownOwner "E0601" "an owner that the header does not name"
     EntryParameter "E0602" "an entry parameter without a source"
     EntryResult "E0603" "an entry result that goes to nobody"

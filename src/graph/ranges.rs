@@ -53,10 +53,9 @@ pub fn ranges(graph: &Graph, declared: &BTreeMap<String, (f64, f64)>) -> Vec<Lin
                 leaves: false,
             });
             add(line, graph.format, node.ty.repr, &of);
-            // Owners compute in floating point, and a comparison reads a bit more than the format has.
+            // Owners compute in floating point.
             let in_ring = |id: NodeId| matches!(graph.node(id).ty.repr, Repr::Ring { .. });
-            let compared =
-                node.op == Op::Sub && graph.users(id).all(|u| matches!(graph.node(u).op, Op::IsNegative { .. }));
+            let compared = only_compared(graph, id);
             let limit = graph.format.limit();
             let beyond = |of: &Known, limit: f64| matches!(of, Known::Between(l, h) if l.abs().max(h.abs()) >= limit);
             line.leaves |= beyond(&of, if compared { 2.0 * limit } else { limit })
@@ -65,6 +64,13 @@ pub fn ranges(graph: &Graph, declared: &BTreeMap<String, (f64, f64)>) -> Vec<Lin
         known.insert(id, of);
     }
     lines.into_values().collect()
+}
+
+/// Whether a node is a difference that only comparisons read: they read a bit more than the format has.
+#[must_use]
+pub fn only_compared(graph: &Graph, id: NodeId) -> bool {
+    let compares = |user: NodeId| matches!(graph.node(user).op, Op::IsNegative { .. });
+    graph.node(id).op == Op::Sub && graph.users(id).all(compares)
 }
 
 /// Joins what is known of a node to its line.

@@ -1,6 +1,7 @@
 //! A party's session over a plan, the owners around it, and the ways to run all of them on one machine.
 
 pub mod client;
+pub mod compare;
 pub mod local;
 pub mod lockstep;
 pub mod owner;

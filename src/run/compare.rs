@@ -1,0 +1,664 @@
+//! A run beside the plaintext: every intermediate value of a three-party run next to what f64 makes of the same data.
+//! For finding out, on data that one holds alone, where a network leaves its number format: every value is opened.
+//!
+//! [`Watch`] adds an opening of each shared value to the graph that a plan is made from. They come last, so what the
+//! parties do before is what they do without. [`Comparison`] takes what was opened and adds it up by expression.
+//!
+//! # When they part
+//! A run rounds, so that no value is quite that of the plaintext, and roundings add up. A tensor *parts* from the
+//! plaintext when an element is off by more than [`UNITS`] units in the last place and by more than a tolerance times
+//! the tensor's largest magnitude. Whole numbers part when they differ at all. A comparison of numbers that are almost
+//! equal may come out either way: its bit, and the place of the largest, part when they are not what the run's own numbers
+//! say.
+//!
+//! An element that a `select` leaves out counts nowhere: neither for magnitudes nor for errors. The library computes both
+//! sides of a choice, of which the other may be far outside of the number format.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fixed::pow2;
+use crate::graph::eval::{self, Elements, EvalError, Mode};
+use crate::graph::{Graph, NodeId, Op, Receiver, Repr, ranges};
+use crate::span::Span;
+
+/// So many units in the last place are always taken for roundings.
+pub const UNITS: f64 = 64.0;
+
+/// The tolerance when nobody says another: a hundredth.
+pub const TOLERANCE: f64 = 0.01;
+
+/// Why values cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The plaintext cannot be computed.
+    #[error(transparent)]
+    Data(#[from] EvalError),
+    /// A value was not opened, or not all of it.
+    #[error("the run did not open `{0}`")]
+    NotOpened(String),
+}
+
+/// A graph that opens its intermediate values.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    graph: Graph,
+    /// In order of execution.
+    values: Vec<Value>,
+}
+
+/// One tensor.
+#[derive(Clone, Debug)]
+struct Value {
+    node: NodeId,
+    /// The result that opens it; `None` for what is public or an owner's own.
+    name: Option<String>,
+    /// Magnitudes have to stay below it; `None` for a bit.
+    room: Option<f64>,
+    /// The expression whose value it is.
+    span: Option<Span>,
+    /// Whether the parties compute it: not for inputs and what only rearranges others.
+    computes: bool,
+}
+
+impl Watch {
+    /// Opens every value that the parties compute in a graph without loops, such as [`crate::pass::unrolled`] gives.
+    #[must_use]
+    pub fn new(graph: &Graph) -> Watch {
+        let mut out = graph.clone();
+        let mut values = Vec::new();
+        for id in graph.order() {
+            let node = graph.node(id);
+            if matches!(node.op, Op::Reveal { .. } | Op::Keep { .. }) {
+                continue;
+            }
+            let room = match node.ty.repr {
+                Repr::Ring { scale } => Some(room(graph, id, scale)),
+                Repr::Bit | Repr::Public { .. } => None,
+                Repr::Clear(_) => continue,
+            };
+            let shared = !matches!(node.ty.repr, Repr::Public { .. }) && !matches!(node.op, Op::Share { .. });
+            let rearranges = matches!(
+                node.op,
+                Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Concat { .. }
+            );
+            // No result of a program has such a name.
+            let name = shared.then(|| format!("@{}", id.index()));
+            if let Some(name) = name.clone() {
+                out.add(Op::Reveal { name, to: Receiver::All }, &[id], node.ty.clone(), node.span);
+            }
+            // A sum that is truncated after it was added up is still the sum's value, not the product's in it.
+            let of = if let Op::Trunc { .. } = node.op { graph.operands(id)[0] } else { id };
+            let span = graph.node(of).span;
+            values.push(Value { node: id, name, room, span, computes: shared && !rearranges });
+        }
+        Watch { graph: out, values }
+    }
+
+    /// The graph, to make a plan from.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+/// What a number has to stay below: the format's limit, twice as much for a difference that is only compared, and before
+/// a truncation what the truncation takes.
+fn room(graph: &Graph, id: NodeId, scale: u32) -> f64 {
+    let format = graph.format;
+    if ranges::only_compared(graph, id) {
+        2.0 * format.limit()
+    } else if scale > format.frac {
+        pow2(format.ring as i32 - 2 - scale as i32)
+    } else {
+        format.limit()
+    }
+}
+
+/// What an expression yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers with a fraction.
+    Fix,
+    /// Bits or whole numbers.
+    Whole,
+}
+
+/// One expression of the program, everything it computed joined: all turns of a loop, all calls of its function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The expression; `None` gathers what comes from none.
+    pub span: Option<Span>,
+    /// What it yields, of the steps that it takes the last.
+    pub kind: Kind,
+    /// The largest magnitude of a number in the plaintext; `None` when there are bits only.
+    pub largest: Option<f64>,
+    /// Bits between a magnitude and what has room there, where there are fewest; 0 or less: there is none left.
+    pub headroom: Option<f64>,
+    /// Numbers with a fraction that were compared.
+    pub numbers: usize,
+    /// The largest error of these.
+    pub max_error: f64,
+    sum_error: f64,
+    /// Bits and whole numbers that were compared.
+    pub whole: usize,
+    /// How many of these differ.
+    pub differ: usize,
+    /// Whether numbers leave their room here that came from numbers with room.
+    pub leaves: bool,
+    /// Whether the run parts from the plaintext here.
+    pub parts: bool,
+}
+
+impl Line {
+    fn new(span: Option<Span>) -> Line {
+        Line {
+            span,
+            kind: Kind::Fix,
+            largest: None,
+            headroom: None,
+            numbers: 0,
+            max_error: 0.0,
+            sum_error: 0.0,
+            whole: 0,
+            differ: 0,
+            leaves: false,
+            parts: false,
+        }
+    }
+
+    /// The mean error of the numbers with a fraction.
+    #[must_use]
+    pub fn mean_error(&self) -> f64 {
+        self.sum_error / self.numbers.max(1) as f64
+    }
+
+    /// Whether some number has no room left.
+    #[must_use]
+    pub fn overflows(&self) -> bool {
+        self.headroom.is_some_and(|bits| bits <= 0.0)
+    }
+}
+
+/// The element that is furthest off where a run and the plaintext part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parting {
+    /// The expression.
+    pub span: Option<Span>,
+    /// What the run has.
+    pub run: f64,
+    /// What the plaintext has.
+    pub plain: f64,
+    /// What would still be a rounding; 0 for bits and whole numbers.
+    pub allowed: f64,
+    /// Where what it is made of left its room, if it did.
+    pub cause: Option<Cause>,
+}
+
+/// Where numbers left their room.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cause {
+    /// The expression.
+    pub span: Option<Span>,
+    /// Their largest magnitude.
+    pub largest: f64,
+}
+
+/// Runs compared with their plaintexts.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    tolerance: f64,
+    /// In order of execution.
+    pub lines: Vec<Line>,
+    places: BTreeMap<Option<Span>, usize>,
+    /// Where the runs part first: after so many values.
+    first: Option<(usize, Parting)>,
+}
+
+impl Comparison {
+    /// Nothing compared yet; an error up to `tolerance` times the largest magnitude is a rounding.
+    #[must_use]
+    pub fn new(tolerance: f64) -> Comparison {
+        Comparison { tolerance, lines: Vec::new(), places: BTreeMap::new(), first: None }
+    }
+
+    /// Where they part first, if they do.
+    #[must_use]
+    pub fn first(&self) -> Option<&Parting> {
+        self.first.as_ref().map(|(_, parting)| parting)
+    }
+
+    /// Adds a run of the plan of `watch`: its data and its results, by name.
+    ///
+    /// # Errors
+    /// If the data do not fit, or a value is missing from the results.
+    pub fn add(
+        &mut self,
+        watch: &Watch,
+        data: &BTreeMap<String, Vec<f64>>,
+        results: &BTreeMap<String, Vec<f64>>,
+    ) -> Result<(), CompareError> {
+        let run = Run::new(watch, data, results, self.tolerance)?;
+        for (step, value) in watch.values.iter().enumerate() {
+            if !value.computes || !run.values[&value.node].live.contains(&true) {
+                continue;
+            }
+            let line = self.line(value.span);
+            run.magnitude(line, value);
+            let parting = run.errors(line, value);
+            if let Some(parting) = parting
+                && self.first.as_ref().is_none_or(|(earliest, _)| step < *earliest)
+            {
+                self.first = Some((step, parting));
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, span: Option<Span>) -> &mut Line {
+        let at = *self.places.entry(span).or_insert(self.lines.len());
+        if at == self.lines.len() {
+            self.lines.push(Line::new(span));
+        }
+        &mut self.lines[at]
+    }
+}
+
+/// One run, while it is compared.
+struct Run<'w> {
+    watch: &'w Watch,
+    tolerance: f64,
+    values: BTreeMap<NodeId, Both>,
+}
+
+/// A tensor twice.
+struct Both {
+    plain: Vec<f64>,
+    run: Vec<f64>,
+    /// The elements that some result depends on, by the choices that the plaintext makes.
+    live: Vec<bool>,
+    /// The largest magnitude in the plaintext.
+    largest: f64,
+    /// Magnitudes have to stay below it.
+    room: f64,
+    /// Whether they do not, or would not after a truncation although they come from others that did not.
+    out: bool,
+}
+
+impl Run<'_> {
+    fn new<'w>(
+        watch: &'w Watch,
+        data: &BTreeMap<String, Vec<f64>>,
+        results: &BTreeMap<String, Vec<f64>>,
+        tolerance: f64,
+    ) -> Result<Run<'w>, CompareError> {
+        let wanted: Vec<NodeId> = watch.values.iter().map(|value| value.node).collect();
+        let found = eval::nodes(&watch.graph, data, Mode::Real, &wanted)?.into_iter().map(|elements| match elements {
+            Elements::Real(plain) => plain,
+            Elements::Ring(_) => unreachable!("real mode computes real numbers"),
+        });
+        let mut plaintext: BTreeMap<NodeId, Vec<f64>> = wanted.into_iter().zip(found).collect();
+        let mut live = live(&watch.graph, &plaintext);
+        let mut values = BTreeMap::new();
+        for value in &watch.values {
+            let plain = plaintext.remove(&value.node).unwrap_or_default();
+            let live = live.remove(&value.node).unwrap_or_default();
+            let run = match &value.name {
+                Some(name) => {
+                    let opened = results.get(name).filter(|opened| opened.len() == plain.len());
+                    opened.ok_or_else(|| CompareError::NotOpened(name.clone()))?.clone()
+                }
+                None => plain.clone(),
+            };
+            let used = plain.iter().zip(&live).filter(|(_, live)| **live);
+            let largest = used.fold(0.0, |largest: f64, (v, _)| largest.max(v.abs()));
+            let room = value.room.unwrap_or(f64::INFINITY);
+            let mut operands = watch.graph.operands(value.node).into_iter();
+            let from_out = operands.any(|operand| values.get(&operand).is_some_and(|both: &Both| both.out));
+            let out = largest >= room || (from_out && largest >= watch.graph.format.limit());
+            values.insert(value.node, Both { plain, run, live, largest, room, out });
+        }
+        Ok(Run { watch, tolerance, values })
+    }
+
+    /// The error of a number that is still a rounding.
+    fn allowed(&self, node: NodeId) -> f64 {
+        let graph = &self.watch.graph;
+        let frac = match graph.node(node).ty.repr {
+            Repr::Ring { scale } | Repr::Public { scale } => scale.min(graph.format.frac),
+            Repr::Bit | Repr::Clear(_) => graph.format.frac,
+        };
+        (UNITS * pow2(-(frac as i32))).max(self.tolerance * self.values[&node].largest)
+    }
+
+    /// How much larger a number may seem to a comparison that leaves low bits unread.
+    fn unread(&self, node: NodeId) -> f64 {
+        let graph = &self.watch.graph;
+        let (unread, places) = match graph.node(node).op {
+            Op::Relu { unread } | Op::IsNegative { unread } => (unread, 2),
+            Op::Max { axis, unread } | Op::Argmax { axis, unread } => {
+                (unread, graph.node(graph.operands(node)[0]).ty.shape[axis])
+            }
+            Op::MaxPool { window, unread } => (unread, window.places()),
+            _ => return 0.0,
+        };
+        let Repr::Ring { scale } = graph.node(graph.operands(node)[0]).ty.repr else { return 0.0 };
+        // In a tournament each round may take the smaller.
+        let rounds = places.next_power_of_two().trailing_zeros();
+        if unread == 0 { 0.0 } else { f64::from(rounds) * pow2(unread as i32 - scale as i32) }
+    }
+
+    fn magnitude(&self, line: &mut Line, value: &Value) {
+        // A number below one unit has as much room as the unit.
+        let (graph, both) = (&self.watch.graph, &self.values[&value.node]);
+        let Repr::Ring { scale } = graph.node(value.node).ty.repr else { return };
+        let bits = (both.room / both.largest.max(pow2(-(scale as i32)))).log2();
+        line.largest = Some(line.largest.map_or(both.largest, |before| before.max(both.largest)));
+        line.headroom = Some(line.headroom.map_or(bits, |before| before.min(bits)));
+        let mut operands = graph.operands(value.node).into_iter();
+        line.leaves |= both.out && !operands.any(|operand| self.values.get(&operand).is_some_and(|both| both.out));
+    }
+
+    /// Compares a tensor; the worst element when it parts.
+    fn errors(&self, line: &mut Line, value: &Value) -> Option<Parting> {
+        let id = value.node;
+        let (node, both) = (self.watch.graph.node(id), &self.values[&id]);
+        let whole = matches!(node.ty.repr, Repr::Bit | Repr::Ring { scale: 0 });
+        let allowed = if whole { 0.0 } else { self.allowed(id) + self.unread(id) };
+        line.kind = if whole { Kind::Whole } else { Kind::Fix };
+        let mut worst: Option<(usize, f64)> = None;
+        let elements = both.plain.iter().zip(&both.run).enumerate();
+        for (at, (plain, run)) in elements.filter(|(at, _)| both.live[*at]) {
+            let error = (plain - run).abs();
+            let parts = if whole {
+                line.differ += usize::from(error >= 0.5);
+                error >= 0.5 && !self.follows(id, at)
+            } else {
+                line.max_error = line.max_error.max(error);
+                line.sum_error += error;
+                error > allowed
+            };
+            if parts && worst.is_none_or(|(_, before)| error > before) {
+                worst = Some((at, error));
+            }
+        }
+        *(if whole { &mut line.whole } else { &mut line.numbers }) += both.live.iter().filter(|live| **live).count();
+        let (at, _) = worst?;
+        line.parts = true;
+        Some(Parting { span: value.span, run: both.run[at], plain: both.plain[at], allowed, cause: self.cause(id) })
+    }
+
+    /// Where what a tensor is made of left its room.
+    fn cause(&self, mut id: NodeId) -> Option<Cause> {
+        let graph = &self.watch.graph;
+        let out = |id: &NodeId| self.values.get(id).is_some_and(|both| both.out);
+        while let Some(operand) = graph.operands(id).into_iter().find(out) {
+            id = operand;
+        }
+        out(&id).then(|| {
+            let span = self.watch.values.iter().find(|value| value.node == id).and_then(|value| value.span);
+            Cause { span, largest: self.values[&id].largest }
+        })
+    }
+
+    /// Whether a bit or a place that differs from the plaintext follows from the run's own numbers.
+    fn follows(&self, id: NodeId, at: usize) -> bool {
+        let graph = &self.watch.graph;
+        let operands = graph.operands(id);
+        let run = |operand: usize| operands.get(operand).and_then(|o| self.values.get(o)).map(|both| &*both.run);
+        let (Some(x), found) = (run(0), self.values[&id].run[at]) else { return false };
+        // Signs are read before a truncation, which may round the rest of a negative number away.
+        let close = |distance: f64| distance <= self.unit(operands[0]) + self.unread(id);
+        match graph.node(id).op {
+            Op::IsNegative { .. } => (x[at] < 0.0) == (found != 0.0) || close(x[at].abs()),
+            Op::Argmax { axis, .. } => {
+                let shape = &graph.node(operands[0]).ty.shape;
+                let inner: usize = shape[axis + 1..].iter().product();
+                let candidate = |index: usize| x[(at / inner * shape[axis] + index) * inner + at % inner];
+                let largest = (0..shape[axis]).map(candidate).fold(f64::NEG_INFINITY, f64::max);
+                let is_place = (0.0..shape[axis] as f64).contains(&found);
+                is_place && close(largest - candidate(found as usize))
+            }
+            Op::Xor => run(1).is_some_and(|y| (x[at] != y[at]) == (found != 0.0)),
+            Op::And => run(1).is_some_and(|y| (x[at] != 0.0 && y[at] != 0.0) == (found != 0.0)),
+            _ => false,
+        }
+    }
+
+    /// The unit in the last place of a number.
+    fn unit(&self, node: NodeId) -> f64 {
+        let Repr::Ring { scale } = self.watch.graph.node(node).ty.repr else { return 0.0 };
+        pow2(-(scale as i32))
+    }
+}
+
+/// Which elements of each tensor some result depends on. Looked through are operations element by element; of what others
+/// take, everything counts.
+fn live(graph: &Graph, plaintext: &BTreeMap<NodeId, Vec<f64>>) -> BTreeMap<NodeId, Vec<bool>> {
+    let mut live: BTreeMap<NodeId, Vec<bool>> =
+        plaintext.iter().map(|(id, values)| (*id, vec![false; values.len()])).collect();
+    let opened: BTreeSet<NodeId> = graph.dag.node_indices().filter(|id| opens(&graph.node(*id).op)).collect();
+    for id in graph.order().into_iter().rev().filter(|id| !opened.contains(id)) {
+        let node = graph.node(id);
+        let elementwise = matches!(
+            node.op,
+            Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Relu { .. } | Op::IsNegative { .. } | Op::Xor | Op::And
+        ) || matches!(node.op, Op::Select | Op::Trunc { .. } | Op::Up { .. } | Op::Reshape);
+        // A result is no value of its own.
+        let own = live.get(&id).cloned();
+        let any = own.as_ref().is_none_or(|own| own.contains(&true));
+        let operands = graph.operands(id);
+        let bits = operands.first().and_then(|bit| plaintext.get(bit)).filter(|_| node.op == Op::Select);
+        for (position, operand) in operands.iter().enumerate() {
+            let Some(of) = live.get_mut(operand) else { continue };
+            for (at, live) in of.iter_mut().enumerate() {
+                let here = own.as_ref().filter(|_| elementwise).map_or(any, |own| own[at]);
+                let chosen = position == 0 || bits.is_none_or(|bits| (bits[at] != 0.0) == (position == 1));
+                *live |= here && chosen;
+            }
+        }
+    }
+    live
+}
+
+/// Whether a result is one that [`Watch`] added.
+fn opens(op: &Op) -> bool {
+    matches!(op, Op::Reveal { name, .. } if name.starts_with('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{text, verify};
+    use crate::span::FileId;
+
+    const HEAD: &str = "graph t\nformat ring=64 int=16 frac=16\nowners a b\n";
+
+    /// A graph whose nodes all have places of their own.
+    fn graph(body: &str) -> Graph {
+        let mut graph = text::parse(&format!("{HEAD}{body}")).unwrap();
+        for id in graph.dag.node_indices().collect::<Vec<_>>() {
+            graph.dag[id].span = Some(Span::new(FileId(0), id.index(), id.index() + 1));
+        }
+        graph
+    }
+
+    fn data(x: &[f64], y: &[f64]) -> BTreeMap<String, Vec<f64>> {
+        BTreeMap::from([("x".to_string(), x.to_vec()), ("y".to_string(), y.to_vec())])
+    }
+
+    /// A comparison with the evaluator in the place of the parties, after something went wrong.
+    fn compare(
+        graph: &Graph,
+        data: &BTreeMap<String, Vec<f64>>,
+        wrong: impl FnOnce(&mut BTreeMap<String, Vec<f64>>),
+    ) -> Comparison {
+        let watch = Watch::new(graph);
+        verify::verify(watch.graph()).unwrap();
+        let mut results = eval::results(watch.graph(), data, Mode::Fixed).unwrap();
+        wrong(&mut results);
+        let mut comparison = Comparison::new(TOLERANCE);
+        comparison.add(&watch, data, &results).unwrap();
+        comparison
+    }
+
+    fn at(comparison: &Comparison, node: u32) -> &Line {
+        comparison.lines.iter().find(|line| line.span.is_some_and(|span| span.start == node)).unwrap()
+    }
+
+    const PRODUCT: &str = "\
+%0 = input \"x\" : clear(a) [4]
+%1 = input \"y\" : clear(b) [4]
+%2 = share scale=16 %0 : ring(16) [4]
+%3 = share scale=16 %1 : ring(16) [4]
+%4 = mul %2 %3 : ring(32) [4]
+%5 = trunc bits=16 %4 : ring(16) [4]
+%6 = reshape %5 : ring(16) [2, 2]
+%7 = relu %6 : ring(16) [2, 2]
+%8 = reveal \"out\" to=a %7 : ring(16) [2, 2]
+";
+
+    #[test]
+    fn magnitudes_and_headroom() {
+        let found = compare(&graph(PRODUCT), &data(&[1.0, -8.0, 0.5, 0.0], &[3.0, 16.0, 1.0, 1.0]), |_| {});
+        let places: Vec<u32> = found.lines.iter().map(|line| line.span.unwrap().start).collect();
+        assert_eq!(places, [4, 7], "what is only rearranged has no line");
+        let of = |node: u32| (at(&found, node).largest, at(&found, node).headroom);
+        assert_eq!(of(4), (Some(128.0), Some(8.0)), "a product and its truncation");
+        assert_eq!(of(7), (Some(3.0), Some((32768.0_f64 / 3.0).log2())));
+        assert!(found.first().is_none() && found.lines.iter().all(|line| !line.leaves && !line.overflows()));
+        assert_eq!(found.lines.iter().map(|line| line.numbers).collect::<Vec<_>>(), [8, 4]);
+    }
+
+    #[test]
+    fn what_leaves_the_format_is_named_where_it_does() {
+        let found = compare(&graph(PRODUCT), &data(&[300.0; 4], &[-200.0; 4]), |_| {});
+        let leaves: Vec<u32> = found.lines.iter().filter(|l| l.leaves).map(|l| l.span.unwrap().start).collect();
+        let overflows: Vec<u32> = found.lines.iter().filter(|l| l.overflows()).map(|l| l.span.unwrap().start).collect();
+        assert_eq!((leaves, overflows), (vec![4], vec![4]));
+    }
+
+    #[test]
+    fn what_is_not_chosen_does_not_count() {
+        let body = "\
+%0 = input \"x\" : clear(a) [2]
+%1 = share scale=16 %0 : ring(16) [2]
+%2 = mul %1 %1 : ring(32) [2]
+%3 = trunc bits=16 %2 : ring(16) [2]
+%4 = is_negative %1 : bit [2]
+%5 = select %4 %3 %1 : ring(16) [2]
+%6 = reveal \"out\" to=a %5 : ring(16) [2]
+";
+        let found = |x: &[f64]| {
+            compare(&graph(body), &data(x, &[]), |results| {
+                for value in results.get_mut("@3").unwrap().iter_mut().filter(|v| **v > 32768.0) {
+                    *value = 1.0;
+                }
+            })
+        };
+        let right = found(&[-3.0, 200.0]);
+        assert!(right.first().is_none() && right.lines.iter().all(|line| !line.leaves));
+        assert_eq!((at(&right, 2).largest, at(&right, 2).numbers, at(&right, 5).numbers), (Some(9.0), 2, 2));
+        let wrong = found(&[-200.0, 3.0]);
+        let span = Some(Span::new(FileId(0), 2, 3));
+        let cause = Some(Cause { span, largest: 40000.0 });
+        assert_eq!(wrong.first(), Some(&Parting { span, run: 1.0, plain: 40000.0, allowed: 400.0, cause }));
+        assert_eq!(found(&[3.0, 2.0]).lines.len(), 2, "nothing of the product is used");
+    }
+
+    #[test]
+    fn what_comes_of_an_overflow_leaves_nothing_anew() {
+        let body = "\
+%0 = input \"x\" : clear(a) [1]
+%1 = share scale=16 %0 : ring(16) [1]
+%2 = mul %1 %1 : ring(32) [1]
+%3 = trunc bits=16 %2 : ring(16) [1]
+%4 = mul %3 %1 : ring(32) [1]
+%5 = trunc bits=16 %4 : ring(16) [1]
+%6 = sub %5 %5 : ring(16) [1]
+%7 = add %6 %3 : ring(16) [1]
+%8 = reveal \"out\" to=a %7 : ring(16) [1]
+";
+        let found = compare(&graph(body), &data(&[200.0], &[]), |_| {});
+        let leaves: Vec<u32> = found.lines.iter().filter(|l| l.leaves).map(|l| l.span.unwrap().start).collect();
+        assert_eq!(leaves, [2]);
+        assert_eq!(found.lines.iter().filter(|l| l.overflows()).count(), 3);
+    }
+
+    #[test]
+    fn a_wrong_value_is_found_where_it_is() {
+        let (graph, data) = (graph(PRODUCT), data(&[1.0, 2.0, 3.0, 4.0], &[1.0; 4]));
+        let found = compare(&graph, &data, |results| {
+            results.get_mut("@5").unwrap()[2] = 2.0;
+            results.get_mut("@7").unwrap()[2] = 2.5;
+        });
+        let span = Some(Span::new(FileId(0), 4, 5));
+        assert_eq!(found.first(), Some(&Parting { span, run: 2.0, plain: 3.0, allowed: 0.04, cause: None }));
+        assert_eq!(found.lines.iter().map(|l| l.parts).collect::<Vec<_>>(), [true, true]);
+        assert_eq!((at(&found, 4).max_error, at(&found, 4).mean_error()), (1.0, 0.125));
+        // Within a hundredth of the largest.
+        let found = compare(&graph, &data, |results| results.get_mut("@5").unwrap()[2] = 3.039);
+        assert!(found.first().is_none());
+        let missing = Comparison::new(TOLERANCE).add(&Watch::new(&graph), &data, &BTreeMap::new());
+        assert!(matches!(missing, Err(CompareError::NotOpened(name)) if name == "@4"));
+    }
+
+    #[test]
+    fn the_earliest_of_several_runs_counts() {
+        let (graph, data) = (graph(PRODUCT), data(&[1.0; 4], &[1.0; 4]));
+        let watch = Watch::new(&graph);
+        let right = eval::results(watch.graph(), &data, Mode::Fixed).unwrap();
+        let mut comparison = Comparison::new(TOLERANCE);
+        for name in ["@7", "@5", "@7"] {
+            let mut results = right.clone();
+            results.get_mut(name).unwrap()[0] = 9.0;
+            comparison.add(&watch, &data, &results).unwrap();
+        }
+        assert_eq!(comparison.first().unwrap().span.unwrap().start, 4);
+        assert_eq!(at(&comparison, 4).numbers, 24);
+    }
+
+    const COMPARISONS: &str = "\
+%0 = input \"x\" : clear(a) [1, 4]
+%1 = input \"y\" : clear(b) [1, 4]
+%2 = share scale=16 %0 : ring(16) [1, 4]
+%3 = share scale=16 %1 : ring(16) [1, 4]
+%4 = sub %2 %3 : ring(16) [1, 4]
+%5 = is_negative %4 : bit [1, 4]
+%6 = xor %5 %5 : bit [1, 4]
+%7 = neg %3 : ring(16) [1, 4]
+%8 = argmax axis=1 %7 : ring(0) [1]
+%9 = reveal \"out.0\" to=a %6 : bit [1, 4]
+%10 = reveal \"out.1\" to=a %8 : ring(0) [1]
+";
+
+    #[test]
+    fn what_follows_from_roundings_does_not_part() {
+        let graph = graph(COMPARISONS);
+        let data = data(&[1.0, 1.0001, 5.0, -30000.0], &[1.0, 3.0, 3.0, 30000.0]);
+        let flip = |name: &'static str, at: usize, value: f64| {
+            compare(&graph, &data, move |results| results.get_mut(name).unwrap()[at] = value)
+        };
+        let right = compare(&graph, &data, |_| {});
+        assert!(right.lines.iter().all(|line| !line.leaves && !line.parts), "a difference has a bit more");
+        assert_eq!((at(&right, 5).kind, at(&right, 5).whole, at(&right, 5).largest), (Kind::Whole, 4, None));
+        // The run has 1.0 - 1.0 a little below 0.
+        let tie = compare(&graph, &data, |results| {
+            results.get_mut("@4").unwrap()[0] = -0.0001;
+            results.get_mut("@5").unwrap()[0] = 1.0;
+            results.get_mut("@6").unwrap()[0] = 0.0;
+        });
+        assert_eq!((tie.first(), at(&tie, 5).differ), (None, 1));
+        assert!(flip("@5", 0, 1.0).first().is_none(), "it may be less than a unit below");
+        let wrong = flip("@5", 3, 0.0);
+        assert_eq!(wrong.first().map(|p| (p.span.unwrap().start, p.run, p.plain)), Some((5, 0.0, 1.0)));
+        assert!(flip("@6", 0, 1.0).first().is_some());
+        let argmax = |x: f64, place: f64| {
+            let found = compare(&graph, &data, |results| {
+                results.get_mut("@7").unwrap()[1] = x;
+                results.get_mut("@8").unwrap()[0] = place;
+            });
+            found.first().map(|parting| parting.run)
+        };
+        assert_eq!((argmax(-1.0001, 1.0), argmax(-0.9999, 1.0), argmax(-3.0, 17.0)), (Some(1.0), None, Some(17.0)));
+    }
+}
