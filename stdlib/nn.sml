@@ -36,15 +36,19 @@ struct MultiheadAttention[E] {
 /// max(x, 0) of each element, with one comparison: `fix` of the same shape.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
-/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`: images of O channels, of `fix`. `G` is
-/// `I / groups`.
-intrinsic fn convolve[N, I, H, W, O, G, K](
+/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, KH, KW]`: images of O channels, of `fix`. `G` is
+/// `I / groups`. Neighbours under a filter are `dilation` apart. What ends in `_w` is for columns where they differ from rows.
+intrinsic fn convolve[N, I, H, W, O, G, KH, KW](
     x: fix[N, I, H, W],
-    weight: fix[O, G, K, K],
+    weight: fix[O, G, KH, KW],
     stride: nat = 1,
     pad: nat = 0,
     groups: nat = 1,
-) -> fix[N, O, (H + 2 * pad - K) / stride + 1, (W + 2 * pad - K) / stride + 1];
+    dilation: nat = 1,
+    stride_w: nat = stride,
+    pad_w: nat = pad,
+    dilation_w: nat = dilation,
+) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1];
 
 /// Largest of each k by k window; padding is never the largest. Gives `fix` images of as many channels.
 intrinsic fn max_pool[N, C, H, W](
@@ -209,4 +213,81 @@ fn attention[N, T, D](
     let scores = matmul(q / sqrt_local(D), transpose(k, [0, 1, 3, 2]));
     let mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
     linear_each(reshape(mixed, [N, T, heads * D]), p.out_proj)
+}
+
+/// `torch.nn.Conv2d(I, O, (KH, KW), groups=I // G)`: filters of any height and width, over G channels each.
+struct ConvRect[G, O, KH, KW] { weight: fix[O, G, KH, KW], bias: fix[O] }
+
+/// `torch.nn.Conv1d(I, O, K, groups=I // G)`: filters over G channels each.
+struct Conv1d[G, O, K] { weight: fix[O, G, K], bias: fix[O] }
+
+/// `torch.nn.ConvTranspose2d(I, O, K)`.
+struct ConvTranspose[I, O, K] { weight: fix[I, O, K, K], bias: fix[O] }
+
+/// A convolution with bias and all that `convolve` takes: filters of any shape, groups, dilation, and rows apart from columns.
+/// Costs those of `conv2d`: the elements of the result decide, and nothing is sent for padding or dilation.
+fn conv2d_rect[N, I, G, O, H, W, KH, KW](
+    x: fix[N, I, H, W],
+    p: ConvRect[G, O, KH, KW],
+    stride: nat = 1,
+    pad: nat = 0,
+    groups: nat = 1,
+    dilation: nat = 1,
+    stride_w: nat = stride,
+    pad_w: nat = pad,
+    dilation_w: nat = dilation,
+) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1] {
+    convolve(
+            x,
+            p.weight,
+            stride = stride,
+            pad = pad,
+            groups = groups,
+            dilation = dilation,
+            stride_w = stride_w,
+            pad_w = pad_w,
+            dilation_w = dilation_w,
+        )
+        + reshape(p.bias, [1, O, 1, 1])
+}
+
+/// A convolution of sequences `[N, I, L]` (channels before positions, as in torch), with bias. One truncation, as `conv2d`.
+fn conv1d[N, I, G, O, L, K](
+    x: fix[N, I, L],
+    p: Conv1d[G, O, K],
+    stride: nat = 1,
+    pad: nat = 0,
+    groups: nat = 1,
+    dilation: nat = 1,
+) -> fix[N, O, (L + 2 * pad - dilation * (K - 1) - 1) / stride + 1] {
+    let rows = convolve(
+        reshape(x, [N, I, 1, L]),
+        reshape(p.weight, [O, G, 1, K]),
+        stride = 1,
+        pad = 0,
+        groups = groups,
+        stride_w = stride,
+        pad_w = pad,
+        dilation_w = dilation,
+    );
+    rows[.., .., 0] + reshape(p.bias, [1, O, 1])
+}
+
+/// A transposed convolution with bias: every element of x adds a filter to the result,
+/// `stride` apart. Computed as a convolution of x with zeros between its elements by the mirrored filters: one truncation,
+/// as `conv2d`, and the multiplications of one with a result of this size.
+fn conv2d_transpose[N, I, O, H, W, K](
+    x: fix[N, I, H, W],
+    p: ConvTranspose[I, O, K],
+    stride: nat = 1,
+    pad: nat = 0,
+    output_pad: nat = 0,
+    dilation: nat = 1,
+) -> fix[N, O, (H - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1, (W - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1] {
+    let edge = dilation * (K - 1) - pad;
+    let wide = x
+        |> spread(stride, axis = 2) |> zero_pad(edge, edge + output_pad, axis = 2)
+        |> spread(stride, axis = 3) |> zero_pad(edge, edge + output_pad, axis = 3);
+    let mirrored = transpose(p.weight, [1, 0, 2, 3]) |> reverse(axis = 2) |> reverse(axis = 3);
+    convolve(wide, mirrored, dilation = dilation) + reshape(p.bias, [1, O, 1, 1])
 }

@@ -21,7 +21,9 @@ const U: f64 = 1.0 / 65536.0;
 fn try_compile(text: &str, dims: &[(&str, usize)]) -> Result<(Graph, Sources), String> {
     let Format { ring, int, frac } = FORMAT;
     let mut sources = Sources::default();
-    let head = format!("owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\n");
+    let head = format!(
+        "owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\nuse nn::{{Conv, Conv1d, ConvRect, ConvTranspose}};\n"
+    );
     let file = sources.add("test.sml", head + text);
     let mut diags = Vec::new();
     let program = hir::check(&mut sources, file, &mut diags);
@@ -81,6 +83,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// One of `low..=high`.
+    fn among(&mut self, low: usize, high: usize) -> usize {
+        low + (self.next() % (high - low + 1) as u64) as usize
+    }
+
     /// Numbers of the format between -limit and limit.
     fn numbers(&mut self, count: usize, limit: f64) -> Vec<f64> {
         let one = |bits: u64| ((bits >> 11) as f64 / pow2(53) * 2.0 - 1.0) * limit;
@@ -113,11 +120,12 @@ fn elements_of_an_axis_go_elsewhere() {
         let (first, last) = (0, size - 1);
         let spread: Vec<_> = (0..(size - 1) * 3 + 1).map(|i| (i % 3 == 0).then_some(i / 3)).collect();
         let padded = [None].into_iter().chain((0..size).map(Some)).chain([None, None]).collect();
-        let moves: [(String, Vec<Option<usize>>); 6] = [
+        let moves: [(String, Vec<Option<usize>>); 7] = [
             ("reverse(V, axis = 1)".into(), (0..size).rev().map(Some).collect()),
             ("every(V, 2, axis = 1)".into(), (0..size).step_by(2).map(Some).collect()),
             (format!("every(V, 3, axis = -2, start = {last})"), vec![Some(last)]),
             ("zero_pad(V, 1, 2, axis = 1)".into(), padded),
+            ("zero_pad(V, 3, 1 - C, axis = 1)".replace('C', &c.to_string()), vec![None, None, None, Some(0)]),
             ("spread(V, 3, axis = 1)".into(), spread),
             (
                 format!("gather(V, [{last}, {first}, {last}, {last}], axis = 1)"),
@@ -191,4 +199,155 @@ fn regular_indices_are_slices() {
     assert_eq!(ops("gather(x * y, [1, 4, 6], axis = 1)"), (0, 1));
     assert_eq!(ops("gather(x * y, [4, 1, 1], axis = 1)"), (0, 1));
     assert_eq!(ops("gather(gather(x * y, [0, 1, 2, 3, 4, 5, 6, 7], axis = 1), [0, 1, 2], axis = 1)"), (1, 0));
+}
+
+/// Sizes of a convolution as torch takes them.
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    stride: [usize; 2],
+    pad: [usize; 2],
+    dilation: [usize; 2],
+    groups: usize,
+}
+
+/// Rows or columns of a result, if there are any.
+fn reach(size: usize, kernel: usize, stride: usize, pad: usize, dilation: usize) -> Option<usize> {
+    Some((size + 2 * pad).checked_sub(dilation * (kernel - 1) + 1)? / stride + 1)
+}
+
+/// torch.nn.functional.conv2d, from its definition.
+fn conv2d(x: (&[f64], [usize; 4]), w: (&[f64], [usize; 4]), bias: &[f64], c: Conv) -> Option<(Vec<f64>, [usize; 4])> {
+    let ([n, i, height, width], [o, g, kh, kw]) = (x.1, w.1);
+    let oh = reach(height, kh, c.stride[0], c.pad[0], c.dilation[0])?;
+    let ow = reach(width, kw, c.stride[1], c.pad[1], c.dilation[1])?;
+    let shape = [n, o, oh, ow];
+    let value = |p: Vec<usize>| {
+        let mut sum = bias[p[1]];
+        for (gc, ky, kx) in (0..g).flat_map(|gc| (0..kh).flat_map(move |ky| (0..kw).map(move |kx| (gc, ky, kx)))) {
+            let y = (p[2] * c.stride[0] + ky * c.dilation[0]) as i64 - c.pad[0] as i64;
+            let z = (p[3] * c.stride[1] + kx * c.dilation[1]) as i64 - c.pad[1] as i64;
+            if (0..height as i64).contains(&y) && (0..width as i64).contains(&z) {
+                let channel = p[1] / (o / c.groups) * g + gc;
+                let from = at(&[n, i, height, width], &[p[0], channel, y as usize, z as usize]);
+                sum += x.0[from] * w.0[at(&w.1, &[p[1], gc, ky, kx])];
+            }
+        }
+        sum
+    };
+    Some((positions(&shape).into_iter().map(value).collect(), shape))
+}
+
+/// A convolution is exact but for its one truncation.
+const ONE: f64 = 1.001 * U;
+
+#[test]
+fn convolutions_of_any_window() {
+    let mut random = Random(2);
+    let mut tried = 0;
+    while tried < 30 {
+        let groups = random.among(1, 3);
+        let (n, g, o) = (random.among(1, 3), random.among(1, 3), groups * random.among(1, 3));
+        let (h, w) = (random.among(1, 11), random.among(1, 11));
+        let kernel = [o, g, random.among(1, 4), random.among(1, 4)];
+        let mut pair = |low, high| [random.among(low, high), random.among(low, high)];
+        let c = Conv { stride: pair(1, 3), pad: pair(0, 3), dilation: pair(1, 3), groups };
+        let shape = [n, groups * g, h, w];
+        let x = random.numbers(shape.iter().product(), 8.0);
+        let (weight, bias) = (random.numbers(kernel.iter().product(), 2.0), random.numbers(o, 2.0));
+        let Some((wanted, out)) = conv2d((&x, shape), (&weight, kernel), &bias, c) else { continue };
+        tried += 1;
+        let text = format!(
+            "entry f(x: fix{shape:?} from a, p: ConvRect[{g}, {o}, {}, {}] from b) -> fix{out:?} to a {{
+    nn::conv2d_rect(x, p, stride = {}, stride_w = {}, pad = {}, pad_w = {}, dilation = {}, dilation_w = {}, groups = {groups})
+}}",
+            kernel[2], kernel[3], c.stride[0], c.stride[1], c.pad[0], c.pad[1], c.dilation[0], c.dilation[1]
+        );
+        close(&text, &[], &data(&[("x", &x), ("p.weight", &weight), ("p.bias", &bias)]), &wanted, |_| ONE);
+    }
+}
+
+#[test]
+fn convolutions_of_sequences() {
+    let mut random = Random(3);
+    let mut tried = 0;
+    while tried < 12 {
+        let groups = random.among(1, 2);
+        let (n, g, o) = (random.among(1, 3), random.among(1, 3), groups * random.among(1, 3));
+        let (l, k) = (random.among(1, 23), random.among(1, 5));
+        let (stride, pad, dilation) = (random.among(1, 3), random.among(0, 3), random.among(1, 3));
+        let c = Conv { stride: [1, stride], pad: [0, pad], dilation: [1, dilation], groups };
+        let x = random.numbers(n * groups * g * l, 8.0);
+        let (weight, bias) = (random.numbers(o * g * k, 2.0), random.numbers(o, 2.0));
+        let Some((wanted, out)) = conv2d((&x, [n, groups * g, 1, l]), (&weight, [o, g, 1, k]), &bias, c) else {
+            continue;
+        };
+        tried += 1;
+        let text = format!(
+            "entry f[N, L](x: fix[N, {}, L] from a, p: Conv1d[{g}, {o}, {k}] from b) -> fix[N, {o}, {}] to a {{
+    nn::conv1d(x, p, stride = {stride}, pad = {pad}, dilation = {dilation}, groups = {groups})[.., .., 0..{}]
+}}",
+            groups * g,
+            out[3],
+            out[3]
+        );
+        let data = data(&[("x", &x), ("p.weight", &weight), ("p.bias", &bias)]);
+        close(&text, &[("N", n), ("L", l)], &data, &wanted, |_| ONE);
+    }
+}
+
+/// Every element adds its filter, as torch.nn.functional.conv_transpose2d says.
+#[test]
+fn transposed_convolutions_add_filters() {
+    let mut random = Random(4);
+    let mut tried = 0;
+    while tried < 20 {
+        let (n, i, o, k) = (random.among(1, 2), random.among(1, 3), random.among(1, 3), random.among(1, 4));
+        let (h, w) = (random.among(1, 6), random.among(1, 7));
+        let (stride, dilation) = (random.among(1, 3), random.among(1, 2));
+        let (pad, extra) = (random.among(0, dilation * k), random.among(0, stride.max(dilation) - 1));
+        let size = |n: usize| ((n - 1) * stride + dilation * (k - 1) + extra + 1).checked_sub(2 * pad);
+        let (Some(oh @ 1..), Some(ow @ 1..)) = (size(h), size(w)) else { continue };
+        tried += 1;
+        let (shape, out) = ([n, i, h, w], [n, o, oh, ow]);
+        let x = random.numbers(shape.iter().product(), 8.0);
+        let (weight, bias) = (random.numbers(i * o * k * k, 2.0), random.numbers(o, 2.0));
+        let mut wanted: Vec<f64> = positions(&out).into_iter().map(|p| bias[p[1]]).collect();
+        for from in positions(&[n, i, h, w, o, k, k]) {
+            let [b, c, y, z, to, ky, kx] = from[..] else { unreachable!() };
+            let place = |at: usize, tap: usize| (at * stride + tap * dilation).checked_sub(pad);
+            if let (Some(ty), Some(tx)) = (place(y, ky), place(z, kx))
+                && ty < oh
+                && tx < ow
+            {
+                let product = x[at(&shape, &[b, c, y, z])] * weight[at(&[i, o, k, k], &[c, to, ky, kx])];
+                wanted[at(&out, &[b, to, ty, tx])] += product;
+            }
+        }
+        let text = format!(
+            "entry f[H](x: fix[{n}, {i}, H, {w}] from a, p: ConvTranspose[{i}, {o}, {k}] from b) -> fix{out:?} to a {{
+    nn::conv2d_transpose(x, p, stride = {stride}, pad = {pad}, output_pad = {extra}, dilation = {dilation})[.., .., 0..{oh}]
+}}"
+        );
+        let data = data(&[("x", &x), ("p.weight", &weight), ("p.bias", &bias)]);
+        close(&text, &[("H", h)], &data, &wanted, |_| ONE);
+    }
+}
+
+/// One truncation: a transposed convolution sends what a convolution with as many results sends.
+#[test]
+fn a_transposed_convolution_costs_one_truncation() {
+    let bytes = |text: &str| {
+        let (graph, sources) = compile(text, &[]);
+        let cost = cost::cost(&lower::lower(&graph, &sources, lower::Options::default()));
+        (cost.bytes_total, cost.rounds)
+    };
+    let up = bytes(
+        "entry f(x: fix[1, 2, 4, 4] from a, p: ConvTranspose[2, 3, 2] from b) -> fix[1, 3, 8, 8] to a {
+    nn::conv2d_transpose(x, p, stride = 2)
+}",
+    );
+    let flat = bytes(
+        "entry f(x: fix[1, 2, 8, 8] from a, p: Conv[2, 3, 3] from b) -> fix[1, 3, 8, 8] to a { nn::conv2d(x, p, pad = 1) }",
+    );
+    assert_eq!(up, flat);
 }

@@ -45,15 +45,12 @@ impl Lowering<'_> {
     /// `zero_pad(x, before, after, axis)`.
     pub(super) fn zero_pad(&mut self, x: NodeId, axis: usize, pad: [i64; 2]) -> Option<Value> {
         let size = self.build.shape(x)[axis];
-        let fits = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MAX_INDICES);
-        let (Some(before), Some(after)) = (fits(pad[0]), fits(pad[1])) else {
-            return self.bad_move(format!("padding is from 0 to {MAX_INDICES}, not {} and {}", pad[0], pad[1]));
-        };
-        if before + size + after > MAX_INDICES && before + after > 0 {
-            return self.bad_move(format!("an axis is padded to at most {MAX_INDICES} elements"));
+        let fits = |n: i64| n.unsigned_abs() <= MAX_INDICES as u64;
+        if !pad.iter().all(|n| fits(*n)) || pad != [0, 0] && size > MAX_INDICES {
+            return self.bad_move(format!("an axis of {size} is not padded by {} and {}", pad[0], pad[1]));
         }
-        let none = |count| std::iter::repeat_n(None, count);
-        let index = none(before).chain((0..size).map(Some)).chain(none(after)).collect();
+        let end = size as i64 + pad[1];
+        let index = (-pad[0]..end).map(|i| usize::try_from(i).ok().filter(|i| *i < size)).collect();
         Some(Value::Node(self.build.indexed(x, axis, index)))
     }
 
@@ -70,7 +67,8 @@ impl Lowering<'_> {
     }
 
     fn bad_move<T>(&mut self, message: String) -> Option<T> {
-        self.build.error(Code::BadSize, message);
+        self.build.error(Code::BadSize, message).help =
+            Some(format!("positions count from 0, steps from 1; at most {MAX_INDICES} elements of an axis are placed"));
         None
     }
 }
