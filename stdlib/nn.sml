@@ -291,3 +291,74 @@ fn conv2d_transpose[N, I, O, H, W, K](
     let mirrored = transpose(p.weight, [1, 0, 2, 3]) |> reverse(axis = 2) |> reverse(axis = 3);
     convolve(wide, mirrored, dilation = dilation) + reshape(p.bias, [1, O, 1, 1])
 }
+
+/// `torch.nn.GroupNorm(groups, C)`.
+struct GroupNorm[C] { weight: fix[C], bias: fix[C] }
+
+/// `torch.nn.Embedding(V, D)`.
+struct Embedding[V, D] { weight: fix[V, D] }
+
+/// The k by k windows of images, each as an axis, row by row: the last axis of `[N, C, rows, columns, k * k]`, of `fix`.
+/// Sends no message.
+intrinsic fn patches[N, C, H, W](
+    x: fix[N, C, H, W],
+    k: nat,
+    stride: nat = k,
+) -> fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1, k * k];
+
+/// Means of h by w windows, as `torch.nn.AdaptiveAvgPool2d((h, w))`: the window of row i goes from floor(i H / h) to
+/// ceil((i + 1) H / h). Gives `fix` images of as many channels. The sum of a window is within the format. Error below
+/// u (1 + 4 m), where u = 2^-frac and m is the largest magnitude in the window. One truncation an element of the result.
+intrinsic fn adaptive_avg_pool[N, C, H, W](
+    x: fix[N, C, H, W],
+    h: nat,
+    w: nat = h,
+) -> fix[N, C, h, w];
+
+/// Largest of each channel. H W - 1 comparisons a channel, in rounds for the logarithm of H W.
+fn global_max_pool[N, C, H, W](x: fix[N, C, H, W]) -> fix[N, C, 1, 1] {
+    reshape(max_over(reshape(x, [N, C, H * W]), axis = 2), [N, C, 1, 1])
+}
+
+/// Largest of each k by k window and its position in it, row by row from 0, as `torch.nn.MaxPool2d(return_indices=True)`
+/// but for the count within the window; the earlier wins a tie. k^2 - 1 comparisons a window give both.
+fn max_pool_winner[N, C, H, W](x: fix[N, C, H, W], k: nat, stride: nat = k) -> (
+    fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
+    int[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
+) {
+    let windows = patches(x, k, stride = stride);
+    let largest = max_over(windows, axis = -1);
+    (largest[.., .., .., .., 0], argmax(windows, axis = -1))
+}
+
+/// `torch.nn.LeakyReLU(slope)`: x above 0, slope x below. Error below u (1 + slope |x|), where u = 2^-frac. 1 comparison
+/// and 1 truncation.
+fn leaky_relu[..S](x: fix[..S], slope: fix = 0.01) -> fix[..S] {
+    let positive = relu(x);
+    slope * (x - positive) + positive
+}
+
+/// The end of a residual block: max(x + skip, 0). 1 comparison.
+fn residual[..S](x: fix[..S], skip: fix[..S]) -> fix[..S] {
+    relu(x + skip)
+}
+
+/// Group normalisation of images: mean 0 and variance 1 over the channels of a group and all places, then a factor and a
+/// summand a channel, as `torch.nn.GroupNorm(groups, groups * C)`. Domain, error and costs of `standardise` with a row
+/// for each group of each image, and a multiplication an element. `groups = 1` is a layer normalisation of all channels,
+/// and `C = 1` (as many groups as channels) `torch.nn.InstanceNorm2d(affine=True)`.
+fn group_norm[N, C, H, W](
+    x: fix[N, groups * C, H, W],
+    p: GroupNorm[groups * C],
+    groups: nat,
+) -> fix[N, groups * C, H, W] {
+    let rows = standardise(reshape(x, [N, groups, C * H * W]));
+    let even = reshape(rows, [N, groups * C, H, W]);
+    even * reshape(p.weight, [1, groups * C, 1, 1]) + reshape(p.bias, [1, groups * C, 1, 1])
+}
+
+/// Rows of a table, for rows that have a 1 at the wanted place and zeros elsewhere. Exact. A matrix product: its cost is
+/// that of the N D results, whatever V is.
+fn embedding[N, V, D](one_hot: fix[N, V], p: Embedding[V, D]) -> fix[N, D] {
+    matmul(one_hot, p.weight)
+}

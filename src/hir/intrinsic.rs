@@ -64,6 +64,10 @@ intrinsics! {
     ZeroPad "zero_pad"
     /// `spread(x, step, axis)`.
     Spread "spread"
+    /// `patches(x, k, stride)`.
+    Patches "patches"
+    /// `adaptive_avg_pool(x, h, w)`.
+    AdaptiveAvgPool "adaptive_avg_pool"
 }
 
 /// Why arguments do not fit.

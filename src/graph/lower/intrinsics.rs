@@ -114,6 +114,8 @@ impl Lowering<'_> {
             (Intrinsic::Every, [x]) => return self.every(*x, axis(1)?, number(0), number(2)),
             (Intrinsic::ZeroPad, [x]) => return self.zero_pad(*x, axis(2)?, [number(0), number(1)]),
             (Intrinsic::Spread, [x]) => return self.spread(*x, axis(1)?, number(0)),
+            (Intrinsic::Patches, [x]) => return self.patches(*x, number(0), number(1), shape),
+            (Intrinsic::AdaptiveAvgPool, [x]) => return self.adaptive_avg_pool(*x, shape),
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
         };
         Some(Value::Node(node))
