@@ -53,6 +53,8 @@ struct Lowering<'g> {
     b: Builder,
     values: BTreeMap<NodeId, Value>,
     opened: BTreeMap<NodeId, (Opened, RandomBit)>,
+    /// Largest and its index, of an operand along an axis with bits unread, where both are wanted.
+    tournaments: BTreeMap<(NodeId, usize, u32), (Shares, Shares)>,
     options: Options,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
@@ -71,6 +73,7 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
         b: Builder::new(graph.format),
         values: BTreeMap::new(),
         opened: BTreeMap::new(),
+        tournaments: BTreeMap::new(),
         options,
         inputs: Vec::new(),
         outputs: Vec::new(),
