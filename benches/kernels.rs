@@ -66,7 +66,7 @@ fn conv(c: &mut Criterion) {
         ("3x3 depthwise 128 at 56x56", [1, 128, 56, 56], 128, 3, 1, 1, 128),
     ];
     for (name, [n, ch, h, w], o, size, stride, pad, groups) in shapes {
-        let window = Window { size: [size; 2], stride: [stride; 2], pad: [pad; 2] };
+        let window = Window::new([size; 2], [stride; 2], [pad; 2]);
         let [oh, ow] = window.output(h, w).expect("the window fits");
         let kernel = Kernel::Product(Product::Conv2d { n, c: ch, h, w, o, window, groups });
         let weights = o * (ch / groups) * size * size;

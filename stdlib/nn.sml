@@ -36,15 +36,19 @@ struct MultiheadAttention[E] {
 /// max(x, 0) of each element, with one comparison: `fix` of the same shape.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
-/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`: images of O channels, of `fix`. `G` is
-/// `I / groups`.
-intrinsic fn convolve[N, I, H, W, O, G, K](
+/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, KH, KW]`: images of O channels, of `fix`. `G` is
+/// `I / groups`. Neighbours under a filter are `dilation` apart. What ends in `_w` is for columns where they differ from rows.
+intrinsic fn convolve[N, I, H, W, O, G, KH, KW](
     x: fix[N, I, H, W],
-    weight: fix[O, G, K, K],
+    weight: fix[O, G, KH, KW],
     stride: nat = 1,
     pad: nat = 0,
     groups: nat = 1,
-) -> fix[N, O, (H + 2 * pad - K) / stride + 1, (W + 2 * pad - K) / stride + 1];
+    dilation: nat = 1,
+    stride_w: nat = stride,
+    pad_w: nat = pad,
+    dilation_w: nat = dilation,
+) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1];
 
 /// Largest of each k by k window; padding is never the largest. Gives `fix` images of as many channels.
 intrinsic fn max_pool[N, C, H, W](
@@ -181,11 +185,6 @@ fn elu[..S](x: fix[..S], alpha: fix = 1.0) -> fix[..S] {
     select(x < 0.0, alpha * below, x)
 }
 
-/// `torch.nn.LeakyReLU(slope)`.
-fn leaky_relu[..S](x: fix[..S], slope: fix = 0.01) -> fix[..S] {
-    slope * x + (1.0 - slope) * relu(x)
-}
-
 /// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. Error below (14 + 3 C) u, u = 2^-frac,
 /// when all roundings go the same way; about 2 u are usual. A maximum of each row, an `exp_neg` and a multiplication
 /// an element, and a `reciprocal` a row.
@@ -233,4 +232,152 @@ fn attention[N, T, D](
     let scores = matmul(q / sqrt_local(D), transpose(k, [0, 1, 3, 2]));
     let mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
     linear_each(reshape(mixed, [N, T, heads * D]), p.out_proj)
+}
+
+/// `torch.nn.Conv2d(I, O, (KH, KW), groups=I // G)`: filters of any height and width, over G channels each.
+struct ConvRect[G, O, KH, KW] { weight: fix[O, G, KH, KW], bias: fix[O] }
+
+/// `torch.nn.Conv1d(I, O, K, groups=I // G)`: filters over G channels each.
+struct Conv1d[G, O, K] { weight: fix[O, G, K], bias: fix[O] }
+
+/// `torch.nn.ConvTranspose2d(I, O, K)`.
+struct ConvTranspose[I, O, K] { weight: fix[I, O, K, K], bias: fix[O] }
+
+/// A convolution with bias and all that `convolve` takes: filters of any shape, groups, dilation, and rows apart from columns.
+/// Costs those of `conv2d`: the elements of the result decide, and nothing is sent for padding or dilation.
+fn conv2d_rect[N, I, G, O, H, W, KH, KW](
+    x: fix[N, I, H, W],
+    p: ConvRect[G, O, KH, KW],
+    stride: nat = 1,
+    pad: nat = 0,
+    groups: nat = 1,
+    dilation: nat = 1,
+    stride_w: nat = stride,
+    pad_w: nat = pad,
+    dilation_w: nat = dilation,
+) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1] {
+    convolve(
+            x,
+            p.weight,
+            stride = stride,
+            pad = pad,
+            groups = groups,
+            dilation = dilation,
+            stride_w = stride_w,
+            pad_w = pad_w,
+            dilation_w = dilation_w,
+        )
+        + reshape(p.bias, [1, O, 1, 1])
+}
+
+/// A convolution of sequences `[N, I, L]` (channels before positions, as in torch), with bias. One truncation, as `conv2d`.
+fn conv1d[N, I, G, O, L, K](
+    x: fix[N, I, L],
+    p: Conv1d[G, O, K],
+    stride: nat = 1,
+    pad: nat = 0,
+    groups: nat = 1,
+    dilation: nat = 1,
+) -> fix[N, O, (L + 2 * pad - dilation * (K - 1) - 1) / stride + 1] {
+    let rows = convolve(
+        reshape(x, [N, I, 1, L]),
+        reshape(p.weight, [O, G, 1, K]),
+        stride = 1,
+        pad = 0,
+        groups = groups,
+        stride_w = stride,
+        pad_w = pad,
+        dilation_w = dilation,
+    );
+    rows[.., .., 0] + reshape(p.bias, [1, O, 1])
+}
+
+/// A transposed convolution with bias: every element of x adds a filter to the result,
+/// `stride` apart. Computed as a convolution of x with zeros between its elements by the mirrored filters: one truncation,
+/// as `conv2d`, and the multiplications of one with a result of this size.
+fn conv2d_transpose[N, I, O, H, W, K](
+    x: fix[N, I, H, W],
+    p: ConvTranspose[I, O, K],
+    stride: nat = 1,
+    pad: nat = 0,
+    output_pad: nat = 0,
+    dilation: nat = 1,
+) -> fix[N, O, (H - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1, (W - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1] {
+    let edge = dilation * (K - 1) - pad;
+    let wide = x
+        |> spread(stride, axis = 2) |> zero_pad(edge, edge + output_pad, axis = 2)
+        |> spread(stride, axis = 3) |> zero_pad(edge, edge + output_pad, axis = 3);
+    let mirrored = transpose(p.weight, [1, 0, 2, 3]) |> reverse(axis = 2) |> reverse(axis = 3);
+    convolve(wide, mirrored, dilation = dilation) + reshape(p.bias, [1, O, 1, 1])
+}
+
+/// `torch.nn.GroupNorm(groups, C)`.
+struct GroupNorm[C] { weight: fix[C], bias: fix[C] }
+
+/// `torch.nn.Embedding(V, D)`.
+struct Embedding[V, D] { weight: fix[V, D] }
+
+/// The k by k windows of images, each as an axis, row by row: the last axis of `[N, C, rows, columns, k * k]`, of `fix`.
+/// Sends no message.
+intrinsic fn patches[N, C, H, W](
+    x: fix[N, C, H, W],
+    k: nat,
+    stride: nat = k,
+) -> fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1, k * k];
+
+/// Means of h by w windows, as `torch.nn.AdaptiveAvgPool2d((h, w))`: the window of row i goes from floor(i H / h) to
+/// ceil((i + 1) H / h). Gives `fix` images of as many channels. The sum of a window is within the format. Error below
+/// u (1 + 4 m), where u = 2^-frac and m is the largest magnitude in the window. One truncation an element of the result.
+intrinsic fn adaptive_avg_pool[N, C, H, W](
+    x: fix[N, C, H, W],
+    h: nat,
+    w: nat = h,
+) -> fix[N, C, h, w];
+
+/// Largest of each channel. H W - 1 comparisons a channel, in rounds for the logarithm of H W.
+fn global_max_pool[N, C, H, W](x: fix[N, C, H, W]) -> fix[N, C, 1, 1] {
+    reshape(max_over(reshape(x, [N, C, H * W]), axis = 2), [N, C, 1, 1])
+}
+
+/// Largest of each k by k window and its position in it, row by row from 0, as `torch.nn.MaxPool2d(return_indices=True)`
+/// but for the count within the window; the earlier wins a tie. k^2 - 1 comparisons a window give both.
+fn max_pool_winner[N, C, H, W](x: fix[N, C, H, W], k: nat, stride: nat = k) -> (
+    fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
+    int[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
+) {
+    let windows = patches(x, k, stride = stride);
+    let largest = max_over(windows, axis = -1);
+    (largest[.., .., .., .., 0], argmax(windows, axis = -1))
+}
+
+/// `torch.nn.LeakyReLU(slope)`: x above 0, slope x below. Error below u (1 + slope |x|), where u = 2^-frac. 1 comparison
+/// and 1 truncation.
+fn leaky_relu[..S](x: fix[..S], slope: fix = 0.01) -> fix[..S] {
+    let positive = relu(x);
+    slope * (x - positive) + positive
+}
+
+/// The end of a residual block: max(x + skip, 0). 1 comparison.
+fn residual[..S](x: fix[..S], skip: fix[..S]) -> fix[..S] {
+    relu(x + skip)
+}
+
+/// Group normalisation of images: mean 0 and variance 1 over the channels of a group and all places, then a factor and a
+/// summand a channel, as `torch.nn.GroupNorm(groups, groups * C)`. Domain, error and costs of `standardise` with a row
+/// for each group of each image, and a multiplication an element. `groups = 1` is a layer normalisation of all channels,
+/// and `C = 1` (as many groups as channels) `torch.nn.InstanceNorm2d(affine=True)`.
+fn group_norm[N, C, H, W](
+    x: fix[N, groups * C, H, W],
+    p: GroupNorm[groups * C],
+    groups: nat,
+) -> fix[N, groups * C, H, W] {
+    let rows = standardise(reshape(x, [N, groups, C * H * W]));
+    let even = reshape(rows, [N, groups * C, H, W]);
+    even * reshape(p.weight, [1, groups * C, 1, 1]) + reshape(p.bias, [1, groups * C, 1, 1])
+}
+
+/// Rows of a table, for rows that have a 1 at the wanted place and zeros elsewhere. Exact. A matrix product: its cost is
+/// that of the N D results, whatever V is.
+fn embedding[N, V, D](one_hot: fix[N, V], p: Embedding[V, D]) -> fix[N, D] {
+    matmul(one_hot, p.weight)
 }

@@ -93,8 +93,9 @@ intrinsic fn reverse[..S](x: fix[..S], axis: nat);
 /// `x` is: `fix[N, (C + 1) / 2]` from `fix[N, C]` with `step = 2` and `axis = 1`.
 intrinsic fn every[..S](x: fix[..S], step: nat, axis: nat, start: nat = 0);
 
-/// Zeros before and after the elements of an axis. Sends no message. Gives `fix`, `int` or `bool` (`false`), as `x` is:
-/// `fix[N, C + 3]` from `fix[N, C]` with `before = 1`, `after = 2` and `axis = 1`.
+/// Zeros before and after the elements of an axis, or fewer elements where a number is negative. Sends no message. Gives
+/// `fix`, `int` or `bool` (`false`), as `x` is: `fix[N, C + 3]` from `fix[N, C]` with `before = 1`, `after = 2` and
+/// `axis = 1`.
 intrinsic fn zero_pad[..S](x: fix[..S], before: nat, after: nat, axis: nat);
 
 /// An axis with `step - 1` zeros between neighbours. Sends no message. Gives `fix`, `int` or `bool`, as `x` is:

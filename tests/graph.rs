@@ -321,3 +321,40 @@ fn damaged_loops_are_refused() {
     let deep: String = (0..100).map(|_| "%0 = loop turns=1 carried=0 scanned=0 {\n").collect();
     assert!(text::parse(&format!("{HEAD}{deep}")).unwrap_err().what.contains("nested"));
 }
+
+#[test]
+fn indices_and_gaps_are_attributes() {
+    let body = "\
+%0 = input \"x\" : clear(a) [1, 2, 7, 9]
+%1 = input \"w\" : clear(b) [4, 2, 3, 2]
+%2 = share scale=16 %0 : ring(16) [1, 2, 7, 9]
+%3 = share scale=16 %1 : ring(16) [4, 2, 3, 2]
+%4 = conv2d size=3x2 stride=1x2 pad=1x0 dilation=2x3 groups=1 %2 %3 : ring(32) [1, 4, 5, 3]
+%5 = trunc bits=16 %4 : ring(16) [1, 4, 5, 3]
+%6 = gather axis=3 index=2,_,0,0 %5 : ring(16) [1, 4, 5, 4]
+%7 = gather axis=2 index=6 %0 : clear(a) [1, 2, 1, 9]
+%8 = share scale=16 %7 : ring(16) [1, 2, 1, 9]
+%9 = reveal \"out.0\" to=a %6 : ring(16) [1, 4, 5, 4]
+%10 = reveal \"out.1\" to=a %8 : ring(16) [1, 2, 1, 9]
+";
+    let whole = graph(body);
+    assert_eq!(text::print(&whole), format!("{HEAD}{body}"));
+    for (from, to, why) in [
+        ("index=2,_,0,0", "index=3,_,0,0", "indices reach"),
+        ("index=2,_,0,0", "index=2,_,0", "indices reach"),
+        ("gather axis=3", "gather axis=4", "no such axis"),
+        ("dilation=2x3", "dilation=4x3", "with kernel"),
+        ("dilation=2x3", "dilation=0x3", "a window without"),
+    ] {
+        let damaged = text::parse(&format!("{HEAD}{}", body.replace(from, to))).unwrap();
+        let error = verify::verify(&damaged).unwrap_err().to_string();
+        assert!(error.contains(why), "{to}: {error}");
+    }
+    let pool = "%0 = input \"x\" : clear(a) [1, 2, 7, 9]\n\
+        %1 = sum_pool size=2x2 stride=1x1 pad=0x0 dilation=2x2 %0 : clear(a) [1, 2, 5, 7]\n";
+    let pool = text::parse(&format!("{HEAD}{pool}")).unwrap();
+    assert!(verify::verify(&pool).unwrap_err().to_string().contains("gaps"));
+    for (from, to) in [("index=2,_,0,0", "index=2,x"), ("dilation=2x3", "dilation=2")] {
+        assert!(text::parse(&format!("{HEAD}{}", body.replace(from, to))).is_err());
+    }
+}

@@ -433,3 +433,57 @@ fn approximate_comparisons_err_near_zero_alone_and_cost_less() {
         assert!(at(*a) - at(*b) < 6.0 * error);
     }
 }
+
+/// One tournament gives the largest and its index: it costs the index, and one more selection in its last match.
+#[test]
+fn a_maximum_and_its_index_share_a_tournament() {
+    let mut random = Random(31);
+    for (n, unread) in [(1usize, ""), (2, ""), (3, ""), (7, ""), (16, ""), (9, " unread=4")] {
+        let rows = 37;
+        let text = |max: bool, argmax: bool| {
+            let mut text = format!(
+                "graph test\nformat ring=64 int=16 frac=16\nowners a\n%0 = input \"x\" : clear(a) [{rows}, {n}]\n\
+                 %1 = share scale=16 %0 : ring(16) [{rows}, {n}]\n"
+            );
+            let mut id = 2;
+            let mut add = |op: &str, ty: &str, name: &str| {
+                text += &format!("%{id} = {op} axis=1{unread} %1 : {ty}\n");
+                text += &format!("%{} = reveal \"{name}\" to=a %{id} : {ty}\n", id + 1);
+                id += 2;
+            };
+            if argmax {
+                add("argmax", &format!("ring(0) [{rows}]"), "index");
+            }
+            if max {
+                add("max", &format!("ring(16) [{rows}, 1]"), "largest");
+            }
+            text
+        };
+        let mut x = random.fixed(rows * n, 32767.0, 16);
+        // Ties: the earlier wins.
+        for row in x.chunks_mut(n).step_by(2) {
+            row[n - 1] = row[n / 2];
+            row[0] = row[n / 3];
+        }
+        for prefer in [Prefer::Bytes, Prefer::Rounds] {
+            let both = plan(&text(true, true), prefer);
+            let out = run(&both, &data(&[("x", &x)]));
+            if unread.is_empty() {
+                for (i, row) in x.chunks(n).enumerate() {
+                    let largest = row.iter().copied().fold(f64::MIN, f64::max);
+                    let first = row.iter().position(|v| *v == largest).unwrap() as f64;
+                    assert_eq!((out["largest"][i], out["index"][i]), (largest, first), "{n}: {row:?}");
+                }
+            } else {
+                let picked = |i: usize| x[i * n + out["index"][i] as usize];
+                assert!((0..rows).all(|i| out["largest"][i] == picked(i)));
+            }
+            let cost = |max, argmax| cost::cost(&plan(&text(max, argmax), prefer));
+            let (largest, index, both) = (cost(true, false), cost(false, true), cost::cost(&both));
+            let selection = if n == 1 { 0 } else { rows as u64 * 3 * 8 };
+            assert_eq!(both.bytes_total, index.bytes_total + selection, "{n}");
+            assert!(n == 1 || both.bytes_total < largest.bytes_total + index.bytes_total);
+            assert_eq!(both.rounds, largest.rounds.max(index.rounds));
+        }
+    }
+}

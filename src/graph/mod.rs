@@ -111,6 +111,17 @@ pub struct Window {
     pub stride: [usize; 2],
     /// Rows and columns added on each side.
     pub pad: [usize; 2],
+    /// Rows and columns from one place of the window to the next; `[1, 1]` for pools.
+    #[serde(default = "undilated", skip_serializing_if = "is_undilated")]
+    pub dilation: [usize; 2],
+}
+
+fn undilated() -> [usize; 2] {
+    [1, 1]
+}
+
+fn is_undilated(dilation: &[usize; 2]) -> bool {
+    *dilation == [1, 1]
 }
 
 impl Window {
@@ -120,10 +131,16 @@ impl Window {
     /// A max pool takes the largest of at most so many places: each is a slice of its own in the plan.
     pub const MAX_PLACES: usize = 1 << 12;
 
-    /// Whether all its numbers are usable: sizes and strides from 1 to [`Window::MAX`], padding up to it.
+    /// A window whose places are neighbours.
+    #[must_use]
+    pub fn new(size: [usize; 2], stride: [usize; 2], pad: [usize; 2]) -> Window {
+        Window { size, stride, pad, dilation: [1, 1] }
+    }
+
+    /// Whether all its numbers are usable: sizes, strides and dilations from 1 to [`Window::MAX`], padding up to it.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let all = self.size.into_iter().chain(self.stride);
+        let all = self.size.into_iter().chain(self.stride).chain(self.dilation);
         all.into_iter().all(|n| (1..=Window::MAX).contains(&n)) && self.pad.into_iter().all(|n| n <= Window::MAX)
     }
 
@@ -133,12 +150,19 @@ impl Window {
         self.size[0].saturating_mul(self.size[1])
     }
 
+    /// Whether the places are neighbours.
+    #[must_use]
+    pub fn is_solid(&self) -> bool {
+        self.dilation == [1, 1]
+    }
+
     /// Output height and width for an input of `h` by `w`; `None` when the window does not fit.
     #[must_use]
     pub fn output(&self, h: usize, w: usize) -> Option<[usize; 2]> {
         let one = |n: usize, i: usize| {
             let padded = n.checked_add(self.pad[i].checked_mul(2)?)?;
-            Some(padded.checked_sub(self.size[i])?.checked_div(self.stride[i])? + 1)
+            let reach = self.size[i].checked_sub(1)?.checked_mul(self.dilation[i])?.checked_add(1)?;
+            Some(padded.checked_sub(reach)?.checked_div(self.stride[i])? + 1)
         };
         Some([one(h, 0)?, one(w, 1)?])
     }

@@ -76,7 +76,8 @@ pub fn ty(graph: &Graph, ty: &Ty) -> String {
 
 fn window(w: &Window) -> String {
     let pair = |p: [usize; 2]| format!("{}x{}", p[0], p[1]);
-    format!("size={} stride={} pad={}", pair(w.size), pair(w.stride), pair(w.pad))
+    let gaps = if w.is_solid() { String::new() } else { format!(" dilation={}", pair(w.dilation)) };
+    format!("size={} stride={} pad={}{gaps}", pair(w.size), pair(w.stride), pair(w.pad))
 }
 
 /// The bits that an approximate comparison does not read; exact ones say nothing of it.
@@ -334,7 +335,9 @@ impl<'t> Attributes<'t> {
     }
 
     fn window(&mut self) -> Result<Window, String> {
-        Ok(Window { size: self.pair("size")?, stride: self.pair("stride")?, pad: self.pair("pad")? })
+        let solid = !self.words.iter().any(|w| w.starts_with("dilation="));
+        let dilation = if solid { [1, 1] } else { self.pair("dilation")? };
+        Ok(Window { size: self.pair("size")?, stride: self.pair("stride")?, pad: self.pair("pad")?, dilation })
     }
 
     /// Bits that a comparison does not read.

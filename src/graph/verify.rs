@@ -183,6 +183,7 @@ fn node(graph: &Graph, id: NodeId) -> Result<(), String> {
     }
     if let Op::Conv2d { window, .. } | Op::SumPool { window } | Op::MaxPool { window, .. } = node.op {
         ensure(window.is_sound(), "a window without size or stride, or too large")?;
+        ensure(window.is_solid() || matches!(node.op, Op::Conv2d { .. }), "a pool with gaps in its window")?;
     }
     table(&node.op, graph.format)?;
     shape(&node.op, &node.ty, &tys)?;

@@ -126,8 +126,10 @@ impl Checker<'_> {
         }
         if let Some(bad) = result.bad_size() {
             let message = format!("`{}` gives `{result}` here, and a size cannot be {bad}", function.name);
-            self.error(Code::BadSize, span, message).help =
-                Some("the window is larger than the padded input; check kernel, stride and padding".into());
+            self.error(Code::BadSize, span, message).help = Some(match function.code {
+                FnCode::Intrinsic(Intrinsic::AdaptiveAvgPool) => "it is asked for at least one row and column".into(),
+                _ => "the window is larger than the padded input; check kernel, stride and padding".into(),
+            });
             return self.poison(span);
         }
         let kind = match function.code {

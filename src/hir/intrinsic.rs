@@ -48,7 +48,7 @@ intrinsics! {
     MatMul "matmul"
     /// `relu(x)`.
     Relu "relu"
-    /// `convolve(x, weight, stride, pad, groups)`.
+    /// `convolve(x, weight, stride, pad, groups, dilation, stride_w, pad_w, dilation_w)`.
     Convolve "convolve"
     /// `max_pool(x, k, stride, pad)`.
     MaxPool "max_pool"
@@ -90,6 +90,10 @@ intrinsics! {
     ZeroPad "zero_pad"
     /// `spread(x, step, axis)`.
     Spread "spread"
+    /// `patches(x, k, stride)`.
+    Patches "patches"
+    /// `adaptive_avg_pool(x, h, w)`.
+    AdaptiveAvgPool "adaptive_avg_pool"
 }
 
 /// Why arguments do not fit.
@@ -151,9 +155,9 @@ impl Intrinsic {
             }
             (Intrinsic::ZeroPad, [Ty::Tensor(elem, shape)]) => {
                 let (before, after, axis) = (one(0), one(1), self.axis(shape, &one(2))?);
-                self.at_least(&before, 0, "padding before")?;
-                self.at_least(&after, 0, "padding after")?;
-                Ok(along(*elem, shape, axis, shape.dims[axis].plus(&before).plus(&after)))
+                let length = shape.dims[axis].plus(&before).plus(&after);
+                self.at_least(&length, 1, "length of the result")?;
+                Ok(along(*elem, shape, axis, length))
             }
             (Intrinsic::Spread, [Ty::Tensor(elem, shape)]) => {
                 let (step, axis) = (one(0), self.axis(shape, &one(1))?);

@@ -13,6 +13,7 @@ pub(super) const LIBRARY: &[(&str, &str)] = &[
     ("nn", include_str!("../../stdlib/nn.sml")),
     ("math", include_str!("../../stdlib/math.sml")),
     ("loss", include_str!("../../stdlib/loss.sml")),
+    ("metrics", include_str!("../../stdlib/metrics.sml")),
     ("optim", include_str!("../../stdlib/optim.sml")),
 ];
 

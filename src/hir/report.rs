@@ -42,6 +42,7 @@ fn is_work(body: &Body, id: ExprId) -> bool {
                 | Intrinsic::Every
                 | Intrinsic::ZeroPad
                 | Intrinsic::Spread
+                | Intrinsic::Patches
         ),
         _ => false,
     }

@@ -108,18 +108,19 @@ fn remedy(error: Diagnostic, items: &Items, module: &Module, name: &str) -> Diag
 
 /// Layers of PyTorch, and what stands for them in the library.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
-    ("AdaptiveAvgPool2d", "write `global_avg_pool`"),
+    ("AdaptiveAvgPool2d", "write `global_avg_pool`, or `adaptive_avg_pool` for more than one result"),
+    ("AdaptiveMaxPool2d", "write `global_max_pool`"),
     ("AvgPool2d", "write `avg_pool`"),
     ("BatchNorm1d", "`BatchNorm` holds the parameters, `batch_norm` applies them"),
     ("BatchNorm2d", "`BatchNorm` holds the parameters, `batch_norm` applies them"),
     ("Conv2d", "`Conv` holds the parameters, `conv2d` applies them"),
+    ("ConvTranspose2d", "`ConvTranspose` holds the parameters, `conv2d_transpose` applies them"),
     ("Dropout", "leave it out: inference has none"),
-    ("Embedding", "write `matmul` of a one-hot row and the table"),
+    ("LeakyReLU", "write `leaky_relu`"),
     ("MaxPool2d", "write `max_pool`"),
     ("Module", "a record of parameters is a `struct`, and what it does a `fn`"),
     ("Sequential", "chain the layers: `x |> linear(net.fc1) |> relu`"),
-    ("adaptive_avg_pool", "write `global_avg_pool`"),
-    ("adaptive_avg_pool2d", "write `global_avg_pool`"),
+    ("adaptive_avg_pool2d", "write `global_avg_pool`, or `adaptive_avg_pool` for more than one result"),
     ("dropout", "leave it out: inference has none"),
 ];
 

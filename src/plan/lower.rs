@@ -55,6 +55,8 @@ struct Lowering<'g> {
     values: BTreeMap<NodeId, Value>,
     opened: BTreeMap<NodeId, (Opened, RandomBit)>,
     leading: BTreeMap<(NodeId, Leading), Shares>,
+    /// Largest and its index, of an operand along an axis with bits unread, where both are wanted.
+    tournaments: BTreeMap<(NodeId, usize, u32), (Shares, Shares)>,
     options: Options,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
@@ -74,6 +76,7 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
         values: BTreeMap::new(),
         opened: BTreeMap::new(),
         leading: BTreeMap::new(),
+        tournaments: BTreeMap::new(),
         options,
         inputs: Vec::new(),
         outputs: Vec::new(),

@@ -155,7 +155,8 @@ fn list<T>(items: &[T], f: impl Fn(&T) -> String) -> String {
 
 fn window(w: &Window) -> String {
     let pair = |p: [usize; 2]| format!("{}x{}", p[0], p[1]);
-    format!("window={} stride={} pad={}", pair(w.size), pair(w.stride), pair(w.pad))
+    let gaps = if w.is_solid() { String::new() } else { format!(" dilation={}", pair(w.dilation)) };
+    format!("window={} stride={} pad={}{gaps}", pair(w.size), pair(w.stride), pair(w.pad))
 }
 
 fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> String {

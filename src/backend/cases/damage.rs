@@ -108,7 +108,7 @@ fn tables() -> Vec<Case> {
 }
 
 fn others() -> Vec<Case> {
-    let window = Window { size: [3, 3], stride: [1, 1], pad: [0, 0] };
+    let window = Window::new([3, 3], [1, 1], [0, 0]);
     let product = |name: &str, product: Product, ins: &[usize], out: usize| {
         Case::new(name, Kernel::Product(product), dense(ins.iter().map(|len| ring(*len, 64))), vec![ring(out, 64)])
     };
@@ -139,6 +139,9 @@ fn others() -> Vec<Case> {
         product("refused: huge matrices", Product::MatMul { batch: 1, m: huge, k: huge, n: huge }, &[1, 1], 1),
         product("refused: a window without stride", conv(Window { stride: [0, 1], ..window }, 1), &[64, 144], 16),
         product("refused: a window larger than the image", conv(Window { size: [5, 5], ..window }, 1), &[64, 400], 16),
+        product("refused: no dilation", conv(Window { dilation: [1, 0], ..window }, 1), &[64, 144], 16),
+        product("refused: a wide window", conv(Window { dilation: [2, 1], ..window }, 1), &[64, 144], 16),
+        product("refused: huge dilation", conv(Window { dilation: [huge, huge], ..window }, 1), &[64, 144], 16),
         product("refused: groups that do not divide", conv(window, 3), &[64, 144], 16),
         product("refused: no groups", conv(window, 0), &[64, 144], 16),
         product("refused: huge padding", conv(Window { pad: [huge, huge], ..window }, 1), &[64, 144], 16),
@@ -152,6 +155,7 @@ fn others() -> Vec<Case> {
         planes("refused: planes to words", 0, ring(10, 64), ring(10, 64)),
         planes("refused: planes of planes", 0, bits(10, 1), bits(10, 1)),
         pool("refused: pooling without stride", Window { stride: [1, 0], ..window }, 16),
+        pool("refused: pooling with gaps", Window { dilation: [1, 2], size: [3, 2], ..window }, 16),
         pool("refused: pooling a short image", window, 15),
         Case::new(
             "refused: a sum of too little",

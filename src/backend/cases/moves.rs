@@ -46,7 +46,7 @@ pub(super) fn cases() -> Vec<Case> {
         ([2, 2, 3], [3, 5], [1, 1], [2, 4]),
     ];
     for ([planes, h, w], size, stride, pad) in pools {
-        let window = Window { size, stride, pad };
+        let window = Window::new(size, stride, pad);
         let [oh, ow] = window.output(h, w).unwrap_or([0, 0]);
         let name = format!("sum_pool: [{planes}, {h}, {w}], {window:?}");
         let kernel = Kernel::SumPool { planes, h, w, window };

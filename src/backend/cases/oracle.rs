@@ -187,7 +187,9 @@ fn matmul([batch, m, k, n]: [usize; 4], left: &[u64], right: &[u64]) -> Vec<u64>
 
 /// The source index of element `tap` of the window at `position`; `None` in the padding.
 fn under(window: &Window, axis: usize, position: usize, tap: usize, size: usize) -> Option<usize> {
-    (position * window.stride[axis] + tap).checked_sub(window.pad[axis]).filter(|index| *index < size)
+    (position * window.stride[axis] + tap * window.dilation[axis])
+        .checked_sub(window.pad[axis])
+        .filter(|index| *index < size)
 }
 
 fn conv([n, c, h, w, o, groups]: [usize; 6], window: &Window, image: &[u64], weight: &[u64]) -> Vec<u64> {

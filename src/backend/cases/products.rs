@@ -41,7 +41,8 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     cases.push(matmul([0, 2, 2, 2], [false, false], 1));
-    let window = |size, stride, pad| Window { size, stride, pad };
+    let window = Window::new;
+    let dilated = |size, stride, pad, dilation| Window { dilation, ..Window::new(size, stride, pad) };
     let convolutions = [
         ([1, 1, 1, 1], 1, window([1, 1], [1, 1], [0, 0]), 1),
         ([1, 3, 8, 8], 8, window([3, 3], [1, 1], [1, 1]), 1),
@@ -56,6 +57,10 @@ pub(super) fn cases() -> Vec<Case> {
         ([2, 12, 6, 7], 15, window([3, 3], [1, 1], [1, 1]), 3),
         ([1, 2, 4, 4], 5, window([4, 4], [1, 1], [0, 0]), 1),
         ([1, 2, 1, 3], 2, window([3, 3], [1, 1], [2, 2]), 1),
+        ([2, 3, 9, 11], 4, dilated([3, 3], [1, 1], [2, 2], [2, 2]), 1),
+        ([1, 4, 13, 8], 6, dilated([3, 2], [2, 1], [0, 3], [4, 5]), 2),
+        ([2, 5, 6, 70], 5, dilated([1, 4], [1, 3], [0, 1], [1, 7]), 5),
+        ([1, 1, 5, 5], 2, dilated([2, 2], [1, 1], [0, 0], [4, 4]), 1),
         ([5, 4, 7, 7], 64, window([3, 3], [1, 1], [1, 1]), 1),
     ];
     for (image, o, window, groups) in convolutions {

@@ -66,10 +66,12 @@ impl Geometry {
     /// Offsets in a padded image of a window's elements: channel, row, column.
     fn taps(&self) -> Vec<usize> {
         let [height, width] = self.padded;
+        let [down, right] = self.window.dilation;
         let mut taps = Vec::with_capacity(self.channels * self.window.size[0] * self.window.size[1]);
         for channel in 0..self.channels {
             for y in 0..self.window.size[0] {
-                taps.extend((0..self.window.size[1]).map(|x| (channel * height + y) * width + x));
+                let row = (channel * height + y * down) * width;
+                taps.extend((0..self.window.size[1]).map(|x| row + x * right));
             }
         }
         taps
@@ -95,9 +97,9 @@ impl Geometry {
 /// The output size of a window, checked.
 pub(super) fn window_output(window: &Window, h: usize, w: usize) -> Result<[usize; 2], BackendError> {
     let limit = 1 << 31;
-    let sizes = [h, w].into_iter().chain(window.size).chain(window.stride).chain(window.pad);
-    if window.stride.contains(&0) || sizes.max() > Some(limit) {
-        return misfit("a window has no stride or a size out of range");
+    let sizes = [h, w].into_iter().chain(window.size).chain(window.stride).chain(window.pad).chain(window.dilation);
+    if window.stride.contains(&0) || window.dilation.contains(&0) || sizes.max() > Some(limit) {
+        return misfit("a window has no stride, no dilation or a size out of range");
     }
     match window.output(h, w) {
         Some(sizes) => Ok(sizes),

@@ -120,7 +120,7 @@ impl<'t> Pieces<'t> {
         values.fill(0);
         for column in self.columns.chunks_exact(self.width) {
             for (value, c) in values.iter_mut().zip(column) {
-                *value = ((i128::from(*value) * v >> fraction) as i64).wrapping_add(*c);
+                *value = (((i128::from(*value) * v) >> fraction) as i64).wrapping_add(*c);
             }
         }
         match self.factors {

@@ -257,9 +257,10 @@ mod tests {
             size in [1usize..5, 1usize..5],
             stride in [1usize..4, 1usize..4],
             pad in [0usize..4, 0usize..4],
+            dilation in [1usize..4, 1usize..4],
             pairs in 1usize..3,
         ) {
-            let window = Window { size, stride, pad };
+            let window = Window { size, stride, pad, dilation };
             prop_assume!(window.output(h, w).is_some());
             check(&products::conv([n, groups * c, h, w], groups * o, window, groups, pairs))?;
         }

@@ -1,6 +1,6 @@
 //! Sums along an axis and over windows.
 
-use super::check::{Input, Output, expect_words, size, unary};
+use super::check::{Input, Output, expect_words, misfit, size, unary};
 use super::conv::window_output;
 use super::isa::{Isa, Task};
 use crate::backend::BackendError;
@@ -60,6 +60,9 @@ pub(super) fn pool(
 ) -> Result<(), BackendError> {
     let (input, output) = unary("sum_pool", ins, outs)?;
     let result = window_output(window, h, w)?;
+    if !window.is_solid() {
+        return misfit("sum_pool: a window with gaps");
+    }
     expect_words("sum_pool: operand", input.words, size(&[planes, h, w])?)?;
     expect_words("sum_pool: result", &output.words, size(&[planes, result[0], result[1]])?)?;
     output.words.fill(0);

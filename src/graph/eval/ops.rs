@@ -277,12 +277,12 @@ fn conv2d<T: Element>(data: &[&[T]], shapes: &[&[usize]], shape: &[usize], windo
                 for (k, weight) in kernel.iter().enumerate() {
                     let (ky, kx) = (k / kw, k % kw);
                     for (oy, out) in out.chunks_exact_mut(ow).enumerate() {
-                        let y = (oy * window.stride[0] + ky).wrapping_sub(window.pad[0]);
+                        let y = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.pad[0]);
                         if y >= h {
                             continue;
                         }
                         for (ox, out) in out.iter_mut().enumerate() {
-                            let x = (ox * window.stride[1] + kx).wrapping_sub(window.pad[1]);
+                            let x = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.pad[1]);
                             if x < w {
                                 *out = out.add(weight.mul(plane[y * w + x]));
                             }

@@ -258,7 +258,7 @@ impl Builder {
 
     /// The scale of a constant factor: none for integers; small numbers get as many more bits as they have leading
     /// zeros and the ring has room for, so that a mean over many elements is as exact as one over few.
-    fn constant_scale(&self, value: f64, frac: u32) -> u32 {
+    pub fn constant_scale(&self, value: f64, frac: u32) -> u32 {
         if value.fract() == 0.0 || frac == 0 {
             return 0;
         }

@@ -30,10 +30,14 @@ impl Lowering<'_> {
             Some(Ty::Tensor(_, shape)) => shape.axis(number(i)),
             _ => None,
         };
+        let at = |i: usize| usize::try_from(number(i)).ok();
         let window = |size: [usize; 2], from: usize| {
-            let at = |i: usize| usize::try_from(number(i)).ok();
-            let (stride, pad) = (at(from)?, at(from + 1)?);
-            Some(Window { size, stride: [stride; 2], pad: [pad; 2] }).filter(Window::is_sound)
+            Some(Window::new(size, [at(from)?; 2], [at(from + 1)?; 2])).filter(Window::is_sound)
+        };
+        let conv_window = |size: [usize; 2]| {
+            let pair = |down: usize, right: usize| Some([at(down)?, at(right)?]);
+            let window = Window { size, stride: pair(0, 4)?, pad: pair(1, 5)?, dilation: pair(3, 6)? };
+            Some(window).filter(Window::is_sound)
         };
         let build = &mut self.build;
         let node = match (op, nodes.as_slice()) {
@@ -84,12 +88,12 @@ impl Lowering<'_> {
             (Intrinsic::Convolve, [x, weight]) => {
                 let (kernel, groups) = (build.shape(*weight).to_vec(), usize::try_from(number(2)).ok()?);
                 let channels = (build.shape(*x)[1], kernel[1], kernel[0]);
-                let Some(window) = window([kernel[2], kernel[3]], 0) else { return self.bad_window() };
+                let Some(window) = conv_window([kernel[2], kernel[3]]) else { return self.bad_window() };
                 if groups == 0 || channels.1.checked_mul(groups) != Some(channels.0) || channels.2 % groups != 0 {
                     let message =
                         format!("{} channels in {groups} groups do not fit filters of {}", channels.0, channels.1);
                     self.build.error(crate::diag::Code::ShapeMismatch, message).help = Some(
-                        "`groups` divides the channels of the input and of the result; filters are `[O, I / groups, K, K]`".into(),
+                        "`groups` divides the channels of the input and of the result; filters are `[O, I / groups, KH, KW]`".into(),
                     );
                     return None;
                 }
@@ -137,13 +141,16 @@ impl Lowering<'_> {
             (Intrinsic::Every, [x]) => return self.every(*x, axis(1)?, number(0), number(2)),
             (Intrinsic::ZeroPad, [x]) => return self.zero_pad(*x, axis(2)?, [number(0), number(1)]),
             (Intrinsic::Spread, [x]) => return self.spread(*x, axis(1)?, number(0)),
+            (Intrinsic::Patches, [x]) => return self.patches(*x, number(0), number(1), shape),
+            (Intrinsic::AdaptiveAvgPool, [x]) => return self.adaptive_avg_pool(*x, shape),
             _ => return self.unsupported(&format!("`{}` on these operands", op.name())),
         };
         Some(Value::Node(node))
     }
 
     fn bad_window<T>(&mut self) -> Option<T> {
-        let message = format!("a window needs a size and a stride from 1 to {}, and padding from 0", Window::MAX);
+        let message =
+            format!("a window needs a size, a stride and a dilation from 1 to {}, and padding from 0", Window::MAX);
         let help = format!(
             "a pool's padding is smaller than its window, and a max pool has at most {} places",
             Window::MAX_PLACES

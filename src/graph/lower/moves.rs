@@ -1,8 +1,13 @@
 //! Operations that put the elements of an axis elsewhere, for known sizes.
 
+use std::ops::Range;
+
 use super::{Lowering, Value};
 use crate::diag::Code;
-use crate::graph::{MAX_INDICES, NodeId, Op};
+use crate::graph::{Constant, MAX_INDICES, NodeId, Op, Repr};
+use crate::hir::Elem;
+use crate::label::Label;
+use crate::syntax::ast::BinaryOp;
 
 impl Lowering<'_> {
     /// `gather(x, indices, axis)`.
@@ -45,15 +50,12 @@ impl Lowering<'_> {
     /// `zero_pad(x, before, after, axis)`.
     pub(super) fn zero_pad(&mut self, x: NodeId, axis: usize, pad: [i64; 2]) -> Option<Value> {
         let size = self.build.shape(x)[axis];
-        let fits = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MAX_INDICES);
-        let (Some(before), Some(after)) = (fits(pad[0]), fits(pad[1])) else {
-            return self.bad_move(format!("padding is from 0 to {MAX_INDICES}, not {} and {}", pad[0], pad[1]));
-        };
-        if before + size + after > MAX_INDICES && before + after > 0 {
-            return self.bad_move(format!("an axis is padded to at most {MAX_INDICES} elements"));
+        let fits = |n: i64| n.unsigned_abs() <= MAX_INDICES as u64;
+        if !pad.iter().all(|n| fits(*n)) || pad != [0, 0] && size > MAX_INDICES {
+            return self.bad_move(format!("an axis of {size} is not padded by {} and {}", pad[0], pad[1]));
         }
-        let none = |count| std::iter::repeat_n(None, count);
-        let index = none(before).chain((0..size).map(Some)).chain(none(after)).collect();
+        let end = size as i64 + pad[1];
+        let index = (-pad[0]..end).map(|i| usize::try_from(i).ok().filter(|i| *i < size)).collect();
         Some(Value::Node(self.build.indexed(x, axis, index)))
     }
 
@@ -69,10 +71,84 @@ impl Lowering<'_> {
         Some(Value::Node(self.build.indexed(x, axis, index)))
     }
 
+    /// `patches(x, k, stride)`: the elements of every window as an axis of their own, row by row.
+    pub(super) fn patches(&mut self, x: NodeId, k: i64, stride: i64, shape: Vec<usize>) -> Option<Value> {
+        let (Ok(k), Ok(stride @ 1..)) = (usize::try_from(k), usize::try_from(stride)) else {
+            return self.bad_move(format!("a window of {k} is not moved by steps of {stride}"));
+        };
+        let &[n, c, rows, cols, _] = shape.as_slice() else { return None };
+        if rows.max(cols).saturating_mul(k) > MAX_INDICES {
+            return self.bad_move(format!("{rows} by {cols} windows of {k} are too many"));
+        }
+        let places = |count: usize| (0..count).flat_map(|i| (0..k).map(move |j| Some(i * stride + j))).collect();
+        let x = self.build.indexed(x, 2, places(rows));
+        let x = self.build.indexed(x, 3, places(cols));
+        let x = self.build.reshaping(Op::Reshape, x, vec![n, c, rows, k, cols, k]);
+        let perm = vec![0, 1, 2, 4, 3, 5];
+        let x = self.build.reshaping(Op::Transpose { perm }, x, vec![n, c, rows, cols, k, k]);
+        Some(Value::Node(self.build.reshaping(Op::Reshape, x, shape)))
+    }
+
+    /// `adaptive_avg_pool(x, h, w)`: sums of the windows, which send nothing, and one product with the reciprocals of their
+    /// sizes.
+    pub(super) fn adaptive_avg_pool(&mut self, x: NodeId, shape: Vec<usize>) -> Option<Value> {
+        let size = self.build.shape(x).to_vec();
+        if size[2..].iter().chain(&shape[2..]).any(|n| *n > MAX_INDICES) {
+            return self.bad_move(format!("windows over {} by {} elements are too many", size[2], size[3]));
+        }
+        let windows = [2, 3].map(|axis| adaptive(size[axis], shape[axis]));
+        let lengths = windows.clone().map(|w| w.into_iter().map(|w| w.len()).collect::<Vec<_>>());
+        let mut sum = x;
+        for (axis, windows) in [2, 3].into_iter().zip(windows) {
+            let longest = windows.iter().map(ExactSizeIterator::len).max()?;
+            if windows.len().saturating_mul(longest) > MAX_INDICES {
+                return self.bad_move(format!("{} windows of {longest} are too many", windows.len()));
+            }
+            let padded = |w: Range<usize>| w.map(Some).chain(std::iter::repeat(None)).take(longest);
+            let index = windows.into_iter().flat_map(padded).collect();
+            sum = self.build.indexed(sum, axis, index);
+            let mut apart = self.build.shape(sum).to_vec();
+            apart[axis] = shape[axis];
+            let joined = apart.clone();
+            apart.insert(axis + 1, longest);
+            sum = self.build.reshaping(Op::Reshape, sum, apart.clone());
+            apart[axis + 1] = 1;
+            sum = self.build.reshaping(Op::Sum { axis: axis + 1 }, sum, apart);
+            sum = self.build.reshaping(Op::Reshape, sum, joined);
+        }
+        let counts: Vec<usize> = lengths[0].iter().flat_map(|h| lengths[1].iter().map(move |w| h * w)).collect();
+        let build = &mut self.build;
+        if counts.iter().all(|n| *n == counts[0]) {
+            let count = build.constant(counts[0] as f64, &shape);
+            return Some(Value::Node(build.binary(BinaryOp::Div, sum, count, Elem::Fix, &shape)?));
+        }
+        let each = vec![1, 1, shape[2], shape[3]];
+        let parts: Vec<f64> = counts.iter().map(|n| 1.0 / *n as f64).collect();
+        let largest = parts.iter().copied().fold(0.0, f64::max);
+        let dense = Op::Const(Constant::Dense(parts));
+        let parts = build.node(dense, &[], each, Repr::Clear(Label::PUBLIC));
+        if let Some(label) = build.known(&[sum]) {
+            let parts = build.broadcast(parts, &shape);
+            return Some(Value::Node(build.node(Op::Mul, &[sum, parts], shape, Repr::Clear(label))));
+        }
+        let frac = build.scale(Elem::Fix);
+        let scale = build.constant_scale(largest, frac).max(frac);
+        let parts = build.bring(parts, scale);
+        let parts = build.broadcast(parts, &shape);
+        let product = build.node(Op::Mul, &[sum, parts], shape, Repr::Ring { scale: frac + scale });
+        Some(Value::Node(build.trunc(product, scale)))
+    }
+
     fn bad_move<T>(&mut self, message: String) -> Option<T> {
-        self.build.error(Code::BadSize, message);
+        self.build.error(Code::BadSize, message).help =
+            Some(format!("positions count from 0, steps from 1; at most {MAX_INDICES} elements of an axis are placed"));
         None
     }
+}
+
+/// torch's windows for `count` means over `size` elements: from floor(i size / count) to ceil((i + 1) size / count).
+fn adaptive(size: usize, count: usize) -> Vec<Range<usize>> {
+    (0..count).map(|i| i * size / count..((i + 1) * size).div_ceil(count)).collect()
 }
 
 impl super::build::Builder {

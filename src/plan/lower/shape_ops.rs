@@ -195,15 +195,38 @@ impl Lowering<'_> {
     }
 
     pub(super) fn max(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
+        if let Some((largest, _)) = self.max_and_argmax(operand, axis, unread, len) {
+            return Value::Ring(largest, None);
+        }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
         Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len), None)
     }
 
     pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
+        if let Some((_, index)) = self.max_and_argmax(operand, axis, unread, len) {
+            return Value::Ring(index, None);
+        }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
         Value::Ring(maximum::argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len), None)
+    }
+
+    /// Largest and index together, where the graph wants both of an operand: one tournament gives them.
+    fn max_and_argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Option<(Shares, Shares)> {
+        let key = (operand, axis, unread);
+        if let Some(done) = self.tournaments.get(&key) {
+            return Some(*done);
+        }
+        let wants = |op: &Op| self.graph.users(operand).any(|user| self.graph.node(user).op == *op);
+        if !wants(&Op::Max { axis, unread }) || !wants(&Op::Argmax { axis, unread }) {
+            return None;
+        }
+        let entrants = self.entrants(operand, axis);
+        let width = Width { bits: self.width(operand), unread };
+        let both = maximum::max_and_argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len);
+        self.tournaments.insert(key, both);
+        Some(both)
     }
 
     /// The slices of a tensor along an axis.

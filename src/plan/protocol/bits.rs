@@ -297,7 +297,7 @@ pub fn decompose(b: &mut Builder, x: &TwoSummand, n: u32) -> Vec<BitShares> {
             let carries = carry_functions(*size, at, sizes.len());
             let bits = (0..*size).flat_map(|i| {
                 let with = move |carry: i64| {
-                    let ones = (0..2 * top >> (i + 1)).map(move |k| ((2 * k + 1) << i, (2 * k + 2) << i));
+                    let ones = (0..(2 * top) >> (i + 1)).map(move |k| ((2 * k + 1) << i, (2 * k + 2) << i));
                     ones.map(|(low, high)| (low - carry, high - carry)).collect()
                 };
                 (0..if at == 0 { 1 } else { 2 }).map(with).collect::<Vec<_>>()

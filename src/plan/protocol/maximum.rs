@@ -99,6 +99,31 @@ pub fn tournament(
 
 /// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.
 pub fn argmax(b: &mut Builder, values: &[Shares], width: Width, roles: Roles, prefer: Prefer, len: usize) -> Shares {
+    winner(b, values, width, roles, prefer, len, false).1
+}
+
+/// The largest of several tensors and the index of the first such one, by one tournament.
+pub fn max_and_argmax(
+    b: &mut Builder,
+    values: &[Shares],
+    width: Width,
+    roles: Roles,
+    prefer: Prefer,
+    len: usize,
+) -> (Shares, Shares) {
+    winner(b, values, width, roles, prefer, len, true)
+}
+
+/// Value and index of the winner; without `valued` the last match selects the index alone, and the value means nothing.
+fn winner(
+    b: &mut Builder,
+    values: &[Shares],
+    width: Width,
+    roles: Roles,
+    prefer: Prefer,
+    len: usize,
+    valued: bool,
+) -> (Shares, Shares) {
     let mut entrants: Vec<(Shares, Shares)> = values
         .iter()
         .enumerate()
@@ -110,7 +135,7 @@ pub fn argmax(b: &mut Builder, values: &[Shares], width: Width, roles: Roles, pr
         })
         .collect();
     while entrants.len() > 1 {
-        let last = entrants.len() == 2;
+        let last = entrants.len() == 2 && !valued;
         let mut winners = Vec::with_capacity(entrants.len().div_ceil(2));
         for pair in entrants.chunks(2) {
             let [(x, x_index), (y, y_index)] = pair else {
@@ -137,5 +162,5 @@ pub fn argmax(b: &mut Builder, values: &[Shares], width: Width, roles: Roles, pr
         }
         entrants = winners;
     }
-    entrants[0].1
+    entrants[0]
 }

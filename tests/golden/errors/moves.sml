@@ -11,6 +11,6 @@ fn f[..S, N](x: fix[..S, N, 4], n: nat) -> fix[..S, N, 4] {
     let g = reverse(x, axis = 2);
     let h = every(x, 0, axis = -1);
     let i = every(x, 2, axis = -1, start = 4);
-    let j = zero_pad(x, 1, 0 - 1, axis = -1);
+    let j = zero_pad(x, 1, -5, axis = -1);
     zero_pad(x, 1, axis = -1)
 }
