@@ -469,7 +469,8 @@ fn opens(op: &Op) -> bool {
 mod tests {
     use super::*;
     use crate::graph::{text, verify};
-    use crate::span::FileId;
+    use crate::plan::{Send, Step, lower};
+    use crate::span::{FileId, Sources};
 
     const HEAD: &str = "graph t\nformat ring=64 int=16 frac=16\nowners a b\n";
 
@@ -660,5 +661,31 @@ mod tests {
             found.first().map(|parting| parting.run)
         };
         assert_eq!((argmax(-1.0001, 1.0), argmax(-0.9999, 1.0), argmax(-3.0, 17.0)), (Some(1.0), None, Some(17.0)));
+    }
+
+    /// To be watched changes nothing: every step and every message of the plan is in the plan that opens all values, in
+    /// the same round, with the same streams.
+    #[test]
+    fn what_is_watched_does_what_it_does_unwatched() {
+        for body in [PRODUCT, COMPARISONS] {
+            let graph = graph(body);
+            let lower = |graph: &Graph| lower::lower(graph, &sources(), lower::Options::default());
+            let (alone, watched) = (lower(&graph), lower(Watch::new(&graph).graph()));
+            assert!(watched.outputs.len() > alone.outputs.len() && watched.rounds.len() >= alone.rounds.len());
+            for (alone, watched) in alone.rounds.iter().zip(&watched.rounds) {
+                let step = |step: &Step| Step { free: Vec::new(), ..step.clone() };
+                let send = |send: &Send| Send { free: Vec::new(), ..send.clone() };
+                let (steps, sends): (Vec<Step>, Vec<Send>) =
+                    (watched.steps.iter().map(step).collect(), watched.sends.iter().map(send).collect());
+                assert!(alone.steps.iter().all(|one| steps.contains(&step(one))));
+                assert!(alone.sends.iter().all(|one| sends.contains(&send(one))));
+            }
+        }
+    }
+
+    fn sources() -> Sources {
+        let mut sources = Sources::default();
+        sources.add("t.sml", " ".repeat(64));
+        sources
     }
 }
