@@ -2,6 +2,8 @@
 //! fixed point, in real numbers, and in three-party runs, whose roundings are drawn by chance.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accuracy;
+
 use std::collections::BTreeMap;
 
 use smlc::fixed::{Format, pow2};
