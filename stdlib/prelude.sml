@@ -28,8 +28,8 @@ intrinsic fn reshape[..S, R](x: fix[..S], shape: [nat; R]);
 /// `bool`, as `x` is: `fix[K, M]` from `fix[M, K]` with `[1, 0]`.
 intrinsic fn transpose[..S, R](x: fix[..S], perm: [nat; R]);
 
-/// Joins two tensors along an axis; all others agree. Sends no message. Gives `fix` or `int`, as both are: `fix[5, C]` from
-/// `fix[2, C]` and `fix[3, C]` with `axis = 0`.
+/// Joins two tensors along an axis; all others agree. Sends no message. Gives `fix`, `int` or `bool`, as both are: `fix[5, C]`
+/// from `fix[2, C]` and `fix[3, C]` with `axis = 0`.
 intrinsic fn concat[..S](a: fix[..S], b: fix[..S], axis: nat);
 
 /// Matrix product of `fix` tensors over the last two axes; the leading axes are equal.

@@ -575,3 +575,57 @@ fn metrics() {
         }
     }
 }
+
+/// Bits are moved as bits: the same bits come out, and what they cost is the comparison and the opening.
+#[test]
+fn bits_move_without_a_message() {
+    let mut random = Random(12);
+    let (rows, cols) = (5, 67);
+    let x = random.numbers(rows * cols, 2.0);
+    let p: Vec<f64> = (0..rows * 3).map(|i| f64::from(u8::from(i % 3 != 1))).collect();
+    let bit = |i: usize, j: usize| x[i * cols + j] > 0.0;
+    type Bits<'a> = Box<dyn Fn(usize, usize) -> bool + 'a>;
+    let cases: [(&str, [usize; 2], Bits<'_>); 9] = [
+        ("s", [rows, cols], Box::new(bit)),
+        ("transpose(s, [1, 0])", [cols, rows], Box::new(|i, j| bit(j, i))),
+        ("s[1..4, 3..66]", [3, 63], Box::new(|i, j| bit(i + 1, j + 3))),
+        ("reverse(s, axis = 1)", [rows, cols], Box::new(|i, j| bit(i, cols - 1 - j))),
+        ("concat(s, !s, axis = 1)", [rows, 2 * cols], Box::new(|i, j| bit(i, j % cols) != (j >= cols))),
+        (
+            "concat(p > 0.5, s, axis = 1)",
+            [rows, cols + 3],
+            Box::new(|i, j| if j < 3 { p[i * 3 + j] > 0.5 } else { bit(i, j - 3) }),
+        ),
+        (
+            "concat(s, q > 0.5, axis = 1)",
+            [rows, cols + 3],
+            Box::new(|i, j| if j < cols { bit(i, j) } else { p[i * 3 + j - cols] > 0.5 }),
+        ),
+        ("reshape(s[2], [1, 67]) && s", [rows, cols], Box::new(|i, j| bit(2, j) && bit(i, j))),
+        (
+            "zero_pad(transpose(reshape(s, [67, 5]), [1, 0]), 0, 1, axis = 1)",
+            [5, 68],
+            Box::new(|i, j| j < 67 && x[j * 5 + i] > 0.0),
+        ),
+    ];
+    let mut costs = Vec::new();
+    for (body, out, wanted) in &cases {
+        let text = format!(
+            "entry f(x: fix[{rows}, {cols}] from a, y: fix from b, p: public fix[{rows}, 3], q: fix[{rows}, 3] from b) -> bool{out:?} to a {{
+    let s = x + y > 0.0;
+    {body}
+}}"
+        );
+        let wanted: Vec<f64> = positions(out).iter().map(|at| f64::from(u8::from(wanted(at[0], at[1])))).collect();
+        let given = data(&[("x", &x), ("y", &[0.0]), ("p", &p), ("q", &p)]);
+        close(&text, &[], &given, &wanted, |_| 0.0);
+        let (graph, sources) = compile(&text, &[]);
+        let cost = cost::cost(&lower::lower(&graph, &sources, lower::Options::default()));
+        costs.push((cost.bytes_total, cost.rounds));
+    }
+    // As many bits, in another order: the last AND is reshared (3 bits) and the moved bit opened (3) in a round of its own, in
+    // place of an opening by the AND itself (6).
+    for moved in [1, 3] {
+        assert_eq!(costs[moved], (costs[0].0, costs[0].1 + 1), "{}", cases[moved].0);
+    }
+}

@@ -409,6 +409,9 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         "public operands alone are computed in the clear",
     )?;
     match op {
+        Op::Concat { .. } if operands[0].repr == Repr::Bit => {
+            ensure(ty.repr == Repr::Bit && operands.iter().all(|t| t.repr == Repr::Bit), "joins bits with bits")
+        }
         Op::Add | Op::Sub | Op::Concat { .. } => {
             let first = scale(operands[0]).ok_or("bits are not added")?;
             ensure(operands.iter().all(|t| scale(t) == Some(first)), "operands at unequal scales")?;
@@ -426,8 +429,7 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
             ring(scale(operands[0]).ok_or("takes ring values")?)
         }
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Gather { .. } => {
-            ensure(ty.repr == operands[0].repr, "rearranging keeps the representation")?;
-            ensure(ty.repr != Repr::Bit || *op == Op::Reshape, "bits are not rearranged")
+            ensure(ty.repr == operands[0].repr, "rearranging keeps the representation")
         }
         Op::Argmax { .. } => {
             let _scale = scale(operands[0]).ok_or("takes ring values")?;

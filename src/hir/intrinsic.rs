@@ -234,7 +234,11 @@ impl Intrinsic {
     }
 
     fn concat(self, a: &Ty, b: &Ty, axis: &Dim) -> Result<Ty, Problem> {
-        let ((elem, mut left), (other, mut right)) = (self.tensor(a)?, self.tensor(b)?);
+        let any = |ty: &Ty| match ty {
+            Ty::Tensor(elem, shape) => Ok((*elem, shape.clone())),
+            _ => self.tensor(ty),
+        };
+        let ((elem, mut left), (other, mut right)) = (any(a)?, any(b)?);
         if elem != other {
             return problem(Code::TypeMismatch, format!("`concat` cannot join `{a}` with `{b}`"));
         }

@@ -115,6 +115,17 @@ impl Builder {
         outs
     }
 
+    /// Planes of a buffer.
+    #[must_use]
+    pub fn planes(&self, id: BufId) -> usize {
+        self.bufs[id.index()].planes
+    }
+
+    /// Launches a kernel that moves bits; the result is one plane of `len` elements.
+    pub fn launch_bits(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> BufId {
+        self.launch_planes(party, kernel, ins, Buf { party, len, planes: 1, width: 1 })
+    }
+
     fn launch_planes(&mut self, party: Party, kernel: Kernel, ins: &[BufId], out: Buf) -> BufId {
         let out = self.buf(out, 0);
         let ins = ins.iter().map(|b| Operand::from(*b)).collect();

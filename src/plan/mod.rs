@@ -187,7 +187,7 @@ pub enum Product {
     },
 }
 
-/// What a step does. All words are modulo 2^64; meaning is limited to each buffer's `width` low bits.
+/// What a step does. `Copy`, `Concat` and `Gather` move the words of ring buffers, or the bits of each plane. All words are modulo 2^64; meaning is limited to each buffer's `width` low bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kernel {
     /// Runs an element program over `ins`, `streams` and `outs`; all outputs have the same stride.

@@ -119,6 +119,10 @@ fn others() -> Vec<Case> {
         let view = View { shape: shape.to_vec(), strides: strides.to_vec(), start, bounds: vec![], fill: 0 };
         Case::new(name, Kernel::Copy(view), dense([ring(10, 64)]), vec![ring(shape.iter().product(), 64)])
     };
+    let bit_copy = |name: &str, from, to| {
+        let view = View { shape: vec![10], strides: vec![1], start: 0, bounds: vec![], fill: 0 };
+        Case::new(name, Kernel::Copy(view), dense([from]), vec![to])
+    };
     let gather = |name: &str, index: &[Option<usize>], len| {
         let kernel = Kernel::Gather { outer: 2, axis: 3, inner: 2, index: index.to_vec() };
         Case::new(name, kernel, dense([ring(12, 64)]), vec![ring(len, 64)])
@@ -164,6 +168,11 @@ fn others() -> Vec<Case> {
             vec![ring(8, 64)],
         ),
         gather("refused: an index beyond the axis", &[Some(0), Some(3)], 8),
+        bit_copy("refused: bits of words", ring(10, 64), bits(10, 1)),
+        bit_copy("refused: words of bits", bits(10, 1), ring(10, 64)),
+        bit_copy("refused: bits of fewer planes", bits(10, 1), bits(10, 2)),
+        bit_copy("refused: bits past the end", bits(9, 1), bits(10, 1)),
+        bit_copy("refused: more bits than the view has", bits(11, 1), bits(11, 1)),
         gather("refused: fewer indices than the result has", &[Some(0), None], 12),
         Case::new(
             "refused: a missing chunk",

@@ -14,9 +14,14 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("concat: {outer} times {chunks:?}");
         cases.push(Case::new(name, Kernel::Concat { outer, chunks }, dense(ins), vec![total]));
     }
-    let planes = dense([bits(128, 3), bits(65, 3)]);
-    let joined = Kernel::Concat { outer: 3, chunks: vec![2, 2] };
-    cases.push(Case::new("concat: words of planes", joined, planes, vec![bits(193, 3)]));
+    for (outer, chunks, planes) in [(1, vec![128, 65], 3), (7, vec![3, 0, 11], 1), (64, vec![1, 1], 2), (1, vec![1], 1)]
+    {
+        let ins: Vec<_> = chunks.iter().filter(|c| **c > 0).map(|chunk| bits(outer * chunk, planes)).collect();
+        let chunks: Vec<usize> = chunks.into_iter().filter(|c| *c > 0).collect();
+        let total = bits(outer * chunks.iter().sum::<usize>(), planes);
+        let name = format!("concat: {outer} times {chunks:?} bits of {planes} planes");
+        cases.push(Case::new(name, Kernel::Concat { outer, chunks }, dense(ins), vec![total]));
+    }
     let some = |indices: &[usize]| indices.iter().copied().map(Some).collect::<Vec<_>>();
     for ([outer, axis, inner], index) in [
         ([1, 1, 1], some(&[0])),
@@ -30,6 +35,10 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("gather: {index:?} of {axis} between {outer} and {inner}");
         let words = ring(outer * index.len() * inner, 64);
         let kernel = Kernel::Gather { outer, axis, inner, index };
+        if axis > 0 && words.len > 0 {
+            let (of, planes) = (bits(outer * axis * inner, 2), bits(words.len, 2));
+            cases.push(Case::new(format!("{name}, bits"), kernel.clone(), dense([of]), vec![planes]));
+        }
         cases.push(Case::new(name, kernel, dense([ring(outer * axis * inner, 64)]), vec![words]));
     }
     for [outer, axis, inner] in [[1, 1, 1], [5, 7, 1], [1, 1000, 1], [3, 5, 65], [64, 2, 3], [2, 0, 4], [1, 9, 257]] {
@@ -87,7 +96,14 @@ fn views() -> Vec<Case> {
         ("a bound that walks down", bounded(plain(&[10], &[1], 0), &[(0, 7, -1, 5)])),
         ("padded and transposed", bounded(plain(&[12, 9], &[1, 10], -11), &[(1, -1, 1, 7), (0, -1, 1, 10)])),
     ];
-    views.into_iter().map(|(name, view)| view_case(name, view)).collect()
+    let of_words = views.iter().map(|(name, view)| view_case(name, view.clone()));
+    let of_bits = views.iter().filter(|(name, _)| *name != "nothing").map(|(name, view)| bit_case(name, view.clone()));
+    of_words.chain(of_bits).collect()
+}
+
+fn bit_case(name: &str, view: View) -> Case {
+    let count = view.shape.iter().product();
+    Case::new(format!("copy: {name}, bits"), Kernel::Copy(view), dense([bits(210, 2)]), vec![bits(count, 2)])
 }
 
 fn view_case(name: &str, view: View) -> Case {

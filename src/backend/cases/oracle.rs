@@ -11,6 +11,10 @@ use crate::plan::{Access, Buf, Instr, Kernel, Lookup, Operand, Product, Program,
 #[must_use]
 pub fn results(case: &Case) -> Vec<Vec<u64>> {
     let operand = |j: usize| &case.contents[case.ins[j].buf.index()];
+    let moves = matches!(case.kernel, Kernel::Copy(_) | Kernel::Concat { .. } | Kernel::Gather { .. });
+    if moves && case.bufs[case.outs[0].index()].width == 1 {
+        return vec![move_bits(case)];
+    }
     let result = match &case.kernel {
         Kernel::Map(program) => return map(case, program),
         Kernel::Product(product) => {
@@ -95,6 +99,27 @@ fn lookup(table: &Lookup, term: &Term, rows: &[u64], by: &[u64]) -> Vec<u64> {
         })
     };
     (0..by.len()).map(word).collect()
+}
+
+/// A move of bits: the same on words that hold a bit each, plane by plane.
+fn move_bits(case: &Case) -> Vec<u64> {
+    let out = &case.bufs[case.outs[0].index()];
+    let mut words = vec![0; out.words()];
+    for plane in 0..out.planes {
+        let mut wide = case.clone();
+        wide.bufs.iter_mut().for_each(|buf| (buf.planes, buf.width) = (1, 64));
+        for (buf, content) in case.bufs.iter().zip(&mut wide.contents) {
+            let bit = |e: usize| content[plane * buf.stride() + e / 64] >> (e % 64) & 1;
+            *content = (0..buf.len).map(bit).collect();
+        }
+        if let Kernel::Copy(view) = &mut wide.kernel {
+            view.fill &= 1;
+        }
+        for (e, bit) in results(&wide)[0].iter().enumerate() {
+            words[plane * out.stride() + e / 64] |= bit << (e % 64);
+        }
+    }
+    words
 }
 
 /// Runs the program once for every word.

@@ -1,8 +1,8 @@
-//! Kernels that move words: strided views, concatenation, an axis by its indices.
+//! Kernels that move words, or the bits of planes: strided views, concatenation, an axis by its indices.
 
 use std::ops::Range;
 
-use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size, unary};
+use super::check::{Input, Output, expect_dense, misfit, single, size, unary};
 use crate::backend::BackendError;
 use crate::plan::{Bound, View};
 
@@ -11,18 +11,61 @@ const TILE: usize = 16;
 
 /// `outs[0][i] = ins[0][view(i)]`.
 pub(super) fn view(view: &View, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> Result<(), BackendError> {
-    let (input, output) = unary("copy", ins, outs)?;
-    expect_words("copy: result", &output.words, size(&view.shape)?)?;
-    if output.words.is_empty() {
+    let (_, output) = unary("copy", ins, outs)?;
+    match output.buf.width {
+        1 => each_plane("copy", ins, output, |ins, out| view_elements(view, (view.fill & 1) as u8, &ins[0], out)),
+        _ => view_elements(view, view.fill, words(&ins[0])?, &mut output.words),
+    }
+}
+
+/// The same on words, or on bits.
+fn view_elements<T: Copy>(view: &View, fill: T, input: &[T], out: &mut [T]) -> Result<(), BackendError> {
+    expect_elements("copy: result", out.len(), size(&view.shape)?)?;
+    if out.is_empty() {
         return Ok(());
     }
-    let (start, axes) = axes(view, input.words.len())?;
+    let (start, axes) = axes(view, input.len())?;
     let complete = axes.iter().all(|axis| axis.valid == (0..axis.size));
     if !complete {
-        output.words.fill(view.fill);
+        out.fill(fill);
     }
     if axes.iter().all(|axis| !axis.valid.is_empty()) {
-        gather(&merged(axes), input.words, start, &mut output.words, 0);
+        gather(&merged(axes), input, start, out, 0);
+    }
+    Ok(())
+}
+
+/// The words of a ring buffer.
+fn words<'a>(input: &Input<'a>) -> Result<&'a [u64], BackendError> {
+    if input.buf.width == 1 { misfit("words are not made of bits") } else { Ok(input.words) }
+}
+
+fn expect_elements(what: &str, found: usize, expected: usize) -> Result<(), BackendError> {
+    if found == expected { Ok(()) } else { misfit(format!("{what} has {found} elements, expected {expected}")) }
+}
+
+/// Runs a move on the bits of each plane, a byte each; operands and result have as many planes.
+fn each_plane(
+    kernel: &str,
+    ins: &[Input<'_>],
+    output: &mut Output<'_>,
+    run: impl Fn(&[Vec<u8>], &mut [u8]) -> Result<(), BackendError>,
+) -> Result<(), BackendError> {
+    let (len, stride, planes) = (output.buf.len, output.buf.stride(), output.buf.planes);
+    if ins.iter().any(|input| input.buf.width != 1 || input.buf.planes != planes) {
+        return misfit(format!("{kernel}: operands of as many planes as the result expected"));
+    }
+    let mut out = vec![0; len];
+    for plane in 0..planes {
+        let bits = |input: &Input<'_>| -> Vec<u8> {
+            let first = plane * input.buf.stride();
+            (0..input.buf.len).map(|e| (input.words[first + e / 64] >> (e % 64) & 1) as u8).collect()
+        };
+        run(&ins.iter().map(bits).collect::<Vec<_>>(), &mut out)?;
+        let words = &mut output.words[plane * stride..(plane + 1) * stride];
+        for (word, bits) in words.iter_mut().zip(out.chunks(64)) {
+            *word = bits.iter().rev().fold(0, |word, bit| word << 1 | u64::from(*bit));
+        }
     }
     Ok(())
 }
@@ -99,7 +142,7 @@ fn merged(axes: Vec<Axis>) -> Vec<Axis> {
 }
 
 /// Copies the valid elements; `start` and `target` are the words of the first valid and of the first index.
-fn gather(axes: &[Axis], words: &[u64], start: usize, out: &mut [u64], target: usize) {
+fn gather<T: Copy>(axes: &[Axis], words: &[T], start: usize, out: &mut [T], target: usize) {
     let Some((axis, inner)) = axes.split_first() else {
         out[target] = words[start];
         return;
@@ -120,7 +163,7 @@ fn gather(axes: &[Axis], words: &[u64], start: usize, out: &mut [u64], target: u
 }
 
 /// Copies words `start`, `start + stride`, and so on.
-fn copy_run(stride: usize, words: &[u64], start: usize, out: &mut [u64]) {
+fn copy_run<T: Copy>(stride: usize, words: &[T], start: usize, out: &mut [T]) {
     match stride {
         0 => out.fill(words[start]),
         1 => out.copy_from_slice(&words[start..start + out.len()]),
@@ -129,7 +172,7 @@ fn copy_run(stride: usize, words: &[u64], start: usize, out: &mut [u64]) {
 }
 
 /// Copies a matrix whose columns lie in one piece, tile by tile.
-fn transpose([rows, cols]: [&Axis; 2], words: &[u64], start: usize, out: &mut [u64], target: usize) {
+fn transpose<T: Copy>([rows, cols]: [&Axis; 2], words: &[T], start: usize, out: &mut [T], target: usize) {
     let (height, width) = (rows.valid.len(), cols.valid.len());
     for row in (0..height).step_by(TILE) {
         for col in (0..width).step_by(TILE) {
@@ -152,17 +195,29 @@ pub(super) fn concat(
 ) -> Result<(), BackendError> {
     expect_dense("concat", ins)?;
     let output = single("concat", outs)?;
+    match output.buf.width {
+        1 => each_plane("concat", ins, output, |ins, out| {
+            concat_elements(outer, chunks, &ins.iter().map(Vec::as_slice).collect::<Vec<_>>(), out)
+        }),
+        _ => {
+            let ins = ins.iter().map(words).collect::<Result<Vec<_>, _>>()?;
+            concat_elements(outer, chunks, &ins, &mut output.words)
+        }
+    }
+}
+
+fn concat_elements<T: Copy>(outer: usize, chunks: &[usize], ins: &[&[T]], out: &mut [T]) -> Result<(), BackendError> {
     if chunks.len() != ins.len() {
         return misfit(format!("concat: {} operands for {} chunks", ins.len(), chunks.len()));
     }
     for (input, &chunk) in ins.iter().zip(chunks) {
-        expect_words("concat: operand", input.words, size(&[outer, chunk])?)?;
+        expect_elements("concat: operand", input.len(), size(&[outer, chunk])?)?;
     }
-    expect_words("concat: result", &output.words, ins.iter().map(|input| input.words.len()).sum())?;
-    let row = output.words.len() / outer.max(1);
+    expect_elements("concat: result", out.len(), ins.iter().map(|input| input.len()).sum())?;
+    let row = out.len() / outer.max(1);
     let mut before = 0;
     for (input, &chunk) in ins.iter().zip(chunks).filter(|(_, chunk)| **chunk > 0) {
-        for (from, to) in input.words.chunks_exact(chunk).zip(output.words.chunks_exact_mut(row)) {
+        for (from, to) in input.chunks_exact(chunk).zip(out.chunks_exact_mut(row)) {
             to[before..before + chunk].copy_from_slice(from);
         }
         before += chunk;
@@ -172,28 +227,41 @@ pub(super) fn concat(
 
 /// `outs[0][o, j, i] = ins[0][o, index[j], i]`, 0 where there is no index.
 pub(super) fn gather_axis(
-    [outer, axis, inner]: [usize; 3],
+    sizes: [usize; 3],
     index: &[Option<usize>],
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
 ) -> Result<(), BackendError> {
-    let (input, output) = unary("gather", ins, outs)?;
-    expect_words("gather: operand", input.words, size(&[outer, axis, inner])?)?;
-    expect_words("gather: result", &output.words, size(&[outer, index.len(), inner])?)?;
+    let (_, output) = unary("gather", ins, outs)?;
+    match output.buf.width {
+        1 => each_plane("gather", ins, output, |ins, out| gather_elements(sizes, index, 0, &ins[0], out)),
+        _ => gather_elements(sizes, index, 0, words(&ins[0])?, &mut output.words),
+    }
+}
+
+fn gather_elements<T: Copy>(
+    [outer, axis, inner]: [usize; 3],
+    index: &[Option<usize>],
+    zero: T,
+    input: &[T],
+    out: &mut [T],
+) -> Result<(), BackendError> {
+    expect_elements("gather: operand", input.len(), size(&[outer, axis, inner])?)?;
+    expect_elements("gather: result", out.len(), size(&[outer, index.len(), inner])?)?;
     if index.iter().flatten().any(|i| *i >= axis) {
         return misfit("gather: an index beyond the axis");
     }
-    if output.words.is_empty() {
+    if out.is_empty() {
         return Ok(());
     }
     // Without an axis to read from there are no indices, so the operand may be empty.
-    let mut rows = input.words.chunks_exact((axis * inner).max(1));
-    for to in output.words.chunks_exact_mut(index.len() * inner) {
+    let mut rows = input.chunks_exact((axis * inner).max(1));
+    for to in out.chunks_exact_mut(index.len() * inner) {
         let row = rows.next().unwrap_or_default();
         for (to, from) in to.chunks_exact_mut(inner).zip(index) {
             match from {
                 Some(from) => to.copy_from_slice(&row[from * inner..(from + 1) * inner]),
-                None => to.fill(0),
+                None => to.fill(zero),
             }
         }
     }

@@ -64,17 +64,25 @@ impl Builder {
         self.node(op, &[a], shape, repr)
     }
 
-    /// An operation on one node that keeps its representation. Shared bits are packed in words, so that moving them
-    /// about goes by way of numbers.
+    /// An operation on one node that keeps its representation.
     pub fn reshaping(&mut self, op: Op, a: NodeId, shape: Vec<usize>) -> NodeId {
         let repr = self.repr(a);
-        if repr == Repr::Bit && op != Op::Reshape {
-            let number = self.number(a);
-            let moved = self.node(op, &[number], shape, Repr::Ring { scale: 0 });
-            let negative = self.like(Op::Neg, moved);
-            return self.is_negative(negative);
-        }
         self.node(op, &[a], shape, repr)
+    }
+
+    /// Joins two tensors along an axis.
+    pub fn concat(&mut self, a: NodeId, b: NodeId, axis: usize, elem: Elem, shape: Vec<usize>) -> NodeId {
+        let op = Op::Concat { axis };
+        if let Some(label) = self.known(&[a, b]) {
+            return self.node(op, &[a, b], shape, Repr::Clear(label));
+        }
+        if elem == Elem::Bool {
+            let (left, right) = (self.bit(a, b), self.bit(b, a));
+            return self.node(op, &[left, right], shape, Repr::Bit);
+        }
+        let scale = self.scale(elem);
+        let (a, b) = (self.bring(a, scale), self.bring(b, scale));
+        self.node(op, &[a, b], shape, Repr::Ring { scale })
     }
 
     pub fn constant(&mut self, value: f64, shape: &[usize]) -> NodeId {
@@ -359,14 +367,24 @@ impl Builder {
         self.node(Op::And, &[left, right], shape, Repr::Bit)
     }
 
-    /// A clear bit as a shared one. `other` is a secret bit of the same shape: its exclusive or with itself is the
-    /// shared zero that a public bit is added to.
+    /// A clear bit as a shared one. `other` is a secret bit: its exclusive or with itself, or that of one of its elements,
+    /// is the shared zero that a public bit is added to.
     fn bit(&mut self, a: NodeId, other: NodeId) -> NodeId {
         let Repr::Clear(label) = self.repr(a) else { return a };
         let shape = self.shape(a).to_vec();
         if label.is_public() {
-            let other = self.bit(other, other);
-            let zero = self.node(Op::Xor, &[other, other], shape.clone(), Repr::Bit);
+            let mut other = self.bit(other, other);
+            let mut from = self.shape(other).to_vec();
+            if from != shape {
+                for axis in 0..from.len() {
+                    from[axis] = 1;
+                    if self.shape(other)[axis] > 1 {
+                        other = self.reshaping(Op::Slice { axis, start: 0, step: 1 }, other, from.clone());
+                    }
+                }
+            }
+            let zero = self.node(Op::Xor, &[other, other], from, Repr::Bit);
+            let zero = self.broadcast(zero, &shape);
             let public = self.bring(a, 0);
             return self.node(Op::Xor, &[zero, public], shape, Repr::Bit);
         }

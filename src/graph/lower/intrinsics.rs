@@ -73,15 +73,8 @@ impl Lowering<'_> {
                 build.reshaping(Op::Transpose { perm: perm? }, *x, shape)
             }
             (Intrinsic::Concat, [a, b]) => {
-                let op = Op::Concat { axis: axis(0)? };
-                match build.known(&[*a, *b]) {
-                    Some(label) => build.node(op, &[*a, *b], shape, Repr::Clear(label)),
-                    None => {
-                        let scale = build.scale(elem);
-                        let (a, b) = (build.bring(*a, scale), build.bring(*b, scale));
-                        build.node(op, &[a, b], shape, Repr::Ring { scale })
-                    }
-                }
+                let axis = axis(0)?;
+                build.concat(*a, *b, axis, elem, shape)
             }
             (Intrinsic::MatMul, [a, b]) => build.product(Op::MatMul, *a, *b, elem, shape),
             (Intrinsic::Relu, [x]) => build.like(Op::Relu { unread: build.unread(*x) }, *x),

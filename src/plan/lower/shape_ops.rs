@@ -83,7 +83,7 @@ impl Lowering<'_> {
             return Value::Splat(word);
         }
         if matches!(self.values[&operand], Value::Sign(_) | Value::Bit(_)) {
-            unreachable!("bits are not broadcast: the checker refuses it");
+            return self.moved(operand, to.iter().product(), &Kernel::Copy(broadcast_view(&from, &to)));
         }
         let access = repeat_access(&from, &to);
         if let Value::Public(_) = self.values[&operand] {
@@ -140,8 +140,12 @@ impl Lowering<'_> {
         self.moved(operand, outer * index.len() * inner, &kernel)
     }
 
-    /// A kernel that takes words to other places, on each share or on public words.
+    /// A kernel that takes elements to other places, on each share or on public words.
     fn moved(&mut self, operand: NodeId, len: usize, kernel: &Kernel) -> Value {
+        if let Value::Sign(_) | Value::Bit(_) = self.values[&operand] {
+            let from = (self.bit(operand), self.len(operand));
+            return Value::Bit(local::move_bits(&mut self.b, &[from], len, kernel));
+        }
         if let Value::Splat(_) | Value::Public(_) = self.values[&operand] {
             let at = self.public(operand);
             return Value::Public(Party::ALL.map(|p| self.b.launch(p, kernel.clone(), &[at[p.index()]], len).into()));
@@ -156,6 +160,10 @@ impl Lowering<'_> {
         let inner: usize = shape[axis + 1..].iter().product();
         let chunks: Vec<usize> = operands.iter().map(|o| self.graph.node(*o).ty.shape[axis] * inner).collect();
         let len = self.len(id);
+        if self.graph.node(id).ty.repr == Repr::Bit {
+            let bits: Vec<(BitShares, usize)> = operands.iter().map(|o| (self.bit(*o), self.len(*o))).collect();
+            return Value::Bit(local::move_bits(&mut self.b, &bits, len, &Kernel::Concat { outer, chunks }));
+        }
         let shares: Vec<Shares> = operands.iter().map(|o| self.dense(*o)).collect();
         let kernel = Kernel::Concat { outer, chunks };
         Value::Ring(local::launch_shares(&mut self.b, &shares, len, |_| kernel.clone()), None)

@@ -1,6 +1,6 @@
 //! What parties do without a word: sums, public factors, rearrangement. Linear in each share, so each party works on its own two.
 
-use super::{Additive, Shares};
+use super::{Additive, BitShares, BitSource, Shares};
 use crate::plan::build::{Builder, Map};
 use crate::plan::{Access, BufId, Kernel, Operand, Party, Product, Reg, View};
 
@@ -115,4 +115,31 @@ pub fn product_public(
 /// A public constant as shares: share 0 is the constant, the others are 0.
 pub fn constant(b: &mut Builder, word: u64, len: usize) -> Shares {
     each_share(b, "constant", len, &[], |m, j, _| m.imm(if j == 0 { word } else { 0 }))
+}
+
+/// Moves bits: a kernel that takes the elements of its operands to other places, on each share. The second of each pair
+/// is the operand's length.
+pub fn move_bits(b: &mut Builder, operands: &[(BitShares, usize)], len: usize, kernel: &Kernel) -> BitShares {
+    let mut at = [[BufId(0); 3]; 2];
+    for (part, row) in at.iter_mut().enumerate() {
+        for party in Party::ALL {
+            let ins: Vec<BufId> = operands.iter().map(|(bit, len)| plane(b, bit, part, party, *len)).collect();
+            row[party.index()] = b.launch_bits(party, kernel.clone(), &ins, len);
+        }
+    }
+    BitShares { at: at.map(|row| row.map(|buf| BitSource::Plane(buf, 0))) }
+}
+
+/// A party's share of a bit in a buffer of its own.
+fn plane(b: &mut Builder, bit: &BitShares, part: usize, party: Party, len: usize) -> BufId {
+    match bit.at[part][party.index()] {
+        BitSource::Plane(buf, 0) if b.planes(buf) == 1 => buf,
+        BitSource::Plane(..) | BitSource::Stream(..) => {
+            let mut m = b.plane_map(party, "bit", len);
+            let share = m.bits(bit)[part];
+            let out = m.write_planes(&[share]);
+            m.finish();
+            out
+        }
+    }
 }
