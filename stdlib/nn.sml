@@ -185,6 +185,12 @@ fn elu[..S](x: fix[..S], alpha: fix = 1.0) -> fix[..S] {
     select(x < 0.0, alpha * below, x)
 }
 
+/// `torch.nn.Dropout(p)` in training: a part p of the elements, drawn anew each time by nobody, become 0, and the others
+/// are divided by 1 - p. p is a constant.
+fn dropout[..S](x: fix[..S], p: fix = 0.5) -> fix[..S] {
+    keep_some(x, 1.0 - p) * (1.0 / (1.0 - p))
+}
+
 /// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. Error below (14 + 3 C) u, u = 2^-frac,
 /// when all roundings go the same way; about 2 u are usual. A maximum of each row, an `exp_neg` and a multiplication
 /// an element, and a `reciprocal` a row.

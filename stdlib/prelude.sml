@@ -43,6 +43,30 @@ intrinsic fn one_hot[..S](i: int[..S], n: nat) -> int[..S, n];
 /// product with one-hot rows, without a truncation.
 intrinsic fn rows_at[..S, V, D](table: fix[V, D], i: int[..S]) -> fix[..S, D];
 
+/// The lowest n bits of integers, lowest first, negative ones in two's complement. 2 rounds for the blocks of 4 bits, then those of
+/// their carries: 6 rounds and about 70 bytes for 32 bits.
+intrinsic fn bits[..S](x: int[..S], n: nat) -> bool[..S, n];
+
+/// The integers, from 0 on, whose bits these are, lowest first. 2 rounds; 7 bytes a bit and 16.
+intrinsic fn from_bits[..S, N](b: bool[..S, N]) -> int[..S];
+
+/// Whether a bit, or any behind it on the last axis, is set. Half a byte a bit, and a round for each doubling of their number.
+intrinsic fn any_above[..S, N](b: bool[..S, N]) -> bool[..S, N];
+
+/// x with some elements replaced by 0, each kept with the probability `part` (a constant, in steps of 2^-16) by a random bit
+/// that nobody knows. The bits are drawn anew in each run and each call.
+intrinsic fn keep_some[..S](x: fix[..S], part: fix) -> fix[..S];
+
+/// -1, 0 or 1, as x is below, at or above 0. 2 comparisons beside one another.
+fn sign[..S](x: fix[..S]) -> fix[..S] {
+    select(x > 0.0, 1.0, 0.0) - select(x < 0.0, 1.0, 0.0)
+}
+
+/// x, but from `low` to `high`: 2 comparisons beside one another.
+fn clamp[..S](x: fix[..S], low: fix, high: fix) -> fix[..S] {
+    x + relu(low - x) - relu(x - high)
+}
+
 /// |x|, with one comparison.
 fn abs[..S](x: fix[..S]) -> fix[..S] {
     2.0 * relu(x) - x

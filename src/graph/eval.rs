@@ -176,6 +176,18 @@ fn node(
         }
         _ => {}
     }
+    let bits = match node.op {
+        Op::Bits { count } => Some(functions::bits(&values[&operands[0]], count, graph, operands[0])),
+        Op::Random { ones } => Some(functions::random(ones, node.ty.len(), id)),
+        _ => None,
+    };
+    if let Some(bits) = bits {
+        let clear = mode == Mode::Real || matches!(node.ty.repr, Repr::Clear(_));
+        return Ok(match clear {
+            true => Elements::Real(bits.into_iter().map(f64::from).collect()),
+            false => Elements::Ring(bits.into_iter().map(i64::from).collect()),
+        });
+    }
     if let Some(function) = functions::function(&node.op, graph.format) {
         let scale = |id: NodeId| match graph.node(id).ty.repr {
             Repr::Ring { scale } | Repr::Public { scale } => scale,

@@ -354,6 +354,20 @@ pub enum Op {
     Leading(Leading),
     /// The bit `a == 0`.
     IsZero,
+    /// The lowest `count` bits of a in units, negative numbers in two's complement: a first axis, the lowest bit first.
+    Bits {
+        /// How many.
+        count: u32,
+    },
+    /// The whole number whose bits lie along the first axis, lowest first; scale 0.
+    FromBits,
+    /// Along the first axis of bits: whether this one or one after it is set.
+    AnyAbove,
+    /// Shared bits that nobody knows, each 1 with a probability of `ones / 2^16`.
+    Random {
+        /// The probability in parts of 2^16, from 1 to 2^16 - 1.
+        ones: u32,
+    },
     /// A last axis of `places`, 1 where a (modulo `places`) is and 0 elsewhere; of integers.
     OneHot {
         /// How many, a power of two.

@@ -133,7 +133,8 @@ fn node(graph: &Graph, id: NodeId, known: &BTreeMap<NodeId, Known>, declared: &B
             Known::Undeclared(params) => missing.extend(params.iter().cloned()),
         }
     }
-    let bits = matches!(node.op, Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. });
+    let bits =
+        matches!(node.op, Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. } | Op::Bits { .. });
     if ranges.len() < operands.len() && !bits && !matches!(node.op, Op::Argmax { .. }) {
         return Known::Undeclared(missing);
     }
@@ -176,6 +177,8 @@ fn operation<'s>(op: &Op, x: &[(f64, f64)], shape: &impl Fn(usize) -> &'s [usize
         // What is above -2^unread may pass.
         Op::Relu { unread } => (x[0].0.max(-pow2(*unread as i32 - frac as i32)).min(0.0), x[0].1.max(0.0)),
         Op::IsNegative { .. } | Op::Xor | Op::And | Op::IsZero | Op::OneHot { .. } => (0.0, 1.0),
+        Op::Bits { .. } | Op::AnyAbove | Op::Random { .. } => (0.0, 1.0),
+        Op::FromBits => (0.0, pow2(shape(0)[0].min(64) as i32)),
         Op::Exp { top, .. } => (0.0, pow2(*top as i32)),
         Op::Piecewise(table) => (-pow2(table.top as i32), pow2(table.top as i32)),
         Op::Argmax { axis, .. } => (0.0, shape(0)[*axis] as f64 - 1.0),

@@ -121,6 +121,8 @@ fn op(graph: &Graph, op: &Op) -> String {
             format!("{name} what={what}")
         }
         Op::OneHot { places } => format!("{name} places={places}"),
+        Op::Bits { count } => format!("{name} count={count}"),
+        Op::Random { ones } => format!("{name} ones={ones}"),
         Op::Trunc { bits } | Op::Up { bits } => format!("{name} bits={bits}"),
         Op::Reveal { name: result, to } => {
             let to = match to {
@@ -130,7 +132,7 @@ fn op(graph: &Graph, op: &Op) -> String {
             format!("{name} \"{result}\" to={to}")
         }
         Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Div | Op::MatMul | Op::Reshape | Op::Broadcast => name.into(),
-        Op::Xor | Op::And | Op::Select | Op::Gradient | Op::IsZero => name.into(),
+        Op::Xor | Op::And | Op::Select | Op::Gradient | Op::IsZero | Op::FromBits | Op::AnyAbove => name.into(),
     }
 }
 
@@ -171,6 +173,10 @@ pub fn name(op: &Op) -> &'static str {
         Op::Leading(_) => "leading",
         Op::IsZero => "is_zero",
         Op::OneHot { .. } => "one_hot",
+        Op::Bits { .. } => "bits",
+        Op::FromBits => "from_bits",
+        Op::AnyAbove => "any_above",
+        Op::Random { .. } => "random",
         Op::IsNegative { .. } => "is_negative",
         Op::Xor => "xor",
         Op::And => "and",
@@ -465,6 +471,10 @@ fn parse_op(graph: &Graph, name: &str, a: &mut Attributes<'_>) -> Result<Op, Str
             let found = Leading::ALL.iter().find(|(_, n)| *n == name);
             Op::Leading(found.ok_or_else(|| format!("`{name}` does not follow from a highest bit"))?.0)
         }
+        "bits" => Op::Bits { count: a.number("count")? },
+        "from_bits" => Op::FromBits,
+        "any_above" => Op::AnyAbove,
+        "random" => Op::Random { ones: a.number("ones")? },
         "is_zero" => Op::IsZero,
         "one_hot" => Op::OneHot { places: a.number("places")? },
         "xor" => Op::Xor,

@@ -102,7 +102,7 @@ fn ends_with(graph: &Graph, id: NodeId, of: NodeId, index: usize) -> Result<(), 
 fn arity(op: &Op) -> Option<usize> {
     match op {
         Op::Loop(_) => None,
-        Op::Arg { .. } => Some(0),
+        Op::Arg { .. } | Op::Random { .. } => Some(0),
         Op::Final { .. } | Op::Yield { .. } => Some(1),
         Op::Input { .. } | Op::Stored { .. } | Op::Const(_) => Some(0),
         Op::Concat { .. } => None,
@@ -114,6 +114,7 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Slice { .. } | Op::Sum { .. } | Op::SumPool { .. } | Op::MaxPool { .. } | Op::Max { .. } => Some(1),
         Op::Argmax { .. } | Op::Relu { .. } | Op::IsNegative { .. } | Op::Trunc { .. } | Op::Up { .. } => Some(1),
         Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) | Op::IsZero | Op::OneHot { .. } => Some(1),
+        Op::Bits { .. } | Op::FromBits | Op::AnyAbove => Some(1),
         Op::Gather { .. } | Op::Keep { .. } | Op::Reveal { .. } => Some(1),
     }
 }
@@ -241,6 +242,20 @@ fn shape(op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String> {
         | Op::Share { .. }
         | Op::Encode { .. } => {
             ensure(operands.iter().all(|t| &t.shape == out), "operands of other shapes than the result")
+        }
+        Op::Random { .. } => Ok(()),
+        Op::Bits { count } => {
+            let fits = out
+                .split_first()
+                .is_some_and(|(n, rest)| *n == *count as usize && Some(rest) == first.map(Vec::as_slice));
+            ensure(fits, "a first axis of bits is added")
+        }
+        Op::FromBits => {
+            let fits = first.and_then(|x| x.split_first()).is_some_and(|(_, rest)| rest == out);
+            ensure(fits, "the first axis is dropped")
+        }
+        Op::AnyAbove => {
+            ensure(!out.is_empty() && first == Some(out), "an operand of another shape, or without an axis")
         }
         Op::OneHot { places } => {
             let fits =
@@ -372,6 +387,9 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
                 "encodes public clear data at its scale",
             );
         }
+        Op::Random { ones } => {
+            return ensure((1..1 << 16).contains(ones) && ty.repr == Repr::Bit, "gives bits, with a chance for either");
+        }
         _ => {}
     }
     if operands.iter().all(|t| clear(t)) {
@@ -442,6 +460,19 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
                 "takes and gives fixed-point numbers",
             )
         }
+        Op::Bits { count } => {
+            let _scale = scale(operands[0]).ok_or("takes ring values")?;
+            ensure(
+                (1..=graph.format.ring).contains(count) && ty.repr == Repr::Bit,
+                "gives bits, as many as a number has",
+            )
+        }
+        Op::FromBits => {
+            let count = u32::try_from(operands[0].shape[0]).unwrap_or(u32::MAX);
+            ensure(operands[0].repr == Repr::Bit && count < graph.format.ring, "takes bits, fewer than the ring has")?;
+            ring(0)
+        }
+        Op::AnyAbove => ensure(operands[0].repr == Repr::Bit && ty.repr == Repr::Bit, "takes and gives bits"),
         Op::OneHot { .. } => {
             ensure(scale(operands[0]) == Some(0), "takes integers")?;
             ring(0)
@@ -479,6 +510,6 @@ fn repr(graph: &Graph, op: &Op, ty: &Ty, operands: &[&Ty]) -> Result<(), String>
         Op::Reveal { .. } => ensure(ty.repr == operands[0].repr, "reveals what it is given"),
         Op::Div => Err("divisions are in the clear only".to_string()),
         Op::Input { .. } | Op::Stored { .. } | Op::Const(_) | Op::Share { .. } | Op::Encode { .. } => Ok(()),
-        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } | Op::Gradient => Ok(()),
+        Op::Loop(_) | Op::Final { .. } | Op::Arg { .. } | Op::Yield { .. } | Op::Gradient | Op::Random { .. } => Ok(()),
     }
 }

@@ -80,6 +80,14 @@ intrinsics! {
     OneHot "one_hot"
     /// `rows_at(table, i)`.
     RowsAt "rows_at"
+    /// `bits(x, n)`.
+    Bits "bits"
+    /// `from_bits(b)`.
+    FromBits "from_bits"
+    /// `any_above(b)`.
+    AnyAbove "any_above"
+    /// `keep_some(x, part)`.
+    KeepSome "keep_some"
     /// `gather(x, [indices], axis)`.
     Gather "gather"
     /// `reverse(x, axis)`.

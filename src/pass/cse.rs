@@ -12,7 +12,7 @@ pub fn run(graph: &mut Graph) {
     let mut seen: BTreeMap<(String, Vec<NodeId>), NodeId> = BTreeMap::new();
     for id in graph.order() {
         let node = graph.node(id);
-        if matches!(node.op, Op::Reveal { .. } | Op::Keep { .. } | Op::Yield { .. } | Op::Loop(_)) {
+        if matches!(node.op, Op::Reveal { .. } | Op::Keep { .. } | Op::Yield { .. } | Op::Loop(_) | Op::Random { .. }) {
             continue;
         }
         let key = (format!("{:?} {:?}", node.op, node.ty), graph.operands(id));

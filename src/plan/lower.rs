@@ -55,6 +55,8 @@ struct Lowering<'g> {
     values: BTreeMap<NodeId, Value>,
     opened: BTreeMap<NodeId, (Opened, RandomBit)>,
     leading: BTreeMap<(NodeId, Leading), Shares>,
+    /// The bits of nodes along their first axis, where they are at hand.
+    planes: BTreeMap<NodeId, Vec<BitShares>>,
     /// Largest and its index, of an operand along an axis with bits unread, where both are wanted.
     tournaments: BTreeMap<(NodeId, usize, u32), (Shares, Shares)>,
     options: Options,
@@ -76,6 +78,7 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
         values: BTreeMap::new(),
         opened: BTreeMap::new(),
         leading: BTreeMap::new(),
+        planes: BTreeMap::new(),
         tournaments: BTreeMap::new(),
         options,
         inputs: Vec::new(),
@@ -152,6 +155,10 @@ impl Lowering<'_> {
             Op::Leading(what) => self.leading(operands[0], *what, len),
             Op::IsZero => self.is_zero(operands[0], len),
             Op::OneHot { places } => self.one_hot(operands[0], *places),
+            Op::Bits { count } => self.bits(id, operands[0], *count),
+            Op::FromBits => self.from_bits(operands[0], len),
+            Op::AnyAbove => self.any_above(id, operands[0]),
+            Op::Random { ones } => self.random(*ones, len),
             Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),
             Op::Select => self.select(&operands, len),
             Op::Argmax { axis, unread } => self.argmax(operands[0], *axis, *unread, len),

@@ -418,6 +418,7 @@ impl Run<'_> {
                 let is_place = (0.0..shape[axis] as f64).contains(&found);
                 is_place && close(largest - candidate(found as usize))
             }
+            Op::IsZero => (x[at] == 0.0) == (found != 0.0),
             Op::Xor => run(1).is_some_and(|y| (x[at] != y[at]) == (found != 0.0)),
             Op::And => run(1).is_some_and(|y| (x[at] != 0.0 && y[at] != 0.0) == (found != 0.0)),
             _ => false,
@@ -442,7 +443,8 @@ fn live(graph: &Graph, plaintext: &BTreeMap<NodeId, Vec<f64>>) -> BTreeMap<NodeI
         let elementwise = matches!(
             node.op,
             Op::Add | Op::Sub | Op::Neg | Op::Mul | Op::Relu { .. } | Op::IsNegative { .. } | Op::Xor | Op::And
-        ) || matches!(node.op, Op::Select | Op::Trunc { .. } | Op::Up { .. } | Op::Reshape);
+        ) || matches!(node.op, Op::Select | Op::Trunc { .. } | Op::Up { .. } | Op::Reshape)
+            || matches!(node.op, Op::Exp { .. } | Op::Piecewise(_) | Op::Leading(_) | Op::IsZero);
         // A result is no value of its own.
         let own = live.get(&id).cloned();
         let any = own.as_ref().is_none_or(|own| own.contains(&true));

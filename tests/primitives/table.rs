@@ -364,6 +364,29 @@ pub const CASES: &[Case] = &[
          %3 = leading what=even_scale %2 : ring(3) [{n}]\n%4 = reveal \"s\" to=a %3 : ring(3) [{n}]\n",
     },
     Case {
+        name: "bits and back",
+        format: WIDE,
+        inputs: &[("x", Values::Fixed { limit: 30000.0, frac: 0 })],
+        ulps: 0.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}]\n%1 = share scale=0 %0 : ring(0) [{n}]\n\
+         %2 = bits count=21 %1 : bit [21, {n}]\n%3 = any_above %2 : bit [21, {n}]\n%4 = from_bits %2 : ring(0) [{n}]\n\
+         %5 = from_bits %3 : ring(0) [{n}]\n%6 = transpose perm=1,0 %2 : bit [{n}, 21]\n\
+         %7 = reveal \"b\" to=a %6 : bit [{n}, 21]\n%8 = reveal \"x\" to=b %4 : ring(0) [{n}]\n\
+         %9 = reveal \"y\" to=all %5 : ring(0) [{n}]\n",
+    },
+    Case {
+        name: "numbers of bits that were moved",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = sub %2 %3 : ring(16) [{n}]\n%5 = is_negative %4 : bit [{n}]\n%6 = is_negative %2 : bit [{n}]\n\
+         %7 = concat axis=0 %5 %6 : bit [TWICE]\n%8 = reshape %7 : bit [2, {n}]\n%9 = from_bits %8 : ring(0) [{n}]\n\
+         %10 = any_above %8 : bit [2, {n}]\n%11 = reveal \"n\" to=b %9 : ring(0) [{n}]\n\
+         %12 = reveal \"a\" to=a %10 : bit [2, {n}]\n"
+        ),
+    },
+    Case {
         name: "loop",
         format: WIDE,
         inputs: &[("x", upto(4.0)), ("y", upto(0.9))],
@@ -384,7 +407,7 @@ pub fn case(name: &str) -> &'static Case {
 
 impl Case {
     pub fn graph(&self, n: usize) -> Graph {
-        let nodes = self.nodes.replace("{n}", &n.to_string());
+        let nodes = self.nodes.replace("{n}", &n.to_string()).replace("TWICE", &(2 * n).to_string());
         let text = format!("graph test\nformat {}\nowners a b\n{nodes}", self.format);
         let graph = graph::text::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         graph::verify::verify(&graph).unwrap_or_else(|e| panic!("{}: {e}", self.name));

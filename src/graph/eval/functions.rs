@@ -2,7 +2,7 @@
 
 use super::Elements;
 use crate::fixed::{Format, exp, pow2};
-use crate::graph::{Leading, Op, Piecewise};
+use crate::graph::{Graph, Leading, NodeId, Op, Piecewise, Repr};
 
 /// The function behind an operation, if it is one of a single number that depends on the number format.
 pub(super) fn function(op: &Op, format: Format) -> Option<Box<dyn Fn(f64) -> f64 + '_>> {
@@ -42,4 +42,28 @@ pub(super) fn apply(f: &dyn Fn(f64) -> f64, x: &Elements, scales: [u32; 2], form
             Elements::Ring(x.iter().map(value).collect())
         }
     }
+}
+
+/// The lowest bits of each element, all lowest ones first.
+pub(super) fn bits(x: &Elements, count: u32, graph: &Graph, id: NodeId) -> Vec<u8> {
+    let scale = match graph.node(id).ty.repr {
+        Repr::Ring { scale } | Repr::Public { scale } => scale,
+        Repr::Bit | Repr::Clear(_) => 0,
+    };
+    let units: Vec<i64> = match x {
+        Elements::Real(x) => x.iter().map(|x| (x * pow2(scale as i32)).floor() as i64).collect(),
+        Elements::Ring(x) => x.clone(),
+    };
+    (0..count).flat_map(|bit| units.iter().map(move |x| (x >> bit & 1) as u8).collect::<Vec<_>>()).collect()
+}
+
+/// Bits by chance, the same for the same node: SplitMix64.
+pub(super) fn random(ones: u32, len: usize, id: NodeId) -> Vec<u8> {
+    let draw = |e: usize| {
+        let z = (id.index() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(e as u64);
+        let z = (z.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u8::from(((z ^ (z >> 31)) >> 48) < u64::from(ones))
+    };
+    (0..len).map(draw).collect()
 }

@@ -93,6 +93,23 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         Op::Relu { .. } => map(&|a| if a > T::ZERO { a } else { T::ZERO }),
         Op::IsNegative { .. } => map(&|a| T::from_bool(a < T::ZERO)),
         Op::IsZero => map(&|a| T::from_bool(a == T::ZERO)),
+        Op::FromBits => {
+            let inner: usize = shape.iter().product();
+            let bit = |at: usize, e: usize| data[0][at * inner + e];
+            let double = |x: T| x.add(x);
+            let number = |e| (0..shapes[0][0]).rev().fold(T::ZERO, |sum, at| double(sum).add(bit(at, e)));
+            (0..inner).map(number).collect()
+        }
+        Op::AnyAbove => {
+            let mut out = data[0].to_vec();
+            let inner: usize = shape[1..].iter().product();
+            for at in (0..out.len() - inner).rev() {
+                if out[at + inner] != T::ZERO {
+                    out[at] = out[at + inner];
+                }
+            }
+            out
+        }
         Op::OneHot { places } => {
             let row = |a: &T| (0..*places).map(|i| T::from_bool(i == a.place(*places))).collect::<Vec<T>>();
             data[0].iter().flat_map(row).collect()
@@ -156,6 +173,8 @@ pub(super) fn apply<T: Element>(op: &Op, data: &[&[T]], shapes: &[&[usize]], sha
         | Op::Stored { .. }
         | Op::Gradient
         | Op::Const(_)
+        | Op::Bits { .. }
+        | Op::Random { .. }
         | Op::Exp { .. }
         | Op::Piecewise(_)
         | Op::Leading(_)

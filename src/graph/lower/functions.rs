@@ -157,6 +157,80 @@ impl Lowering<'_> {
         Some(if n == places { rows } else { self.build.reshaping(Op::Slice { axis, start: 0, step: 1 }, rows, shape) })
     }
 
+    /// The last axis first, or the first one last.
+    fn turned(&mut self, x: NodeId, last_first: bool) -> NodeId {
+        let shape = self.build.shape(x).to_vec();
+        let mut perm: Vec<usize> = (0..shape.len()).collect();
+        if last_first {
+            perm.rotate_right(1)
+        } else {
+            perm.rotate_left(1)
+        }
+        // Turned back: what was turned.
+        if let Op::Transpose { perm: before } = &self.build.graph.node(x).op
+            && before.iter().enumerate().all(|(at, axis)| perm[*axis] == at)
+        {
+            return self.build.graph.operands(x)[0];
+        }
+        let turned = perm.iter().map(|axis| shape[*axis]).collect();
+        self.build.reshaping(Op::Transpose { perm }, x, turned)
+    }
+
+    /// The lowest bits of an integer along a last axis.
+    pub(super) fn bits(&mut self, x: NodeId, shape: &[usize]) -> Option<NodeId> {
+        let count = *shape.last()?;
+        let ring = self.build.graph.format.ring;
+        if count as u64 > u64::from(ring) {
+            let message = format!("{count} bits of an integer");
+            return self.refuse(Code::BadSize, message, &format!("an integer has the ring's {ring} bits"));
+        }
+        let label = self.build.known(&[x]);
+        let x = if label.is_some() { x } else { self.build.ring(x, Elem::Int) };
+        let mut first = vec![count];
+        first.extend(self.build.shape(x));
+        let repr = label.map_or(Repr::Bit, Repr::Clear);
+        let bits = self.build.node(Op::Bits { count: count as u32 }, &[x], first, repr);
+        Some(self.turned(bits, false))
+    }
+
+    /// The integer of the bits along the last axis.
+    pub(super) fn from_bits(&mut self, x: NodeId, shape: Vec<usize>) -> Option<NodeId> {
+        let count = self.build.shape(x).last().copied()?;
+        let ring = self.build.graph.format.ring;
+        if count as u64 >= u64::from(ring) {
+            let message = format!("an integer of {count} bits");
+            return self.refuse(Code::BadSize, message, &format!("an integer has fewer bits than the ring, {ring}"));
+        }
+        let repr =
+            if let Repr::Clear(label) = self.build.repr(x) { Repr::Clear(label) } else { Repr::Ring { scale: 0 } };
+        let bits = self.turned(x, true);
+        Some(self.build.node(Op::FromBits, &[bits], shape, repr))
+    }
+
+    /// Whether a bit or one behind it along the last axis is set.
+    pub(super) fn any_above(&mut self, x: NodeId) -> Option<NodeId> {
+        let bits = self.turned(x, true);
+        let any = self.build.like(Op::AnyAbove, bits);
+        Some(self.turned(any, false))
+    }
+
+    /// x where random bits that nobody knows are 1, and 0 elsewhere.
+    pub(super) fn keep_some(&mut self, x: NodeId, part: NodeId) -> Option<NodeId> {
+        let part = self.constant(part, "the part that is kept")?;
+        if part == 1.0 {
+            return Some(x);
+        }
+        let ones = (part * f64::from(1 << 16)).round();
+        if !(1.0..f64::from(1 << 16)).contains(&ones) {
+            let message = format!("{part} of the elements are kept");
+            return self.refuse(Code::NotAllowedHere, message, "a part lies between 2^-16 and 1");
+        }
+        let shape = self.build.shape(x).to_vec();
+        let bits = self.build.node(Op::Random { ones: ones as u32 }, &[], shape.clone(), Repr::Bit);
+        let zero = self.build.constant(0.0, &shape);
+        Some(self.build.select(bits, x, zero, Elem::Fix))
+    }
+
     /// Rows of a table by their numbers: a product with one-hot rows, which have no fraction to truncate.
     pub(super) fn rows_at(&mut self, table: NodeId, x: NodeId, shape: &[usize]) -> Option<NodeId> {
         let size = self.build.shape(table).to_vec();

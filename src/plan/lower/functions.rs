@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::{Lowering, ROLES, Value};
 use crate::fixed::pow2;
 use crate::graph::{Leading, NodeId, Op, Piecewise, Repr};
+use crate::plan::build::Builder;
 use crate::plan::protocol::lookup::{self, Pieces};
-use crate::plan::protocol::{TwoSummand, equality, leading, one_hot};
+use crate::plan::protocol::{BitShares, TwoSummand, bits, equality, leading, local, one_hot};
+use crate::plan::{Kernel, View};
 
 impl Lowering<'_> {
     pub(super) fn exp(&mut self, x: NodeId, low: i64, pieces: usize, top: u32, len: usize) -> Value {
@@ -68,5 +70,55 @@ impl Lowering<'_> {
     pub(super) fn one_hot(&mut self, x: NodeId, places: usize) -> Value {
         let (shares, len) = (self.ring(x), self.len(x));
         Value::Ring(one_hot::one_hot(&mut self.b, &shares, places, ROLES, len), None)
+    }
+
+    pub(super) fn bits(&mut self, id: NodeId, x: NodeId, count: u32) -> Value {
+        let (shares, len) = (self.ring(x), self.len(x));
+        let summands = TwoSummand::of_shares(&mut self.b, &shares, ROLES, len);
+        self.b.not_before(summands.earliest(&self.b));
+        let planes = bits::decompose(&mut self.b, &summands, count);
+        self.b.not_before(0);
+        self.joined(id, planes, len)
+    }
+
+    /// Bits one after the other along a first axis.
+    fn joined(&mut self, id: NodeId, planes: Vec<BitShares>, len: usize) -> Value {
+        let all: Vec<(BitShares, usize)> = planes.iter().map(|plane| (*plane, len)).collect();
+        let kernel = Kernel::Concat { outer: 1, chunks: vec![len; planes.len()] };
+        let value = local::move_bits(&mut self.b, &all, len * planes.len(), &kernel);
+        self.planes.insert(id, planes);
+        Value::Bit(value)
+    }
+
+    /// The bits along a node's first axis, each over the `len` elements of the others.
+    fn planes_of(&mut self, x: NodeId, len: usize) -> Vec<BitShares> {
+        if let Some(planes) = self.planes.get(&x) {
+            return planes.clone();
+        }
+        let (bit, all) = (self.bit(x), self.len(x));
+        let slice = |b: &mut Builder, at: usize| {
+            let view =
+                View { shape: vec![len], strides: vec![1], start: (at * len) as i64, bounds: Vec::new(), fill: 0 };
+            local::move_bits(b, &[(bit, all)], len, &Kernel::Copy(view))
+        };
+        (0..all / len).map(|at| slice(&mut self.b, at)).collect()
+    }
+
+    pub(super) fn from_bits(&mut self, x: NodeId, len: usize) -> Value {
+        let planes = self.planes_of(x, len);
+        let weights = (0..planes.len()).map(|at| 1 << at).collect();
+        let parts = bits::TwoParts::of_bits(&mut self.b, &planes, ROLES, len);
+        Value::Ring(bits::weigh(&mut self.b, &parts, &[weights], len)[0], None)
+    }
+
+    pub(super) fn any_above(&mut self, id: NodeId, x: NodeId) -> Value {
+        let len = self.len(x) / self.graph.node(x).ty.shape[0];
+        let planes = self.planes_of(x, len);
+        let planes = bits::suffix_or(&mut self.b, &planes, len);
+        self.joined(id, planes, len)
+    }
+
+    pub(super) fn random(&mut self, ones: u32, len: usize) -> Value {
+        Value::Bit(bits::random(&mut self.b, ones, 16, len))
     }
 }

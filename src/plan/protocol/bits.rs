@@ -372,3 +372,45 @@ pub fn all(b: &mut Builder, mut bits: Vec<BitShares>, len: usize) -> BitShares {
     }
     bits[0]
 }
+
+/// A bit that nobody knows, 1 with a probability of `ones / 2^n`: whether n shared random bits are below `ones`. For
+/// `t` trailing zeros of `ones` the highest n - t are compared: up to 6 bits for each but one, in `ceil(log2(n - t))` rounds.
+pub fn random(b: &mut Builder, ones: u32, n: u32, len: usize) -> BitShares {
+    let first = ones.trailing_zeros();
+    let count = (n - first) as usize;
+    let id = b.stream();
+    // The random bits, their negations (share 0 takes the constant) and a zero.
+    let mut shares = Assembly::default();
+    for party in Party::ALL {
+        for (part, name) in ["random.own", "random.next"].into_iter().enumerate() {
+            let key = party.plus(part as u8).0;
+            let mut m = b.plane_map(party, name, len);
+            let flip = m.imm(if key == 0 { u64::MAX } else { 0 });
+            let words: Vec<Reg> = (0..count).map(|plane| m.prf_plane(key, id, plane)).collect();
+            let flipped: Vec<Reg> = words.iter().map(|word| m.xor(*word, flip)).collect();
+            let zero = m.imm(0);
+            shares.set(key, party, m.write_planes(&[words, flipped, vec![zero]].concat()));
+            m.finish();
+        }
+    }
+    let shares = shares.finish();
+    let plane = |at: usize| BitShares::from_fn(|j, party| BitSource::Plane(shares.share(j, party).buf, at));
+    // u is below `ones` where the highest bit that differs is a 1 of `ones`.
+    let mut carries: Vec<Carry> = (0..count)
+        .map(|at| {
+            let (bit, not, zero) = (plane(at), plane(count + at), plane(2 * count));
+            let (generate, propagate) = if ones >> (first as usize + at) & 1 == 1 { (not, bit) } else { (zero, not) };
+            Carry { generate, propagate: (at > 0).then_some(propagate) }
+        })
+        .collect();
+    while carries.len() > 1 {
+        let wanted: Vec<Sum> = carries.chunks_exact(2).flat_map(|pair| carry_sums(&pair[0], &pair[1])).collect();
+        let mut found = sums(b, &wanted, len).into_iter();
+        let mut next = || found.next().expect("a bit for each sum");
+        let rest = carries.chunks_exact(2).remainder().to_vec();
+        let pairs = carries.chunks_exact(2);
+        let joined = pairs.map(|pair| Carry { generate: next(), propagate: pair[0].propagate.map(|_| next()) });
+        carries = joined.collect::<Vec<_>>().into_iter().chain(rest).collect();
+    }
+    carries[0].generate
+}
