@@ -1,6 +1,6 @@
 // Layers. Structs mirror PyTorch's modules field by field, so that a `state_dict` loads under the same names.
 
-use math::{erf_local, exp_local, exp_neg, log, nodes, piecewise, reciprocal, rsqrt};
+use math::{erf_local, exp_local, exp_neg, log, log_local, nodes, piecewise, reciprocal, rsqrt};
 
 /// `torch.nn.Conv2d(I, O, K)`.
 struct Conv[I, O, K] { weight: fix[O, I, K, K], bias: fix[O] }
@@ -177,6 +177,12 @@ fn gelu_tanh[..S](x: fix[..S]) -> fix[..S] {
 fn silu[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
     rectified(x, piecewise(x, -15.5, 1.0, t / (1.0 + exp_local(-t))), 15.0)
+}
+
+/// `torch.nn.Softplus()`, log(1 + e^x), for all x. Error below 4 u + 8e-6.
+fn softplus[..S](x: fix[..S]) -> fix[..S] {
+    let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
+    rectified(x, piecewise(x, -15.5, 1.0, log_local(1.0 + exp_local(t))), 15.0)
 }
 
 /// `torch.nn.ELU(alpha)`: x above 0, alpha (e^x - 1) below. Error below 2 u (1 + alpha).
@@ -382,8 +388,7 @@ fn group_norm[N, C, H, W](
     even * reshape(p.weight, [1, groups * C, 1, 1]) + reshape(p.bias, [1, groups * C, 1, 1])
 }
 
-/// Rows of a table, for rows that have a 1 at the wanted place and zeros elsewhere. Exact. A matrix product: its cost is
-/// that of the N D results, whatever V is.
-fn embedding[N, V, D](one_hot: fix[N, V], p: Embedding[V, D]) -> fix[N, D] {
-    matmul(one_hot, p.weight)
+/// `torch.nn.Embedding(V, D)`: the rows of the table that the integers name. See `rows_at`.
+fn embedding[..S, V, D](i: int[..S], p: Embedding[V, D]) -> fix[..S, D] {
+    rows_at(p.weight, i)
 }

@@ -125,3 +125,18 @@ intrinsic fn zero_pad[..S](x: fix[..S], before: nat, after: nat, axis: nat);
 /// An axis with `step - 1` zeros between neighbours. Sends no message. Gives `fix`, `int` or `bool`, as `x` is:
 /// `fix[N, 2 * C - 1]` from `fix[N, C]` with `step = 2` and `axis = 1`.
 intrinsic fn spread[..S](x: fix[..S], step: nat, axis: nat);
+
+/// The k largest of each row, largest first, and their places (the first of equal ones first), by k tournaments.
+fn top_k[N, C](x: fix[N, C], k: nat) -> (fix[N, k], int[N, k]) {
+    var left = x;
+    var values = zero_pad(max_over(x, axis = 1), 0, k - 1, axis = 1);
+    var places = zero_pad(reshape(argmax(x), [N, 1]), 0, k - 1, axis = 1);
+    for t in 1..k {
+        // What has won is out.
+        let out = one_hot(argmax(left), C) > 0;
+        left = select(out, math::unit() - math::limit(), left);
+        values = values + zero_pad(max_over(left, axis = 1), t, k - 1 - t, axis = 1);
+        places = places + zero_pad(reshape(argmax(left), [N, 1]), t, k - 1 - t, axis = 1);
+    }
+    (values, places)
+}

@@ -516,13 +516,13 @@ fn a_table_gives_its_rows() {
     for (n, v, d) in [(1, 1, 1), (5, 7, 3), (2, 31, 4)] {
         let table = random.numbers(v * d, 3000.0);
         let rows: Vec<usize> = (0..n).map(|_| random.among(0, v - 1)).collect();
-        let one_hot: Vec<f64> =
-            rows.iter().flat_map(|row| (0..v).map(move |i| f64::from(u8::from(i == *row)))).collect();
+        let places: Vec<f64> = rows.iter().map(|row| *row as f64).collect();
         let wanted: Vec<f64> = rows.iter().flat_map(|row| table[row * d..(row + 1) * d].to_vec()).collect();
         let text = format!(
-            "entry f(x: fix[{n}, {v}] from a, p: Embedding[{v}, {d}] from b) -> fix[{n}, {d}] to a {{ nn::embedding(x, p) }}"
+            "entry f(i: int[{n}] from a, j: int[{n}] from b, p: Embedding[{v}, {d}] from b) -> fix[{n}, {d}] to a {{ nn::embedding(i + j, p) }}"
         );
-        close(&text, &[], &data(&[("x", &one_hot), ("p.weight", &table)]), &wanted, |_| 0.0);
+        let given = data(&[("i", &places), ("j", &vec![0.0; n]), ("p.weight", &table)]);
+        close(&text, &[], &given, &wanted, |_| 0.0);
     }
 }
 
@@ -540,7 +540,7 @@ fn losses() {
         let types = format!("entry f(z: fix[{n}, {c}] from a, t: fix[{n}, {c}] from b) -> fix to a");
         let given = data(&[("z", &z), ("t", &t)]);
         let text = format!("{types} {{ loss::binary_cross_entropy(z, t) }}");
-        close(&text, &[], &given, &[wanted], |_| 120.0 * U + 1e-6);
+        close(&text, &[], &given, &[wanted], |_| 6.0 * U + 8e-6);
 
         let hot: Vec<f64> = (0..n * c).map(|i| f64::from(u8::from(i % c == i / c * 3 % c))).collect();
         let logs: Vec<f64> = z.iter().map(|z| -z.abs()).collect();
@@ -569,10 +569,83 @@ fn metrics() {
             labels.iter().flat_map(|label| (0..c).map(move |i| f64::from(u8::from(i == *label)))).collect();
         for k in [1, 2, c] {
             let text = format!(
-                "entry f(s: fix[{n}, {c}] from a, t: fix[{n}, {c}] from b) -> fix to b {{ metrics::top_k(s, t, {k}) }}"
+                "entry f(s: fix[{n}, {c}] from a, t: fix[{n}, {c}] from b) -> fix to b {{ metrics::top_k_accuracy(s, t, {k}) }}"
             );
             close(&text, &[], &data(&[("s", &scores), ("t", &hot)]), &[part(k)], |_| 2.0 * U);
         }
+    }
+}
+
+#[test]
+fn the_largest_of_each_row() {
+    let mut random = Random(13);
+    for (n, c, k) in [(1, 1, 1), (3, 5, 2), (7, 13, 5), (2, 3, 3)] {
+        let mut x = random.numbers(n * c, 30000.0);
+        // Equal ones.
+        x[n * c - 1] = x[0];
+        let mut order: Vec<Vec<usize>> = vec![(0..c).collect(); n];
+        for (row, order) in order.iter_mut().enumerate() {
+            order.sort_by(|i, j| x[row * c + j].total_cmp(&x[row * c + i]).then(i.cmp(j)));
+        }
+        let text = format!(
+            "entry f(x: fix[{n}, {c}] from a, y: fix[{n}, {c}] from b) -> (fix[{n}, {k}] to a, int[{n}, {k}] to b) {{ top_k(x + y, {k}) }}"
+        );
+        for found in results(&text, &[], &data(&[("x", &x), ("y", &vec![0.0; n * c])])) {
+            for (row, order) in order.iter().enumerate() {
+                for (t, place) in order[..k].iter().enumerate() {
+                    let at = row * k + t;
+                    assert_eq!(found["out.0"][at], x[row * c + place], "{text}: {x:?}");
+                    assert_eq!(found["out.1"][at], *place as f64, "{text}: {x:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn integers_have_bits() {
+    let mut random = Random(14);
+    for (n, bits) in [(1, 1), (7, 5), (65, 17), (3, 40)] {
+        let limit = 1 << bits.min(15);
+        let x: Vec<f64> = (0..n).map(|_| random.among(0, limit) as f64 - (limit / 2) as f64).collect();
+        let low = |x: f64| (x as i64).rem_euclid(1 << bits);
+        let text = format!(
+            "entry f(x: int[{n}] from a, y: int[{n}] from b) -> (bool[{n}, {bits}] to a, int[{n}] to b, int[{n}] to a) \
+             {{ let b = bits(x + y, {bits}); (b, from_bits(b), from_bits(any_above(b))) }}"
+        );
+        for found in results(&text, &[], &data(&[("x", &x), ("y", &vec![0.0; n])])) {
+            for (i, x) in x.iter().enumerate() {
+                let low = low(*x);
+                let row: Vec<bool> = found["out.0"][i * bits..(i + 1) * bits].iter().map(|b| *b == 1.0).collect();
+                assert_eq!(row, (0..bits).map(|bit| low >> bit & 1 == 1).collect::<Vec<_>>(), "{x}");
+                assert_eq!(found["out.1"][i], low as f64, "{x}");
+                assert_eq!(found["out.2"][i], ((low as u64 + 1).next_power_of_two() - 1) as f64, "{x}");
+            }
+        }
+    }
+}
+
+/// Each element is kept with the given probability, in each run by other bits; what is kept is scaled.
+#[test]
+fn dropout_keeps_some() {
+    let n = 20_000;
+    for (p, kept) in [(0.5, 0.5), (0.1, 0.9), (0.75, 0.25)] {
+        let text =
+            format!("entry f[N](x: fix[N] from a, y: fix[N] from b) -> fix[N] to a {{ nn::dropout(x + y, p = {p}) }}");
+        let given = data(&[("x", &vec![3.0; n]), ("y", &vec![0.0; n])]);
+        let (graph, sources) = compile(&text, &[("N", n)]);
+        let plan = lower::lower(&graph, &sources, lower::Options::default());
+        verify::verify(&plan).unwrap();
+        let runs = [(); 2].map(|()| lockstep::run(&plan, &given, &mut |_, _, _, _| {}).unwrap().outputs["out"].clone());
+        for y in &runs {
+            assert!(y.iter().all(|y| *y == 0.0 || (y - 3.0 / kept).abs() < 4.0 * U), "{y:?}");
+            let part = y.iter().filter(|y| **y != 0.0).count() as f64 / n as f64;
+            // Six standard deviations.
+            let deviation = (kept * (1.0 - kept) / n as f64).sqrt();
+            assert!((part - kept).abs() < 6.0 * deviation, "{part} of {p}");
+        }
+        let both = runs[0].iter().zip(&runs[1]).filter(|(a, b)| **a != 0.0 && **b != 0.0).count() as f64 / n as f64;
+        assert!((both - kept * kept).abs() < 0.03, "{both}");
     }
 }
 

@@ -156,7 +156,7 @@ impl Lowering<'_> {
             Op::IsZero => self.is_zero(operands[0], len),
             Op::OneHot { places } => self.one_hot(operands[0], *places),
             Op::Bits { count } => self.bits(id, operands[0], *count),
-            Op::FromBits => self.from_bits(operands[0], len),
+            Op::FromBits => self.number_from_bits(operands[0], len),
             Op::AnyAbove => self.any_above(id, operands[0]),
             Op::Random { ones } => self.random(*ones, len),
             Op::Xor | Op::And => self.boolean(&operands, len, matches!(node.op, Op::And)),

@@ -194,7 +194,7 @@ impl Lowering<'_> {
     }
 
     /// The integer of the bits along the last axis.
-    pub(super) fn from_bits(&mut self, x: NodeId, shape: Vec<usize>) -> Option<NodeId> {
+    pub(super) fn number_from_bits(&mut self, x: NodeId, shape: Vec<usize>) -> Option<NodeId> {
         let count = self.build.shape(x).last().copied()?;
         let ring = self.build.graph.format.ring;
         if count as u64 >= u64::from(ring) {

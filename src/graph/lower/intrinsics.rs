@@ -111,7 +111,7 @@ impl Lowering<'_> {
                 return self.one_hot(*x, places).map(Value::Node);
             }
             (Intrinsic::Bits, [x]) => return self.bits(*x, &shape).map(Value::Node),
-            (Intrinsic::FromBits, [x]) => return self.from_bits(*x, shape).map(Value::Node),
+            (Intrinsic::FromBits, [x]) => return self.number_from_bits(*x, shape).map(Value::Node),
             (Intrinsic::AnyAbove, [x]) => return self.any_above(*x).map(Value::Node),
             (Intrinsic::KeepSome, [x, part]) => return self.keep_some(*x, *part).map(Value::Node),
             (Intrinsic::RowsAt, [table, x]) => return self.rows_at(*table, *x, &shape).map(Value::Node),

@@ -104,7 +104,7 @@ impl Lowering<'_> {
         (0..all / len).map(|at| slice(&mut self.b, at)).collect()
     }
 
-    pub(super) fn from_bits(&mut self, x: NodeId, len: usize) -> Value {
+    pub(super) fn number_from_bits(&mut self, x: NodeId, len: usize) -> Value {
         let planes = self.planes_of(x, len);
         let weights = (0..planes.len()).map(|at| 1 << at).collect();
         let parts = bits::TwoParts::of_bits(&mut self.b, &planes, ROLES, len);

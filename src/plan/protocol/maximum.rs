@@ -23,7 +23,7 @@ impl SignSource {
     #[must_use]
     pub fn without(self, unread: u32) -> SignSource {
         let Window { from, width } = self.window;
-        let unread = unread.min(width - 2);
+        let unread = unread.min(width.saturating_sub(2));
         SignSource { window: Window { from: from + unread, width: width - unread }, ..self }
     }
 }
