@@ -6,7 +6,10 @@ use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Instr, Kernel, Party, Plan, Program, Send, Step};
 
 use crate::table::{Case, SMALL, case};
-use crate::views::{RUNS, Viewer, test};
+use crate::views::{Viewer, test};
+
+/// Runs for each secret.
+const RUNS: usize = if cfg!(debug_assertions) { 512 } else { 2048 };
 
 /// The rows in which masks are planted: every protocol occurs, at widths from 2 bits to 64. Where the sign is of an input,
 /// V is constant in a view, so that a message that lost its mask is a sum of others, which rank finds for sure; where it
