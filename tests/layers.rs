@@ -645,3 +645,24 @@ fn values_and_winners_share_comparisons() {
     let alone = cost(winner, "argmax(nn::patches(x + y, 2))");
     assert_eq!((both.bytes_total, both.rounds), (alone.bytes_total + 27 * 3 * 8, alone.rounds));
 }
+
+#[test]
+fn sizes_that_are_too_large_are_refused() {
+    let refused = |from: &str, to: &str, body: &str| {
+        let text = format!("entry f(x: fix{from} from a, y: fix from b) -> fix{to} to b {{ {body} }}");
+        try_compile(&text, &[]).err().unwrap_or_else(|| panic!("{body} is accepted"))
+    };
+    for (from, to, body, why) in [
+        ("[2]", "[4194305]", "spread(x, 4194304, axis = 0)", "is not spread"),
+        ("[5]", "[4194310]", "zero_pad(x, 4194305, 0, axis = 0)", "is not padded"),
+        ("[5]", "[9223372036854775807]", "zero_pad(x, 9223372036854775802, 0, axis = 0)", "more than 4294967296"),
+        ("[4294967296]", "[4294967296]", "reverse(x, axis = 0)", "is not reversed"),
+        ("[1, 1, 4194305, 1]", "[1, 1, 2, 1]", "nn::adaptive_avg_pool(x, 2, 1)", "are too many"),
+        ("[1, 1, 2, 2]", "[1, 1, 4194305, 1]", "nn::adaptive_avg_pool(x, 4194305, 1)", "are too many"),
+        ("[1, 1, 4194305, 1]", "[1, 1, 4194305, 1, 1]", "nn::patches(x, 1)", "are too many"),
+        ("[1, 1, 2, 2]", "[1, 1, 2, 2]", "nn::convolve(x, reshape(y, [1, 1, 1, 1]), dilation = 0)", "a window needs"),
+    ] {
+        let messages = refused(from, to, body);
+        assert!(messages.contains(why), "{body}: {messages}");
+    }
+}
