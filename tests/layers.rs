@@ -454,6 +454,8 @@ fn windows_as_an_axis_and_their_winners() {
         let text = format!(
             "entry f(x: fix{shape:?} from a, y: fix from b) -> fix[{n}, {c}, 1, 1] to b {{ nn::global_max_pool(x + y) }}"
         );
+        let (graph, _) = compile(&text, &[]);
+        assert_eq!(graph.order().into_iter().filter(|n| matches!(graph.node(*n).op, Op::Max { .. })).count(), 1);
         let top: Vec<f64> = x.chunks(h * w).map(|plane| plane.iter().copied().fold(f64::MIN, f64::max)).collect();
         close(&text, &[], &given, &top, |_| 0.0);
     }
@@ -700,5 +702,40 @@ fn bits_move_without_a_message() {
     // place of an opening by the AND itself (6).
     for moved in [1, 3] {
         assert_eq!(costs[moved], (costs[0].0, costs[0].1 + 1), "{}", cases[moved].0);
+    }
+}
+
+/// Windows with their winners cost what the winners alone cost, and a selection for each window.
+#[test]
+fn values_and_winners_share_comparisons() {
+    let cost = |result: &str, body: &str| {
+        let text = format!("entry f(x: fix[1, 3, 6, 6] from a, y: fix from b) -> {result} to b {{ {body} }}");
+        let (graph, sources) = compile(&text, &[]);
+        cost::cost(&lower::lower(&graph, &sources, lower::Options::default()))
+    };
+    let (large, winner) = ("fix[1, 3, 3, 3]", "int[1, 3, 3, 3]");
+    let both = cost(&format!("({large}, {winner})"), "nn::max_pool_winner(x + y, 2)");
+    let alone = cost(winner, "argmax(nn::patches(x + y, 2))");
+    assert_eq!((both.bytes_total, both.rounds), (alone.bytes_total + 27 * 3 * 8, alone.rounds));
+}
+
+#[test]
+fn sizes_that_are_too_large_are_refused() {
+    let refused = |from: &str, to: &str, body: &str| {
+        let text = format!("entry f(x: fix{from} from a, y: fix from b) -> fix{to} to b {{ {body} }}");
+        try_compile(&text, &[]).err().unwrap_or_else(|| panic!("{body} is accepted"))
+    };
+    for (from, to, body, why) in [
+        ("[2]", "[4194305]", "spread(x, 4194304, axis = 0)", "is not spread"),
+        ("[5]", "[4194310]", "zero_pad(x, 4194305, 0, axis = 0)", "is not padded"),
+        ("[5]", "[9223372036854775807]", "zero_pad(x, 9223372036854775802, 0, axis = 0)", "more than 4294967296"),
+        ("[4294967296]", "[4294967296]", "reverse(x, axis = 0)", "is not reversed"),
+        ("[1, 1, 4194305, 1]", "[1, 1, 2, 1]", "nn::adaptive_avg_pool(x, 2, 1)", "are too many"),
+        ("[1, 1, 2, 2]", "[1, 1, 4194305, 1]", "nn::adaptive_avg_pool(x, 4194305, 1)", "are too many"),
+        ("[1, 1, 4194305, 1]", "[1, 1, 4194305, 1, 1]", "nn::patches(x, 1)", "are too many"),
+        ("[1, 1, 2, 2]", "[1, 1, 2, 2]", "nn::convolve(x, reshape(y, [1, 1, 1, 1]), dilation = 0)", "a window needs"),
+    ] {
+        let messages = refused(from, to, body);
+        assert!(messages.contains(why), "{body}: {messages}");
     }
 }

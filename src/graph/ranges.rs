@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn missing_elements_are_zero() {
+        let body = "\
+%0 = input \"x\" : clear(a) [3]
+%1 = share scale=16 %0 : ring(16) [3]
+%2 = gather axis=0 index=2,0 %1 : ring(16) [2]
+%3 = gather axis=0 index=2,_ %1 : ring(16) [2]
+%4 = reveal \"out.0\" to=a %2 : ring(16) [2]
+%5 = reveal \"out.1\" to=a %3 : ring(16) [2]
+";
+        let found = lines(body, &[("x", 1.0, 2.0)]);
+        assert_eq!((found[1].range, found[2].range), (Some((1.0, 2.0)), Some((0.0, 2.0))));
+    }
+
+    #[test]
     fn bounds_hold() {
         let body = "\
 %0 = input \"x\" : clear(a) [1, 1, 4, 4]

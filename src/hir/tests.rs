@@ -131,7 +131,7 @@ fn names() {
     check(
         "use lozz::{mse};\nfn f(x: fix) -> fix { mse(x) + mse(y) }",
         &[
-            "E0203 2:5 there is no module `lozz` | the library has `nn`, `math`, `loss`, `optim`; a module of your own is a file `lozz.sml` beside the program",
+            "E0203 2:5 there is no module `lozz` | the library has `nn`, `math`, `loss`, `metrics`, `optim`; a module of your own is a file `lozz.sml` beside the program",
             "E0201 3:36 there is no `y` in scope",
         ],
     );

@@ -139,18 +139,31 @@ impl Builder {
         self.reshaping(Op::Broadcast, aligned, shape.to_vec())
     }
 
-    /// The node in the ring at a scale: shared by its owner, encoded when public. A broadcast comes after, so that
-    /// the smaller tensor is shared.
+    /// Whether the node is a smaller tensor's elements, repeated and put in other places.
+    fn is_grown(&self, a: NodeId) -> bool {
+        let len = self.graph.node(a).ty.len();
+        let source = |id: NodeId| match self.graph.node(id).op {
+            Op::Broadcast | Op::Gather { .. } | Op::Reshape | Op::Transpose { .. } | Op::Slice { .. } => {
+                Some(self.graph.operands(id)[0])
+            }
+            _ => None,
+        };
+        std::iter::successors(source(a), |id| source(*id)).any(|id| self.graph.node(id).ty.len() < len)
+    }
+
+    /// The node in the ring at a scale: shared by its owner, encoded when public. A broadcast comes after, and so does what
+    /// pads or repeats an owner's elements, so that the smaller tensor is shared.
     pub fn bring(&mut self, a: NodeId, scale: u32) -> NodeId {
         let Repr::Clear(label) = self.repr(a) else { return self.rescale(a, scale) };
         if let Some(done) = self.brought.get(&(a, scale)) {
             return *done;
         }
         let shape = self.shape(a).to_vec();
-        let brought = if matches!(self.graph.node(a).op, Op::Broadcast) {
+        let op = self.graph.node(a).op.clone();
+        let brought = if op == Op::Broadcast || !label.is_public() && self.is_grown(a) {
             let source = self.graph.operands(a)[0];
             let source = self.bring(source, scale);
-            self.reshaping(Op::Broadcast, source, shape)
+            self.reshaping(op, source, shape)
         } else if label.is_public() {
             self.check_constant(a, scale);
             self.node(Op::Encode { scale }, &[a], shape, Repr::Public { scale })

@@ -146,10 +146,9 @@ impl Lowering<'_> {
     }
 
     fn bad_window<T>(&mut self) -> Option<T> {
-        let message =
-            format!("a window needs a size, a stride and a dilation from 1 to {}, and padding from 0", Window::MAX);
+        let message = format!("a window needs a size and a stride from 1 to {}, and padding from 0", Window::MAX);
         let help = format!(
-            "a pool's padding is smaller than its window, and a max pool has at most {} places",
+            "a pool's padding is smaller than its window, and a max pool has at most {} places; a dilation is from 1 on",
             Window::MAX_PLACES
         );
         self.build.error(crate::diag::Code::BadSize, message).help = Some(help);
