@@ -11,7 +11,7 @@ use super::prepare::{Given, Prepared, told};
 use super::{Failure, Outcome, Talk, output};
 use crate::diag::{Code, Diagnostic};
 use crate::fixed::pow2;
-use crate::run::compare::{Cause, Comparison, Kind, Line, Parting, TOLERANCE, UNITS, Watch};
+use crate::run::compare::{Cause, Comparison, Kind, Line, Outside, Parting, TOLERANCE, UNITS, Watch};
 use crate::run::local;
 use crate::span::Span;
 
@@ -165,7 +165,7 @@ fn at(code: Code, span: Option<Span>, message: String) -> Diagnostic {
 }
 
 fn parts(checked: &Checked, parting: &Parting) -> Diagnostic {
-    let Parting { span, run, plain, allowed, cause } = parting;
+    let Parting { span, run, plain, allowed, cause, outside } = parting;
     let message = format!("the run parts from the plaintext: {} where {} belongs", number(*run), number(*plain));
     let mut diag = at(Code::Parts, *span, message);
     match cause {
@@ -178,6 +178,11 @@ fn parts(checked: &Checked, parting: &Parting) -> Diagnostic {
             };
             diag.note(limit(checked)).help("raise `int`, or scale what goes in")
         }
+        None if outside.is_some() => outside.iter().fold(diag, |diag, Outside { number: x, interval: [low, high] }| {
+            diag.here(format!("{} is outside of its domain", number(*x)))
+                .note(format!("the function is computed from {} up to {}", number(*low), number(*high)))
+                .help("scale or bound what goes in, or take a function with a larger domain")
+        }),
         None if *allowed > 0.0 => diag
             .note(format!("an error up to {} would be a rounding", number(*allowed)))
             .help("raise `frac`, or compute it with larger numbers; `--tolerance` says which errors are expected here"),

@@ -192,6 +192,17 @@ pub struct Parting {
     pub allowed: f64,
     /// Where what it is made of left its room, if it did.
     pub cause: Option<Cause>,
+    /// A number outside of the interval for which a function's table was made, if one went into it.
+    pub outside: Option<Outside>,
+}
+
+/// A number for which a function has no meaning.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outside {
+    /// The number.
+    pub number: f64,
+    /// The interval, its end not included.
+    pub interval: [f64; 2],
 }
 
 /// Where numbers left their room.
@@ -384,7 +395,39 @@ impl Run<'_> {
         *(if whole { &mut line.whole } else { &mut line.numbers }) += both.live.iter().filter(|live| **live).count();
         let (at, _) = worst?;
         line.parts = true;
-        Some(Parting { span: value.span, run: both.run[at], plain: both.plain[at], allowed, cause: self.cause(id) })
+        let (run, plain) = (both.run[at], both.plain[at]);
+        let (cause, outside) = (self.cause(id), self.outside(id, at));
+        Some(Parting { span: value.span, run, plain, allowed, cause, outside })
+    }
+
+    /// The number that left the interval of a table, of those that went into an element through tensors of its shape.
+    fn outside(&self, id: NodeId, at: usize) -> Option<Outside> {
+        let graph = &self.watch.graph;
+        let unit = graph.format.unit();
+        let shape = &graph.node(id).ty.shape;
+        let (mut stack, mut seen) = (vec![id], BTreeSet::new());
+        while let Some(id) = stack.pop() {
+            if !seen.insert(id) || &graph.node(id).ty.shape != shape {
+                continue;
+            }
+            let operands = graph.operands(id);
+            let interval = match &graph.node(id).op {
+                Op::Exp { low, pieces, .. } => Some([*low as f64, (*low + *pieces as i64 - 1) as f64]),
+                Op::Piecewise(table) if !table.periodic => {
+                    let width = (table.coefficients.len() as f64 - 1.0) * pow2(table.shift as i32);
+                    Some([table.low as f64 * unit, (table.low as f64 + width) * unit])
+                }
+                _ => None,
+            };
+            let number = operands.first().and_then(|o| self.values.get(o)).map(|both| both.plain[at]);
+            if let (Some(interval), Some(number)) = (interval, number)
+                && !(interval[0]..interval[1]).contains(&number)
+            {
+                return Some(Outside { number, interval });
+            }
+            stack.extend(operands);
+        }
+        None
     }
 
     /// Where what a tensor is made of left its room.
@@ -564,7 +607,10 @@ mod tests {
         let wrong = found(&[-200.0, 3.0]);
         let span = Some(Span::new(FileId(0), 2, 3));
         let cause = Some(Cause { span, largest: 40000.0 });
-        assert_eq!(wrong.first(), Some(&Parting { span, run: 1.0, plain: 40000.0, allowed: 400.0, cause }));
+        assert_eq!(
+            wrong.first(),
+            Some(&Parting { span, run: 1.0, plain: 40000.0, allowed: 400.0, cause, outside: None })
+        );
         assert_eq!(found(&[3.0, 2.0]).lines.len(), 2, "nothing of the product is used");
     }
 
@@ -595,7 +641,10 @@ mod tests {
             results.get_mut("@7").unwrap()[2] = 2.5;
         });
         let span = Some(Span::new(FileId(0), 4, 5));
-        assert_eq!(found.first(), Some(&Parting { span, run: 2.0, plain: 3.0, allowed: 0.04, cause: None }));
+        assert_eq!(
+            found.first(),
+            Some(&Parting { span, run: 2.0, plain: 3.0, allowed: 0.04, cause: None, outside: None })
+        );
         assert_eq!(found.lines.iter().map(|l| l.parts).collect::<Vec<_>>(), [true, true]);
         assert_eq!((at(&found, 4).max_error, at(&found, 4).mean_error()), (1.0, 0.125));
         // Within a hundredth of the largest.
