@@ -1,6 +1,7 @@
 //! Tables: one-hot places, their rotation, and sums of polynomials by piece.
 
 use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size};
+use super::isa::{Isa, Task};
 use crate::backend::BackendError;
 use crate::plan::{Lookup, Term, are_places};
 
@@ -61,7 +62,7 @@ pub(super) fn rotate(
     Ok(())
 }
 
-pub(super) fn lookup(table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> Result<(), BackendError> {
+pub(super) fn lookup(isa: Isa, table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> Result<(), BackendError> {
     expect_dense("lookup", ins)?;
     let [rows, by] = ins else { return misfit("lookup: two operands expected") };
     if !table.is_sound() || outs.len() != table.terms.len() {
@@ -71,19 +72,43 @@ pub(super) fn lookup(table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>])
     expect_words("lookup's operand", rows.words, size(&[len, table.pieces])?)?;
     for (term, out) in table.terms.iter().zip(outs) {
         expect_words("lookup's result", &out.words, len)?;
-        let mut pieces = Pieces::new(term, table);
-        let elements = by.words.iter().zip(rows.words.chunks_exact(table.pieces));
-        for ((word, row), out) in elements.zip(&mut out.words) {
-            let values = pieces.values(fraction(*word, table));
-            let (end, start) = values.split_at(place(*word, table.shift, table.pieces));
-            let values = start.iter().chain(end);
-            *out = row.iter().zip(values).fold(0, |sum: u64, (x, g)| sum.wrapping_add(x.wrapping_mul(*g as u64)));
-        }
+        isa.run(Sums { table, pieces: Pieces::new(term, table), rows: rows.words, by: by.words, out: &mut out.words });
     }
     Ok(())
 }
 
+/// The sums of one term over all elements.
+struct Sums<'a> {
+    table: &'a Lookup,
+    pieces: Pieces<'a>,
+    rows: &'a [u64],
+    by: &'a [u64],
+    out: &'a mut [u64],
+}
+
+impl Task for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let count = self.table.pieces;
+        for ((word, row), out) in self.by.iter().zip(self.rows.chunks_exact(count)).zip(self.out) {
+            let values = self.pieces.values(fraction(*word, self.table));
+            // Place j stands for piece j + turn.
+            let (end, start) = values.split_at(place(*word, self.table.shift, count));
+            let (first, last) = row.split_at(start.len());
+            *out = dot(first, start).wrapping_add(dot(last, end));
+        }
+    }
+}
+
+#[inline(always)]
+fn dot(words: &[u64], values: &[i64]) -> u64 {
+    words.iter().zip(values).fold(0, |sum, (word, value)| sum.wrapping_add(word.wrapping_mul(*value as u64)))
+}
+
 /// The low bits of a word as a fraction.
+#[inline(always)]
 fn fraction(word: u64, table: &Lookup) -> u64 {
     let low = word & !(u64::MAX << table.shift);
     let bits = table.fraction;
@@ -97,6 +122,8 @@ struct Pieces<'t> {
     columns: Vec<i64>,
     /// Pieces of a column: all, or 1 where a polynomial serves all pieces.
     width: usize,
+    /// Whether no product with v needs more than 64 bits.
+    narrow: bool,
     factors: Option<&'t [i64]>,
     values: Vec<i64>,
 }
@@ -110,20 +137,36 @@ impl<'t> Pieces<'t> {
         let powers = polynomials.iter().map(Vec::len).max().unwrap_or(1);
         let column = |power: usize| polynomials.iter().map(move |c| c.get(power).copied().unwrap_or(0));
         let columns = (0..powers).rev().flat_map(column).collect();
-        Pieces { table, columns, width: polynomials.len(), factors, values: vec![0; table.pieces] }
+        // v is below 1, so no partial sum exceeds that of the coefficients' magnitudes, plus 1 a power for rounding down.
+        let largest = |c: &Vec<i64>| c.iter().fold(64u64, |sum, c| sum.saturating_add(c.unsigned_abs()));
+        let narrow = polynomials.iter().all(|c| largest(c) < 1 << (62 - table.fraction));
+        Pieces { table, columns, width: polynomials.len(), narrow, factors, values: vec![0; table.pieces] }
     }
 
+    #[inline(always)]
     fn values(&mut self, v: u64) -> &[i64] {
         let Lookup { fraction, drop, .. } = *self.table;
-        let (v, half) = (i128::from(v), 1i128 << (drop - 1));
         let values = &mut self.values[..self.width];
         values.fill(0);
-        for column in self.columns.chunks_exact(self.width) {
-            for (value, c) in values.iter_mut().zip(column) {
-                *value = (((i128::from(*value) * v) >> fraction) as i64).wrapping_add(*c);
+        if self.narrow {
+            for column in self.columns.chunks_exact(self.width) {
+                for (value, c) in values.iter_mut().zip(column) {
+                    *value = (value.wrapping_mul(v as i64) >> fraction).wrapping_add(*c);
+                }
+            }
+        } else {
+            for column in self.columns.chunks_exact(self.width) {
+                for (value, c) in values.iter_mut().zip(column) {
+                    *value = (((i128::from(*value) * i128::from(v)) >> fraction) as i64).wrapping_add(*c);
+                }
             }
         }
+        let half = 1i128 << (drop - 1);
         match self.factors {
+            None if self.narrow => {
+                let half = 1i64 << (drop - 1);
+                values.iter_mut().for_each(|value| *value = value.wrapping_add(half) >> drop);
+            }
             None => values.iter_mut().for_each(|value| *value = ((i128::from(*value) + half) >> drop) as i64),
             Some(factors) => {
                 let common = i128::from(values[0]);

@@ -155,7 +155,7 @@ impl Cpu {
             Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, &ins, outs),
             Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, &ins, outs),
             Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, &ins, outs),
-            Kernel::Lookup(table) => lookup::lookup(table, &ins, outs),
+            Kernel::Lookup(table) => lookup::lookup(isa, table, &ins, outs),
             Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, &ins, outs),
         }
     }

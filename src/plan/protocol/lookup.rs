@@ -71,9 +71,11 @@ impl Sizes {
 
 impl Pieces {
     /// Bits by which a polynomial of values of `bits` fraction bits is computed more exactly: its coefficients may be some
-    /// times larger than its values.
-    fn guard(&self, bits: u32) -> u32 {
-        GUARD.min(60 - self.top - bits)
+    /// times larger than its values. Products with v stay below 64 bits where that costs few of them, which is faster.
+    fn guard(&self, bits: u32, fraction: u32) -> u32 {
+        let room = 60 - self.top - bits;
+        let narrow = room.saturating_sub(fraction);
+        GUARD.min(if narrow >= 5 { narrow } else { room })
     }
 
     /// Bits beyond the result's for which the ring has room.
@@ -211,7 +213,7 @@ pub fn polynomials(
     let ring = sizes.ring;
     let degree = coefficients.iter().map(Vec::len).max().unwrap_or(1) - 1;
 
-    let guard = pieces.guard(scale + sizes.drop);
+    let guard = pieces.guard(scale + sizes.drop, sizes.fraction);
     let terms = (0..=degree).map(|a| {
         let bits = scale + sizes.drop + guard - if a == 0 { 0 } else { sizes.phi };
         let of_place = |place: usize| {
