@@ -28,11 +28,11 @@ fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: 
 }
 
 fn ring(len: usize) -> Buf {
-    Buf { party: Party(0), len, planes: 1, width: 64 }
+    Buf::ring(Party(0), len, 64)
 }
 
 fn planes(len: usize, planes: usize) -> Buf {
-    Buf { party: Party(0), len, planes, width: 1 }
+    Buf::bits(Party(0), len, planes)
 }
 
 fn matmul(c: &mut Criterion) {

@@ -67,6 +67,15 @@ fn examples_are_formatted() {
     }
 }
 
+/// No party sends, and no pair of parties exchanges, 2 % more than another, or as much as fills a packet.
+fn balanced(name: &str, cost: &cost::Cost) {
+    let link = |i: usize, j: usize| cost.bytes_per_link[i][j] + cost.bytes_per_link[j][i];
+    for shares in [cost.bytes_per_party, [link(0, 1), link(1, 2), link(2, 0)]] {
+        let (most, least) = (shares.iter().max().unwrap(), shares.iter().min().unwrap());
+        assert!(most * 100 <= least * 102 || most - least < 1500, "{name}: {:?}", cost.bytes_per_link);
+    }
+}
+
 #[test]
 fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
     let (mut run, mut large) = (0, 0);
@@ -86,6 +95,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
             }
             let plan = lower::lower(&graph, &sources, lower::Options::default());
             let cost = cost::cost(&plan);
+            balanced(&name, &cost);
             if cost.multiply_adds.iter().sum::<u64>() > SMALL {
                 verify::verify(&plan).unwrap();
                 assert!(cost.rounds > 10);

@@ -3,21 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smlc::graph;
-use smlc::plan::{Instr, Kernel, Party, Plan, lower, verify};
+use smlc::plan::{BufId, Instr, Kernel, Part, Party, Plan, lower, verify};
 use smlc::span::Sources;
 
 fn plan() -> Plan {
     let text = "graph test\nformat ring=64 int=16 frac=16\nowners a b\n\
-        %0 = input \"x\" : clear(a) [70]\n%1 = input \"y\" : clear(b) [70]\n\
-        %2 = share scale=16 %0 : ring(16) [70]\n%3 = share scale=16 %1 : ring(16) [70]\n\
-        %4 = mul %2 %3 : ring(32) [70]\n%5 = trunc bits=16 %4 : ring(16) [70]\n%6 = relu %5 : ring(16) [70]\n\
-        %7 = reshape %6 : ring(16) [7, 10]\n%8 = argmax axis=1 %7 : ring(0) [7]\n\
-        %9 = is_negative %5 : bit [70]\n%10 = is_negative %2 : bit [70]\n%11 = and %9 %10 : bit [70]\n\
-        %12 = select %11 %2 %3 : ring(16) [70]\n\
-        %13 = reveal \"i\" to=a %8 : ring(0) [7]\n%14 = reveal \"b\" to=all %11 : bit [70]\n%15 = reveal \"s\" to=b %12 : ring(16) [70]\n\
-        %16 = input \"q\" : clear [70]\n%17 = encode scale=0 %16 : public(0) [70]\n%18 = and %11 %17 : bit [70]\n\
-        %19 = xor %18 %17 : bit [70]\n%20 = reveal \"q\" to=b %19 : bit [70]\n%21 = relu unread=6 %5 : ring(16) [70]\n\
-        %22 = reveal \"r\" to=a %21 : ring(16) [70]\n";
+        %0 = input \"x\" : clear(a) [130]\n%1 = input \"y\" : clear(b) [130]\n\
+        %2 = share scale=16 %0 : ring(16) [130]\n%3 = share scale=16 %1 : ring(16) [130]\n\
+        %4 = mul %2 %3 : ring(32) [130]\n%5 = trunc bits=16 %4 : ring(16) [130]\n%6 = relu %5 : ring(16) [130]\n\
+        %7 = reshape %6 : ring(16) [13, 10]\n%8 = argmax axis=1 %7 : ring(0) [13]\n\
+        %9 = is_negative %5 : bit [130]\n%10 = is_negative %2 : bit [130]\n%11 = and %9 %10 : bit [130]\n\
+        %12 = select %11 %2 %3 : ring(16) [130]\n\
+        %13 = reveal \"i\" to=a %8 : ring(0) [13]\n%14 = reveal \"b\" to=all %11 : bit [130]\n%15 = reveal \"s\" to=b %12 : ring(16) [130]\n\
+        %16 = input \"q\" : clear [130]\n%17 = encode scale=0 %16 : public(0) [130]\n%18 = and %11 %17 : bit [130]\n\
+        %19 = xor %18 %17 : bit [130]\n%20 = reveal \"q\" to=b %19 : bit [130]\n%21 = relu unread=6 %5 : ring(16) [130]\n\
+        %22 = reveal \"r\" to=a %21 : ring(16) [130]\n";
     let graph = graph::text::parse(text).unwrap();
     lower::lower(&graph, &Sources::default(), lower::Options::default())
 }
@@ -117,4 +117,50 @@ fn a_plan_with_a_missing_key_or_a_foreign_buffer_is_refused() {
     let again = broken.rounds[0].sends[0].clone();
     broken.rounds[1].sends.push(again);
     assert!(verify::verify(&broken).is_err());
+}
+
+/// The refusal of a plan in which parts of buffers were changed: those that steps write, in order.
+fn refused(change: impl FnOnce(&mut Plan, &[BufId])) -> String {
+    let mut plan = plan();
+    let outs = plan.rounds.iter().flat_map(|r| &r.steps).flat_map(|s| &s.outs);
+    let written: Vec<BufId> = outs.copied().filter(|out| plan.buf(*out).part.is_some()).collect();
+    assert!(written.len() > 6, "ReLU at three parties comes in slices");
+    change(&mut plan, &written);
+    verify::verify(&plan).unwrap_err().to_string()
+}
+
+fn part(plan: &mut Plan, id: BufId) -> &mut Part {
+    plan.bufs[id.index()].part.as_mut().unwrap()
+}
+
+#[test]
+fn parts_of_buffers_are_written_once_and_before_they_are_read() {
+    let overlap = refused(|plan, parts| {
+        let with_room = parts.iter().find(|id| part(plan, **id).start > 0).unwrap();
+        part(plan, *with_room).start -= 1;
+    });
+    assert!(overlap.contains("is written twice"), "{overlap}");
+    let outside = refused(|plan, parts| part(plan, parts[0]).start += 1 << 20);
+    assert!(outside.contains("is no part of"), "{outside}");
+    let nested = refused(|plan, parts| {
+        let whole = part(plan, parts[0]).of;
+        plan.bufs[whole.index()].part = Some(Part { of: whole, start: 0 });
+    });
+    assert!(nested.contains("is no part of"), "{nested}");
+    let missing = refused(|plan, parts| {
+        let step = plan.rounds.iter_mut().flat_map(|r| &mut r.steps).find(|s| s.outs.contains(&parts[0])).unwrap();
+        let party = step.party;
+        let unused = BufId(plan.bufs.len() as u32);
+        plan.bufs.push(smlc::plan::Buf { part: None, ..plan.bufs[parts[0].index()].clone() });
+        step.outs.iter_mut().filter(|out| **out == parts[0]).for_each(|out| *out = unused);
+        assert_eq!(party, plan.bufs[parts[0].index()].party);
+    });
+    assert!(missing.contains("before it is there"), "{missing}");
+    let travels = refused(|plan, parts| {
+        let id = parts[0];
+        let round = plan.rounds.iter().position(|r| r.steps.iter().any(|s| s.outs.contains(&id))).unwrap();
+        let send = plan.rounds[round].sends.iter_mut().find(|s| s.from == plan.bufs[id.index()].party).unwrap();
+        send.source = id;
+    });
+    assert!(travels.contains("a part of a buffer travels"), "{travels}");
 }

@@ -11,7 +11,7 @@ pub mod products;
 mod tables;
 
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
-use crate::plan::{Access, Buf, BufId, Kernel, Operand, Party, Stream};
+use crate::plan::{Access, Buf, BufId, Kernel, Operand, Part, Party, Stream};
 
 /// What a backend has to do with a launch.
 #[derive(Clone, Debug)]
@@ -68,6 +68,9 @@ pub fn all() -> Vec<Case> {
     cases.extend(products::cases());
     cases.extend(moves::cases());
     cases.extend(tables::cases());
+    let small = |case: &&Case| case.bufs.iter().map(Buf::words).sum::<usize>() < 10_000;
+    let parts: Vec<Case> = cases.iter().filter(small).filter_map(Case::in_parts).collect();
+    cases.extend(parts);
     cases.extend(damage::cases());
     cases
 }
@@ -125,6 +128,19 @@ impl Case {
         self
     }
 
+    /// The same launch, to words, with every ring buffer a part of a larger one.
+    fn in_parts(&self) -> Option<Case> {
+        let Expected::Words = self.expected else { return None };
+        let mut case = Case { name: format!("{} in parts", self.name), ..self.clone() };
+        for (id, buf) in self.bufs.iter().enumerate().filter(|(_, buf)| buf.width > 1) {
+            let of = BufId(case.bufs.len() as u32);
+            let start = 1 + id % 3;
+            case.bufs.push(Buf { len: start + buf.len + 2, ..buf.clone() });
+            case.bufs[id].part = Some(Part { of, start });
+        }
+        (case.bufs.len() > self.bufs.len()).then_some(case)
+    }
+
     /// Runs the case and compares; leaves no buffer behind.
     ///
     /// # Errors
@@ -142,14 +158,44 @@ impl Case {
         }
     }
 
-    /// The words of each result.
+    /// The words of each result. What surrounds a result that is a part has to stay.
     fn launch(&self, device: &mut dyn Backend) -> Result<Vec<Vec<u64>>, BackendError> {
-        for (id, words) in (0..).zip(&self.contents) {
-            device.write(BufId(id), words.clone())?;
+        let around = |whole: BufId| {
+            let words = self.bufs.get(whole.index()).map_or(0, Buf::words);
+            Noise::new(&self.name).words(words)
+        };
+        let range = |id: BufId| {
+            let buf = &self.bufs[id.index()];
+            let (whole, start) = buf.storage(id);
+            (whole, start..start + buf.words())
+        };
+        for (id, words) in (0..).map(BufId).zip(&self.contents) {
+            let (whole, range) = range(id);
+            let mut all = if whole == id { words.clone() } else { around(whole) };
+            if let Some(part) = all.get_mut(range) {
+                part.copy_from_slice(words);
+            }
+            device.write(whole, all)?;
+        }
+        let parts = self.outs.iter().filter(|id| self.bufs.get(id.index()).is_some_and(|buf| buf.part.is_some()));
+        for (whole, _) in parts.clone().map(|id| range(*id)) {
+            device.write(whole, around(whole))?;
         }
         let Case { kernel, ins, streams, outs, bufs, .. } = self;
         device.launch(Launch { kernel, ins, streams, outs, bufs })?;
-        self.outs.iter().map(|id| device.read(*id).map(<[u64]>::to_vec)).collect()
+        for (whole, range) in parts.map(|id| range(*id)) {
+            let (found, before) = (device.read(whole)?, around(whole));
+            if found[..range.start] != before[..range.start] || found[range.end..] != before[range.end..] {
+                return Err(BackendError::Shape("words around a part changed".into()));
+            }
+        }
+        self.outs
+            .iter()
+            .map(|id| {
+                let (whole, range) = range(*id);
+                Ok(device.read(whole)?[range].to_vec())
+            })
+            .collect()
     }
 
     fn compare(&self, found: &[Vec<u64>]) -> Result<(), String> {
@@ -169,12 +215,12 @@ impl Case {
 
 /// A ring buffer of P1: `len` elements of `width` bits.
 fn ring(len: usize, width: u32) -> Buf {
-    Buf { party: Party(1), len, planes: 1, width }
+    Buf::ring(Party(1), len, width)
 }
 
 /// A plane buffer of P1: `planes` bits of each of `len` elements.
 fn bits(len: usize, planes: usize) -> Buf {
-    Buf { party: Party(1), len, planes, width: 1 }
+    Buf::bits(Party(1), len, planes)
 }
 
 /// Operands that are read plainly.

@@ -3,9 +3,9 @@
 //! Protocols say what is computed and sent, in order; rounds follow from that. Independent operations therefore share
 //! rounds, and a party that needs no message for its part (P0 in most protocols) is not held up by the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Send, Step, Stream};
+use super::{Access, Buf, BufId, Instr, Kernel, Operand, Part, Party, Program, Reg, Round, Send, Step, Stream};
 use crate::fixed::{Format, low_mask};
 use crate::span::Span;
 
@@ -20,6 +20,11 @@ pub struct Builder {
     /// Round from which each buffer may be used.
     ready: Vec<u32>,
     rounds: Vec<Round>,
+    /// Parts by the buffer, the first element and the length.
+    parts: BTreeMap<(BufId, usize, usize), BufId>,
+    /// Ring buffers that an element program wrote and that neither travel nor have parts: their storage can be elsewhere.
+    movable: BTreeSet<BufId>,
+    sent: [[u64; 3]; 3],
     streams: u32,
     floor: u32,
 }
@@ -32,7 +37,18 @@ impl Builder {
     /// An empty plan.
     #[must_use]
     pub fn new(format: Format) -> Builder {
-        Builder { format, span: None, bufs: Vec::new(), ready: Vec::new(), rounds: Vec::new(), streams: 0, floor: 0 }
+        Builder {
+            format,
+            span: None,
+            bufs: Vec::new(),
+            ready: Vec::new(),
+            rounds: Vec::new(),
+            parts: BTreeMap::new(),
+            movable: BTreeSet::new(),
+            sent: [[0; 3]; 3],
+            streams: 0,
+            floor: 0,
+        }
     }
 
     /// Ring width K in bits.
@@ -49,7 +65,7 @@ impl Builder {
 
     /// A buffer that is there before the first round.
     pub fn input(&mut self, party: Party, len: usize) -> BufId {
-        self.buf(Buf { party, len, planes: 1, width: self.format.ring }, 0)
+        self.buf(Buf::ring(party, len, self.format.ring), 0)
     }
 
     /// The round from which a buffer may be used.
@@ -62,6 +78,57 @@ impl Builder {
     #[must_use]
     pub fn len(&self, id: BufId) -> usize {
         self.bufs[id.index()].len
+    }
+
+    /// Elements `start..start + len` of a ring buffer, where they are.
+    pub fn part(&mut self, id: BufId, start: usize, len: usize) -> BufId {
+        let (of, offset) = self.bufs[id.index()].storage(id);
+        if start == 0 && len == self.len(id) {
+            return id;
+        }
+        let start = offset + start;
+        if let Some(known) = self.parts.get(&(of, start, len)) {
+            return *known;
+        }
+        self.movable.remove(&of);
+        let whole = &self.bufs[of.index()];
+        debug_assert!(whole.width > 1 && start + len <= whole.len, "{start} + {len} of {of}");
+        let part = Buf { part: Some(Part { of, start }), ..Buf::ring(whole.party, len, whole.width) };
+        let part = self.buf(part, self.ready(id));
+        self.parts.insert((of, start, len), part);
+        part
+    }
+
+    /// One buffer of what are buffers one after the other. No elements move when element programs wrote all of them,
+    /// each to a buffer that it has for itself: those then become parts.
+    pub fn join(&mut self, parts: &[BufId]) -> BufId {
+        let [first, ..] = parts else { unreachable!("something is joined") };
+        if parts.len() == 1 {
+            return *first;
+        }
+        let Buf { party, width, .. } = self.bufs[first.index()];
+        let lens: Vec<usize> = parts.iter().map(|id| self.len(*id)).collect();
+        let len = lens.iter().sum();
+        if parts.iter().any(|id| !self.movable.contains(id)) {
+            let kernel = Kernel::Concat { outer: 1, chunks: lens };
+            return self.launch_planes(party, kernel, parts, Buf::ring(party, len, width));
+        }
+        let ready = parts.iter().map(|id| self.ready(*id)).fold(0, u32::max);
+        let whole = self.buf(Buf::ring(party, len, width), ready);
+        let mut start = 0;
+        for (id, len) in parts.iter().zip(lens) {
+            self.movable.remove(id);
+            self.bufs[id.index()].part = Some(Part { of: whole, start });
+            self.parts.insert((whole, start, len), *id);
+            start += len;
+        }
+        whole
+    }
+
+    /// Bytes that one party has to send another so far.
+    #[must_use]
+    pub fn sent(&self, from: Party, to: Party) -> u64 {
+        self.sent[from.index()][to.index()]
     }
 
     /// No step is placed before the given round until the next call. Steps without operands (random bits) would
@@ -95,20 +162,20 @@ impl Builder {
 
     /// Launches a kernel other than `Map` on ring buffers; the result is a ring buffer of `len` elements.
     pub fn launch(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> BufId {
-        self.launch_planes(party, kernel, ins, Buf { party, len, planes: 1, width: self.format.ring })
+        self.launch_planes(party, kernel, ins, Buf::ring(party, len, self.format.ring))
     }
 
     /// Bits `from .. from + planes` of `x + add`, one plane each.
     pub fn to_planes(&mut self, party: Party, x: BufId, add: u64, from: u32, planes: usize) -> BufId {
         let len = self.len(x);
-        self.launch_planes(party, Kernel::ToPlanes { add, from }, &[x], Buf { party, len, planes, width: 1 })
+        self.launch_planes(party, Kernel::ToPlanes { add, from }, &[x], Buf::bits(party, len, planes))
     }
 
     /// Launches a table lookup; each of its terms is a ring buffer of `len` elements.
     pub fn launch_all(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> Vec<BufId> {
         let terms = if let Kernel::Lookup(table) = &kernel { table.terms.len() } else { 1 };
         let width = self.format.ring;
-        let outs: Vec<BufId> = (0..terms).map(|_| self.buf(Buf { party, len, planes: 1, width }, 0)).collect();
+        let outs: Vec<BufId> = (0..terms).map(|_| self.buf(Buf::ring(party, len, width), 0)).collect();
         let ins = ins.iter().map(|b| Operand::from(*b)).collect();
         let span = self.span;
         self.place(Step { party, kernel, ins, streams: Vec::new(), outs: outs.clone(), span, free: Vec::new() });
@@ -123,7 +190,7 @@ impl Builder {
 
     /// Launches a kernel that moves bits; the result is one plane of `len` elements.
     pub fn launch_bits(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> BufId {
-        self.launch_planes(party, kernel, ins, Buf { party, len, planes: 1, width: 1 })
+        self.launch_planes(party, kernel, ins, Buf::bits(party, len, 1))
     }
 
     fn launch_planes(&mut self, party: Party, kernel: Kernel, ins: &[BufId], out: Buf) -> BufId {
@@ -146,6 +213,9 @@ impl Builder {
 
     fn transfer(&mut self, source: BufId, to: Party, name: &str, opening: Option<u32>) -> BufId {
         let (from, round) = (self.bufs[source.index()].party, self.ready(source));
+        self.movable.remove(&source);
+        debug_assert!(self.bufs[source.index()].part.is_none(), "a part of a buffer does not travel");
+        self.sent[from.index()][to.index()] += self.bufs[source.index()].wire_bytes() as u64;
         let target = self.buf(Buf { party: to, ..self.bufs[source.index()].clone() }, round + 1);
         let send =
             Send { from, to, source, target, name: name.to_string(), opening, span: self.span, free: Vec::new() };
@@ -167,12 +237,14 @@ impl Builder {
     /// `kept` outlive the last round.
     #[must_use]
     pub fn finish(mut self, kept: &[BufId]) -> (Vec<Buf>, Vec<Round>) {
+        let storage: Vec<BufId> =
+            self.bufs.iter().enumerate().map(|(id, buf)| buf.storage(BufId(id as u32)).0).collect();
         let mut dead: Vec<bool> = vec![true; self.bufs.len()];
         for id in kept {
-            dead[id.index()] = false;
+            dead[storage[id.index()].index()] = false;
         }
         let mut last_use = |ids: &mut dyn Iterator<Item = BufId>, free: &mut Vec<BufId>| {
-            for id in ids {
+            for id in ids.map(|id| storage[id.index()]) {
                 if std::mem::replace(&mut dead[id.index()], false) {
                     free.push(id);
                 }
@@ -353,7 +425,7 @@ impl<'b> Map<'b> {
     /// A new buffer of `planes` planes of `width`-bit elements, to be filled by [`Map::put`].
     pub fn output(&mut self, planes: usize, width: u32) -> (Output, BufId) {
         debug_assert_eq!(self.program.planes, width == 1);
-        let id = self.builder.buf(Buf { party: self.party, len: self.len, planes, width }, 0);
+        let id = self.builder.buf(Buf { planes, ..Buf::ring(self.party, self.len, width) }, 0);
         self.outs.push(id);
         (Output(self.outs.len() as u16 - 1), id)
     }
@@ -383,6 +455,9 @@ impl<'b> Map<'b> {
     pub fn finish(self) {
         let Map { builder, party, program, ins, streams, outs, .. } = self;
         let span = builder.span;
+        if !program.planes {
+            builder.movable.extend(&outs);
+        }
         builder.place(Step { party, kernel: Kernel::Map(program), ins, streams, outs, span, free: Vec::new() });
     }
 }

@@ -9,14 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::Builder;
 use super::protocol::maximum::{self, SignSource};
 use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
-use super::protocol::sign::{self, Opened, Prefer, Window};
-use super::protocol::{Additive, BitShares, Roles, Shares, TwoSummand, linear, local, output, truncate};
+use super::protocol::sign::{self, Prefer, Window};
+use super::protocol::{Additive, BitShares, Shares, TwoSummand, linear, local, output, truncate};
 use super::{Access, BufId, Input, Operand, Output, Party, Plan};
 use crate::graph::{self, Constant, Graph, Leading, NodeId, Op, Repr};
 use crate::span::{Sources, Span};
+use slices::{OpenedSlices, Signs, Slice};
 
 mod functions;
 mod shape_ops;
+mod slices;
 mod unsupported;
 
 pub use unsupported::{KEPT, STORED, unsupported};
@@ -38,11 +40,11 @@ enum Value {
     /// Public words, a copy at each party.
     Public([Operand; 3]),
     /// Replicated shares; after a truncation also the summands it started from.
-    Ring(Shares, Option<SignSource>),
+    Ring(Shares, Option<Signs>),
     /// One summand a party, not yet reshared.
     Additive(Additive),
     /// A comparison: the sign of something.
-    Sign(SignSource),
+    Sign(Signs),
     /// A shared bit.
     Bit(BitShares),
 }
@@ -53,7 +55,7 @@ struct Lowering<'g> {
     clear: BTreeMap<NodeId, NodeId>,
     b: Builder,
     values: BTreeMap<NodeId, Value>,
-    opened: BTreeMap<NodeId, (Opened, RandomBit)>,
+    opened: BTreeMap<NodeId, OpenedSlices>,
     leading: BTreeMap<(NodeId, Leading), Shares>,
     /// The bits of nodes along their first axis, where they are at hand.
     planes: BTreeMap<NodeId, Vec<BitShares>>,
@@ -114,8 +116,6 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
     }
 }
 
-const ROLES: Roles = Roles(0);
-
 impl Lowering<'_> {
     fn node(&mut self, id: NodeId) -> Value {
         let node = self.graph.node(id);
@@ -145,14 +145,13 @@ impl Lowering<'_> {
                 Value::Ring(local::each_share(&mut self.b, "up", len, &[&x], |m, _, r| m.shl(r[0], bits)), None)
             }
             Op::Relu { unread } => {
-                let source = self.sign_source(operands[0], *unread);
-                let x = self.ring(operands[0]);
-                Value::Ring(maximum::relu(&mut self.b, &x, &source, self.options.prefer), None)
+                let signs = self.sign_source(operands[0], *unread);
+                Value::Ring(self.relu(operands[0], &signs), None)
             }
             Op::IsNegative { unread } => Value::Sign(self.sign_source(operands[0], *unread)),
-            Op::Exp { low, pieces, top } => self.exp(operands[0], *low, *pieces, *top, len),
-            Op::Piecewise(table) => self.piecewise(operands[0], table, len),
-            Op::Leading(what) => self.leading(operands[0], *what, len),
+            Op::Exp { low, pieces, top } => self.exp(operands[0], *low, *pieces, *top),
+            Op::Piecewise(table) => self.piecewise(operands[0], table),
+            Op::Leading(what) => self.leading(operands[0], *what),
             Op::IsZero => self.is_zero(operands[0], len),
             Op::OneHot { places } => self.one_hot(operands[0], *places),
             Op::Bits { count } => self.bits(id, operands[0], *count),
@@ -173,9 +172,13 @@ impl Lowering<'_> {
             Op::SumPool { window } => self.sum_pool(id, operands[0], window),
             Op::Reveal { name, to } => {
                 let x = if let Repr::Bit = self.graph.node(operands[0]).ty.repr {
-                    let (opened, r) = self.opened(operands[0]);
-                    let r = r.arithmetic(&mut self.b);
-                    bit_to_ring(&mut self.b, &opened, &r, len)
+                    let opened = self.opened(operands[0]);
+                    let slices = opened.iter().map(|(slice, opened, r)| {
+                        let r = r.arithmetic(&mut self.b);
+                        (*slice, bit_to_ring(&mut self.b, opened, &r, slice.len))
+                    });
+                    let slices: Vec<(Slice, Shares)> = slices.collect();
+                    Shares::join(&mut self.b, &slices)
                 } else {
                     self.ring(operands[0])
                 };
@@ -272,16 +275,30 @@ impl Lowering<'_> {
     }
 
     /// Where the sign of a ring value is read, but for its lowest bits: before its truncation when there was one.
-    fn sign_source(&mut self, id: NodeId, unread: u32) -> SignSource {
-        if let Value::Ring(_, Some(source)) = &self.values[&id] {
-            return source.without(unread);
+    fn sign_source(&mut self, id: NodeId, unread: u32) -> Signs {
+        if let Value::Ring(_, Some(signs)) = &self.values[&id] {
+            return signs.clone().without(unread);
         }
-        let shares = self.ring(id);
-        let len = self.len(id);
+        let slices = slices::slices(&self.b, self.len(id));
+        let shares = self.sliceable(id, &slices);
         let Repr::Ring { scale } = self.graph.node(id).ty.repr else { unreachable!("signs are of ring values") };
         // One bit more than the format: differences of two numbers in range are compared too.
         let width = (self.graph.format.int + scale + 1).min(self.b.ring());
-        maximum::own_sign(&mut self.b, &shares, width, ROLES, len).without(unread)
+        let signs = slices.iter().map(|slice| {
+            let part = shares.slice(&mut self.b, slice);
+            maximum::own_sign(&mut self.b, &part, width, slice.roles, slice.len)
+        });
+        Signs(signs.collect()).without(unread)
+    }
+
+    fn relu(&mut self, operand: NodeId, signs: &Signs) -> Shares {
+        let x = if signs.0.len() > 1 { self.dense(operand) } else { self.ring(operand) };
+        let slices = signs.slices().map(|(slice, source)| {
+            let part = x.slice(&mut self.b, &slice);
+            (slice, maximum::relu(&mut self.b, &part, source, self.options.prefer))
+        });
+        let slices: Vec<(Slice, Shares)> = slices.collect();
+        Shares::join(&mut self.b, &slices)
     }
 
     fn add(&mut self, operands: &[NodeId], len: usize, negative: bool) -> Value {
@@ -379,63 +396,78 @@ impl Lowering<'_> {
     }
 
     fn truncate(&mut self, operand: NodeId, bits: u32, len: usize) -> Value {
-        let summands = match self.values[&operand].clone() {
-            Value::Additive(z) => {
-                let earliest = self.b.ready(z.0[0]);
-                self.b.not_before(earliest);
-                let ring = self.b.ring();
-                linear::to_two_summand(&mut self.b, &z, ring, ROLES, len)
-            }
-            _ => {
-                let x = self.ring(operand);
-                TwoSummand::of_shares(&mut self.b, &x, ROLES, len)
-            }
-        };
-        let earliest = summands.earliest(&self.b);
-        self.b.not_before(earliest);
-        let shares = truncate::truncate(&mut self.b, &summands, bits);
-        self.b.not_before(0);
         let Repr::Ring { scale } = self.graph.node(operand).ty.repr else {
             unreachable!("truncations are of ring values")
         };
-        let width = self.graph.format.int + scale - bits;
         // The window [bits, bits + width) holds the result's sign as long as the result is in range.
-        let source = SignSource { summands, window: Window { from: bits, width } };
-        Value::Ring(shares, Some(source))
+        let window = Window { from: bits, width: self.graph.format.int + scale - bits };
+        let slices = slices::slices(&self.b, len);
+        let (mut parts, mut signs) = (Vec::new(), Vec::new());
+        for slice in slices.clone() {
+            let summands = match self.values[&operand].clone() {
+                Value::Additive(z) => {
+                    let z = z.slice(&mut self.b, &slice);
+                    let earliest = self.b.ready(z.0[0]);
+                    self.b.not_before(earliest);
+                    let ring = self.b.ring();
+                    linear::to_two_summand(&mut self.b, &z, ring, slice.roles, slice.len)
+                }
+                _ => {
+                    let x = self.sliceable(operand, &slices).slice(&mut self.b, &slice);
+                    TwoSummand::of_shares(&mut self.b, &x, slice.roles, slice.len)
+                }
+            };
+            let earliest = summands.earliest(&self.b);
+            self.b.not_before(earliest);
+            parts.push((slice, truncate::truncate(&mut self.b, &summands, bits)));
+            self.b.not_before(0);
+            signs.push(SignSource { summands, window });
+        }
+        Value::Ring(Shares::join(&mut self.b, &parts), Some(Signs(signs)))
     }
 
     /// The bit of a node opened under a random mask, and that mask ready for products.
-    fn opened(&mut self, id: NodeId) -> (Opened, RandomBit) {
+    fn opened(&mut self, id: NodeId) -> OpenedSlices {
         if let Some(found) = self.opened.get(&id) {
-            return *found;
+            return found.clone();
         }
-        let len = self.len(id);
-        let opened = match self.values[&id].clone() {
-            Value::Sign(source) => {
-                let earliest = source.summands.earliest(&self.b);
-                self.b.not_before(earliest);
-                sign::open_sign(&mut self.b, &source.summands, source.window, self.options.prefer)
+        let opened: OpenedSlices = match self.values[&id].clone() {
+            Value::Sign(signs) => {
+                let slices = signs.slices().map(|(slice, source)| {
+                    let earliest = source.summands.earliest(&self.b);
+                    self.b.not_before(earliest);
+                    let opened = sign::open_sign(&mut self.b, &source.summands, source.window, self.options.prefer);
+                    let r = RandomBit::prepare(&mut self.b, opened.r, slice.roles, slice.len);
+                    self.b.not_before(0);
+                    (slice, opened, r)
+                });
+                slices.collect()
             }
             _ => {
-                let bit = self.bit(id);
-                sign::open(&mut self.b, &bit, len)
+                let (bit, slice) = (self.bit(id), slices::whole(&self.b, self.len(id)));
+                let opened = sign::open(&mut self.b, &bit, slice.len);
+                vec![(slice, opened, RandomBit::prepare(&mut self.b, opened.r, slice.roles, slice.len))]
             }
         };
-        let r = RandomBit::prepare(&mut self.b, opened.r, ROLES, len);
-        self.b.not_before(0);
-        self.opened.insert(id, (opened, r));
-        (opened, r)
+        self.opened.insert(id, opened.clone());
+        opened
     }
 
     /// The node as a replicated bit.
     fn bit(&mut self, id: NodeId) -> BitShares {
         match self.values[&id].clone() {
             Value::Bit(bit) => bit,
-            Value::Sign(source) => {
-                let earliest = source.summands.earliest(&self.b);
-                self.b.not_before(earliest);
-                let bit = sign::sign(&mut self.b, &source.summands, source.window, self.options.prefer);
-                self.b.not_before(0);
+            Value::Sign(signs) => {
+                let slices = signs.slices().map(|(slice, source)| {
+                    let earliest = source.summands.earliest(&self.b);
+                    self.b.not_before(earliest);
+                    let bit = sign::sign(&mut self.b, &source.summands, source.window, self.options.prefer);
+                    self.b.not_before(0);
+                    (slice, bit)
+                });
+                let slices: Vec<(Slice, BitShares)> = slices.collect();
+                let len = self.len(id);
+                let bit = BitShares::join(&mut self.b, &slices, len);
                 self.values.insert(id, Value::Bit(bit));
                 bit
             }
@@ -476,11 +508,17 @@ impl Lowering<'_> {
 
     /// `b + c (a - b)`.
     fn select(&mut self, operands: &[NodeId], len: usize) -> Value {
-        let (opened, r) = self.opened(operands[0]);
+        let opened = self.opened(operands[0]);
         let (x, y) = (self.ring(operands[1]), self.ring(operands[2]));
         let d = local::each_share(&mut self.b, "difference", len, &[&x, &y], |m, _, r| m.sub(r[0], r[1]));
-        let dr = r.times(&mut self.b, &d);
-        Value::Ring(choose(&mut self.b, &opened, Choose::Set, &d, &dr, Some(&y), len), None)
+        let y = if opened.len() > 1 { self.dense(operands[2]) } else { y };
+        let slices = opened.iter().map(|(slice, opened, r)| {
+            let (d, y) = (d.slice(&mut self.b, slice), y.slice(&mut self.b, slice));
+            let dr = r.times(&mut self.b, &d);
+            (*slice, choose(&mut self.b, opened, Choose::Set, &d, &dr, Some(&y), slice.len))
+        });
+        let slices: Vec<(Slice, Shares)> = slices.collect();
+        Value::Ring(Shares::join(&mut self.b, &slices), None)
     }
 
     fn summands(&self, value: &Value) -> Summands {

@@ -79,9 +79,40 @@ pub struct Buf {
     pub planes: usize,
     /// Bits of an element that mean anything and travel: 1 for planes, else 2..=64.
     pub width: u32,
+    /// Where its elements are, if they are some of another buffer's: then it has no storage of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// Consecutive elements of a ring buffer, which is of the same party and width and itself no part. A part neither
+/// travels nor arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The buffer.
+    pub of: BufId,
+    /// Its first element that is meant.
+    pub start: usize,
 }
 
 impl Buf {
+    /// A buffer of ring elements with storage of its own.
+    #[must_use]
+    pub fn ring(party: Party, len: usize, width: u32) -> Buf {
+        Buf { party, len, planes: 1, width, part: None }
+    }
+
+    /// A buffer of bit planes.
+    #[must_use]
+    pub fn bits(party: Party, len: usize, planes: usize) -> Buf {
+        Buf { party, len, planes, width: 1, part: None }
+    }
+
+    /// The buffer with the storage, and the first element there.
+    #[must_use]
+    pub fn storage(&self, id: BufId) -> (BufId, usize) {
+        self.part.map_or((id, 0), |part| (part.of, part.start))
+    }
+
     /// Words a plane: `len` for ring buffers, `ceil(len / 64)` for bits.
     #[must_use]
     pub fn stride(&self) -> usize {

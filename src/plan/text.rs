@@ -1,11 +1,11 @@
 //! The plan as text: what an auditor reads. Every round with its launches and messages, then every element program once.
 //!
-//! Buffers are `b7`; `b7[/4%10]` reads element `(i / 4) % 10`. Streams are `k1#12:64`: key 1, number 12, 64 bits an element.
+//! Buffers are `b7`; `b7[64..96]` are some of its elements; `b7[/4%10]` reads element `(i / 4) % 10`. Streams are `k1#12:64`: key 1, number 12, 64 bits an element.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Access, Instr, Kernel, Lookup, Operand, Plan, Product, Program, Reg, Step, Term, View};
+use super::{Access, BufId, Instr, Kernel, Lookup, Operand, Part, Plan, Product, Program, Reg, Step, Term, View};
 use crate::graph::{Receiver, Window};
 
 /// Prints a plan.
@@ -142,10 +142,17 @@ impl<'p> Programs<'p> {
     }
 }
 
-fn operand(o: &Operand) -> String {
+fn buffer(plan: &Plan, id: BufId) -> String {
+    match plan.buf(id).part {
+        Some(Part { of, start }) => format!("{of}[{start}..{}]", start + plan.buf(id).len),
+        None => id.to_string(),
+    }
+}
+
+fn operand(plan: &Plan, o: &Operand) -> String {
     match o.access {
-        Access::Dense => o.buf.to_string(),
-        Access::Repeat { inner, len } => format!("{}[/{inner}%{len}]", o.buf),
+        Access::Dense => buffer(plan, o.buf),
+        Access::Repeat { inner, len } => format!("{}[/{inner}%{len}]", buffer(plan, o.buf)),
     }
 }
 
@@ -160,7 +167,8 @@ fn window(w: &Window) -> String {
 }
 
 fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> String {
-    let outs = list(&step.outs, ToString::to_string);
+    let operand = |o: &Operand| operand(plan, o);
+    let outs = list(&step.outs, |id| buffer(plan, *id));
     let ins = list(&step.ins, operand);
     let what = match &step.kernel {
         Kernel::Map(program) => {

@@ -1,6 +1,6 @@
 //! The plan's rules, checked on its text before anything runs.
 //!
-//! *Form*: every buffer is written once, entirely, and before it is used, at its own party, in a round in which it is
+//! *Form*: every element of a buffer is written once, and before it is used, at its own party, in a round in which it is
 //! there; programs read and write planes that exist; a stream number has one element width and one length in the whole
 //! plan, so that no keystream bytes are drawn under two names.
 //!
@@ -10,7 +10,7 @@ mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Access, BufId, Instr, Kernel, Party, Plan, Program, Send, Step, Stream, are_places};
+use super::{Access, BufId, Instr, Kernel, Part, Party, Plan, Program, Send, Step, Stream, are_places};
 use crate::graph::{MAX_ELEMENTS, Receiver};
 use crate::label::Label;
 
@@ -57,7 +57,7 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     let end = plan.rounds.len();
     let error = |round: usize| move |what: String| VerifyError::Structure { round, what };
     header(plan).map_err(error(0))?;
-    let mut form = Form { plan, there: BTreeSet::new(), streams: BTreeMap::new() };
+    let mut form = Form { plan, there: BTreeMap::new(), streams: BTreeMap::new() };
     form.inputs().map_err(error(0))?;
     for (index, round) in plan.rounds.iter().enumerate() {
         for step in &round.steps {
@@ -88,6 +88,14 @@ fn header(plan: &Plan) -> Result<(), String> {
         })?;
         ensure((1..=MAX_ELEMENTS).contains(&buf.len), || format!("b{index} has {} elements", buf.len))?;
     }
+    for (index, buf) in plan.bufs.iter().enumerate() {
+        let Some(Part { of, start }) = buf.part else { continue };
+        let within = plan.bufs.get(of.index()).is_some_and(|whole| {
+            let alike = (whole.party, whole.width, whole.planes) == (buf.party, buf.width, buf.planes);
+            alike && whole.part.is_none() && start.checked_add(buf.len).is_some_and(|end| end <= whole.len)
+        });
+        ensure(within && buf.width > 1, || format!("b{index} is no part of {of}"))?;
+    }
     let known = |owner: u32| (owner as usize) < plan.owners.len();
     for input in &plan.inputs {
         ensure(input.owner.is_none_or(known), || format!("the input %{} is of an unknown owner", input.node))?;
@@ -111,8 +119,8 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
 
 struct Form<'p> {
     plan: &'p Plan,
-    /// Buffers that are there.
-    there: BTreeSet<BufId>,
+    /// The ranges of elements that are there, in buffers with storage of their own: by where they begin, where they end.
+    there: BTreeMap<BufId, BTreeMap<usize, usize>>,
     /// Element width and words a plane of each stream number.
     streams: BTreeMap<u32, (u32, usize)>,
 }
@@ -128,11 +136,35 @@ impl Form<'_> {
     /// The buffer can be used by this party now.
     fn usable(&self, id: BufId, party: Party) -> Result<(), String> {
         self.owned(id, party)?;
-        ensure(self.there.contains(&id), || format!("{id} is used before it is there"))
+        let (whole, start, end) = self.range(id);
+        let ranges = self.there.get(&whole);
+        let covers = ranges.and_then(|r| r.range(..=start).next_back()).is_some_and(|(_, last)| end <= *last);
+        ensure(covers, || format!("{id} is used before it is there"))
+    }
+
+    /// The buffer with the storage, and which of its elements are meant.
+    fn range(&self, id: BufId) -> (BufId, usize, usize) {
+        let buf = self.plan.buf(id);
+        let (whole, start) = buf.storage(id);
+        (whole, start, start + buf.len)
     }
 
     fn arrives(&mut self, id: BufId) -> Result<(), String> {
-        ensure(self.there.insert(id), || format!("{id} is written twice"))
+        let (whole, mut start, mut end) = self.range(id);
+        let ranges = self.there.entry(whole).or_default();
+        let before = ranges.range(..end).next_back().map(|(first, last)| (*first, *last));
+        ensure(before.is_none_or(|(_, last)| last <= start), || format!("{id} is written twice"))?;
+        // Neighbours become one range.
+        if let Some((first, last)) = before
+            && last == start
+        {
+            start = first;
+        }
+        if let Some(last) = ranges.remove(&end) {
+            end = last;
+        }
+        ranges.insert(start, end);
+        Ok(())
     }
 
     fn inputs(&mut self) -> Result<(), String> {
@@ -142,6 +174,7 @@ impl Form<'_> {
                 for (party, id) in Party::ALL.iter().zip(row) {
                     self.owned(*id, *party)?;
                     self.arrives(*id)?;
+                    ensure(self.plan.buf(*id).part.is_none(), || format!("{id} is an input and a part"))?;
                     let len = self.plan.buf(*id).len;
                     ensure(len == input.len, || format!("{id} has {len} elements of an input of {}", input.len))?;
                 }
@@ -156,8 +189,12 @@ impl Form<'_> {
             let addressed = !matches!(operand.access, Access::Repeat { inner: 0, .. } | Access::Repeat { len: 0, .. });
             ensure(addressed, || format!("{} is read by an axis without elements", operand.buf))?;
         }
+        let mut used: Vec<BufId> = step.ins.iter().map(|i| self.range(i.buf).0).collect();
         for out in &step.outs {
             self.owned(*out, step.party)?;
+            let whole = self.range(*out).0;
+            ensure(!used.contains(&whole), || format!("{whole} is written while it is in use"))?;
+            used.push(whole);
             self.arrives(*out)?;
         }
         let stride = |id: &BufId| self.plan.buf(*id).stride();
@@ -236,6 +273,7 @@ impl Form<'_> {
         self.owned(send.target, send.to)?;
         ensure(send.from != send.to, || format!("{} sends to itself", send.from))?;
         let (source, target) = (self.plan.buf(send.source), self.plan.buf(send.target));
+        ensure(source.part.is_none() && target.part.is_none(), || "a part of a buffer travels".to_string())?;
         let alike = (source.len, source.planes, source.width) == (target.len, target.planes, target.width);
         ensure(alike, || format!("{} and {} differ in size", send.source, send.target))
     }
@@ -248,7 +286,10 @@ impl Form<'_> {
                 self.usable(*id, party)?;
                 let (buf, first) = (self.plan.buf(*id), self.plan.buf(output.bufs[0]));
                 let len = output.shape.iter().fold(1usize, |len, n| len.saturating_mul(*n));
-                let sound = buf.width > 1 && (buf.len, buf.width) == (first.len, first.width) && len == buf.len;
+                let sound = buf.part.is_none()
+                    && buf.width > 1
+                    && (buf.len, buf.width) == (first.len, first.width)
+                    && len == buf.len;
                 ensure(sound, || format!("the halves of output `{}` differ in size", output.name))?;
             }
         }

@@ -176,7 +176,7 @@ pub fn accept(
 }
 
 fn element_buf(plan: &Plan, len: usize) -> Buf {
-    Buf { party: Party(0), len, planes: 1, width: plan.format.ring }
+    Buf::ring(Party(0), len, plan.format.ring)
 }
 
 fn expand(plan: &Plan, seed: &StreamKey, number: u32, len: usize) -> Vec<u64> {

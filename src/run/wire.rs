@@ -102,7 +102,7 @@ mod tests {
                     if planes > 1 && width != 1 {
                         continue;
                     }
-                    let buf = Buf { party: Party(0), len, planes, width };
+                    let buf = Buf { planes, ..Buf::ring(Party(0), len, width) };
                     let words: Vec<u64> =
                         (0..buf.words() as u64).map(|i| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
                     let mut bytes = Vec::new();

@@ -4,7 +4,7 @@ use super::elements::{out, program};
 use super::tables::polynomials;
 use super::{Case, bits, dense, ring};
 use crate::graph::Window;
-use crate::plan::{Access, BufId, Instr, Kernel, Lookup, Party, Product, Reg, Stream, Term, View};
+use crate::plan::{Access, BufId, Instr, Kernel, Lookup, Part, Party, Product, Reg, Stream, Term, View};
 
 const IN: Instr = Instr::In { input: 0, plane: 0 };
 
@@ -195,7 +195,25 @@ fn buffers() -> Vec<Case> {
         edit(&mut case);
         case
     };
+    // Operand 0 is a part of buffer 2, result 1 of buffer 3.
+    let part = |name: &str, edit: fn(&mut Case)| {
+        let whole = identity(name, Access::Dense);
+        let mut case = whole.in_parts().unwrap_or(whole);
+        edit(&mut case);
+        case
+    };
     vec![
+        part("refused: an operand past the end", |case| case.bufs[2].len = 10),
+        part("refused: a result past the end", |case| case.bufs[3].len = 11),
+        part("refused: a part that starts nowhere", |case| {
+            case.bufs[1].part = Some(Part { of: BufId(3), start: usize::MAX })
+        }),
+        part("refused: a part of nothing", |case| case.bufs[1].part = Some(Part { of: BufId(9), start: 0 })),
+        part("refused: a part of a part", |case| case.bufs[3].part = Some(Part { of: BufId(2), start: 0 })),
+        part("refused: a part of itself", |case| case.bufs[1].part = Some(Part { of: BufId(1), start: 0 })),
+        part("refused: a part of its operand", |case| case.bufs[1].part = Some(Part { of: BufId(2), start: 0 })),
+        part("refused: a part of another width", |case| case.bufs[3].width = 32),
+        part("refused: a part of another party's", |case| case.bufs[3].party = Party(0)),
         edited("refused: an operand that is not there", |case| case.contents.clear()),
         edited("refused: an operand with too few words", |case| case.contents[0].truncate(9)),
         edited("refused: an operand the plan does not know", |case| case.ins[0].buf = BufId(7)),

@@ -19,8 +19,8 @@ mod stream;
 mod sums;
 
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
-use crate::plan::{Buf, BufId, Kernel, Operand, Party, Stream};
-use check::{Input, Output, misfit};
+use crate::plan::{Buf, BufId, Kernel, Operand, Part, Party, Stream};
+use check::{Input, Output, Words, misfit};
 use gemm::Workspace;
 use isa::Isa;
 pub use stream::Keystream;
@@ -73,32 +73,53 @@ impl Cpu {
         if !(1..=64).contains(&buf.width) || (buf.width > 1 && buf.planes != 1) {
             return misfit(format!("buffer {id} has {} planes of {} bits", buf.planes, buf.width));
         }
-        match buf.stride().checked_mul(buf.planes) {
-            Some(words) if words <= isize::MAX as usize / size_of::<u64>() => Ok(buf),
-            _ => misfit(format!("buffer {id} exceeds the address space")),
+        if !matches!(buf.stride().checked_mul(buf.planes), Some(words) if words <= isize::MAX as usize / size_of::<u64>())
+        {
+            return misfit(format!("buffer {id} exceeds the address space"));
         }
+        if let Some(Part { of, start }) = buf.part {
+            let Some(whole) = bufs.get(of.index()) else { return Err(BackendError::Missing(of)) };
+            let alike = buf.width > 1 && (whole.party, whole.width, whole.planes) == (buf.party, buf.width, 1);
+            if !alike || whole.part.is_some() || start.checked_add(buf.len).is_none_or(|end| end > whole.len) {
+                return misfit(format!("buffer {id} is no part of {of}"));
+            }
+            self.describe(bufs, of)?;
+        }
+        Ok(buf)
     }
 
     /// An operand with its words.
     fn input<'a>(&'a self, bufs: &'a [Buf], operand: &Operand) -> Result<Input<'a>, BackendError> {
         let buf = self.describe(bufs, operand.buf)?;
-        let words = self.read(operand.buf)?;
-        if words.len() != buf.words() {
-            return misfit(format!("buffer {} holds {} words, expected {}", operand.buf, words.len(), buf.words()));
+        let (id, start) = buf.storage(operand.buf);
+        let (words, expected) = (self.read(id)?, bufs[id.index()].words());
+        if words.len() != expected {
+            return misfit(format!("buffer {id} holds {} words, expected {expected}", words.len()));
         }
-        Ok(Input { buf, access: operand.access, words })
+        Ok(Input { buf, access: operand.access, words: &words[start..start + buf.words()] })
     }
 
-    /// Results with room for their words.
+    /// Results with room for their words: new storage, or that of which they are parts.
     fn outputs<'a>(&mut self, launch: &Launch<'a>) -> Result<Vec<Output<'a>>, BackendError> {
-        let mut outs: Vec<Output<'a>> = Vec::with_capacity(launch.outs.len());
-        for (number, &id) in launch.outs.iter().enumerate() {
-            let buf = self.describe(launch.bufs, id)?;
-            if launch.outs[..number].contains(&id) || launch.ins.iter().any(|operand| operand.buf == id) {
+        let storage = |id: BufId| launch.bufs.get(id.index()).map_or(id, |buf| buf.storage(id).0);
+        let mut taken: Vec<BufId> = launch.ins.iter().map(|operand| storage(operand.buf)).collect();
+        for &id in launch.outs {
+            self.describe(launch.bufs, id)?;
+            if taken.contains(&storage(id)) {
                 return misfit(format!("buffer {id} is written while it is in use"));
             }
-            let words = self.allocate(buf.words());
-            outs.push(Output { buf, words });
+            taken.push(storage(id));
+        }
+        let mut outs: Vec<Output<'a>> = Vec::with_capacity(launch.outs.len());
+        for &id in launch.outs {
+            let buf = &launch.bufs[id.index()];
+            let (whole, start) = buf.storage(id);
+            let words = launch.bufs[whole.index()].words();
+            let storage = match self.bufs.get_mut(whole.index()).and_then(Option::take) {
+                Some(storage) if storage.len() == words => storage,
+                _ => self.allocate(words),
+            };
+            outs.push(Output { buf, words: Words { storage, range: start..start + buf.words() } });
         }
         Ok(outs)
     }
@@ -192,7 +213,7 @@ impl Backend for Cpu {
         self.space = space;
         result?;
         for (id, out) in launch.outs.iter().zip(outs) {
-            self.write(*id, out.words)?;
+            self.write(out.buf.storage(*id).0, out.words.storage)?;
         }
         Ok(())
     }

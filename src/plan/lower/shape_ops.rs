@@ -1,6 +1,7 @@
 //! Lowering of rearrangement, sums, pooling and tournaments: what moves elements rather than combining shares.
 
-use super::{Lowering, ROLES, Value, repeat_access};
+use super::slices::{self, Slice};
+use super::{Lowering, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
@@ -68,7 +69,7 @@ impl Lowering<'_> {
         // Row-major order stays, so the words stay; a broadcast must become words first.
         match self.values[&operand].clone() {
             Value::Ring(..) => {
-                let source = if let Value::Ring(_, source) = &self.values[&operand] { *source } else { None };
+                let source = if let Value::Ring(_, source) = &self.values[&operand] { source.clone() } else { None };
                 Value::Ring(self.dense(operand), source)
             }
             Value::Public(_) => Value::Public(self.public(operand).map(Operand::from)),
@@ -208,7 +209,7 @@ impl Lowering<'_> {
         }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
-        Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len), None)
+        Value::Ring(self.tournament(&entrants, width, len), None)
     }
 
     pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
@@ -217,7 +218,11 @@ impl Lowering<'_> {
         }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
-        Value::Ring(maximum::argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len), None)
+        let prefer = self.options.prefer;
+        let index = self.among(&entrants, len, |b, entrants, slice| {
+            vec![maximum::argmax(b, &entrants, width, slice.roles, prefer, slice.len)]
+        });
+        Value::Ring(index[0], None)
     }
 
     /// Largest and index together, where the graph wants both of an operand: one tournament gives them.
@@ -232,9 +237,39 @@ impl Lowering<'_> {
         }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
-        let both = maximum::max_and_argmax(&mut self.b, &entrants, width, ROLES, self.options.prefer, len);
+        let prefer = self.options.prefer;
+        let both = self.among(&entrants, len, |b, entrants, slice| {
+            let (largest, index) = maximum::max_and_argmax(b, &entrants, width, slice.roles, prefer, slice.len);
+            vec![largest, index]
+        });
+        let both = (both[0], both[1]);
         self.tournaments.insert(key, both);
         Some(both)
+    }
+
+    fn tournament(&mut self, entrants: &[Shares], width: Width, len: usize) -> Shares {
+        let prefer = self.options.prefer;
+        let largest = self.among(entrants, len, |b, entrants, slice| {
+            vec![maximum::tournament(b, entrants, width, slice.roles, prefer, slice.len)]
+        });
+        largest[0]
+    }
+
+    /// What several dense tensors of `len` elements decide among themselves, slice by slice.
+    fn among(
+        &mut self,
+        entrants: &[Shares],
+        len: usize,
+        decide: impl Fn(&mut Builder, Vec<Shares>, &Slice) -> Vec<Shares>,
+    ) -> Vec<Shares> {
+        let mut results: Vec<Vec<(Slice, Shares)>> = Vec::new();
+        for slice in slices::slices(&self.b, len) {
+            let parts = entrants.iter().map(|x| x.slice(&mut self.b, &slice)).collect();
+            let found = decide(&mut self.b, parts, &slice);
+            results.resize_with(found.len(), Vec::new);
+            results.iter_mut().zip(found).for_each(|(all, found)| all.push((slice, found)));
+        }
+        results.iter().map(|slices| Shares::join(&mut self.b, slices)).collect()
     }
 
     /// The slices of a tensor along an axis.
@@ -269,7 +304,7 @@ impl Lowering<'_> {
             let (step, pad) = (window.stride[side], window.pad[side] as i64);
             let mut view_strides = strides.clone();
             view_strides[axis] *= step;
-            let entrants = (0..window.size[side])
+            let entrants: Vec<Shares> = (0..window.size[side])
                 .map(|position| {
                     let offset = position as i64 - pad;
                     let bounds = if window.pad[side] == 0 {
@@ -283,7 +318,7 @@ impl Lowering<'_> {
                 })
                 .collect();
             let len = out.iter().product();
-            x = maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len);
+            x = self.tournament(&entrants, width, len);
             shape = out;
         }
         Value::Ring(x, None)

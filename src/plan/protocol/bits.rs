@@ -128,13 +128,13 @@ impl TwoParts {
                 .iter()
                 .map(|bit| {
                     let [own, next] = m.bits(bit);
-                    // Role 0 has shares 0 and 1, role 1 has 1 and 2, role 2 has 2 and 0.
+                    // Role 0 has shares 0 and 1, the others share 2 and one of those.
                     if party == e {
                         m.xor(own, next)
-                    } else if party == roles.party(1) {
-                        next
-                    } else {
+                    } else if party.0 == roles.index(2) {
                         own
+                    } else {
+                        next
                     }
                 })
                 .collect();

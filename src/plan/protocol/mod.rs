@@ -21,21 +21,61 @@ pub mod truncate;
 use super::build::{Builder, StreamId};
 use super::{BufId, Operand, Party};
 
-/// Who plays which role: role r is party `r + shift`, key and share j are number `j + shift` (mod 3).
+/// Who plays which role. Role r has share and key r and r + 1, so that share j of the protocol's text is one of the
+/// plan's shares, as the roles go round the parties the one way or the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Roles(pub u8);
+pub struct Roles {
+    /// The party that plays role 0.
+    first: Party,
+    /// Whether role 1 is the party before it, not the one after it.
+    mirrored: bool,
+}
 
 impl Roles {
+    /// All six ways.
+    pub const ALL: [Roles; 6] = {
+        let [a, b, c] = Party::ALL;
+        [
+            Roles { first: a, mirrored: false },
+            Roles { first: b, mirrored: false },
+            Roles { first: c, mirrored: false },
+            Roles { first: a, mirrored: true },
+            Roles { first: b, mirrored: true },
+            Roles { first: c, mirrored: true },
+        ]
+    };
+
     /// The party that plays role `r`.
     #[must_use]
     pub fn party(self, r: u8) -> Party {
-        Party((r + self.0) % 3)
+        self.first.plus(if self.mirrored { 3 - r } else { r })
+    }
+
+    /// The role that a party plays.
+    #[must_use]
+    pub fn role(self, party: Party) -> u8 {
+        let steps = party.plus(3 - self.first.0).0;
+        if self.mirrored { (3 - steps) % 3 } else { steps }
     }
 
     /// The number of key or share `j` of the protocol's text.
     #[must_use]
     pub fn index(self, j: u8) -> u8 {
-        (j + self.0) % 3
+        // Roles 0 and 1 both have share 1, which is then the share of the later of the two parties.
+        self.first.plus(if self.mirrored { 4 - j } else { j }).0
+    }
+
+    /// Whether role 1 is the party before role 0.
+    #[must_use]
+    pub fn mirrored(self) -> bool {
+        self.mirrored
+    }
+
+    /// What the protocol's text calls key or share `j`.
+    #[must_use]
+    pub fn name(self, j: u8) -> u8 {
+        let steps = Party(j).plus(3 - self.first.0).0;
+        if self.mirrored { (4 - steps) % 3 } else { steps }
     }
 }
 
@@ -140,7 +180,7 @@ impl Additive {
     /// From the summands of roles 0, 1 and 2.
     #[must_use]
     pub fn of_roles(roles: Roles, summands: [BufId; 3]) -> Additive {
-        Additive(Party::ALL.map(|p| summands[((p.0 + 3 - roles.0) % 3) as usize]))
+        Additive(Party::ALL.map(|p| summands[usize::from(roles.role(p))]))
     }
 }
 
@@ -183,5 +223,25 @@ impl super::build::Map<'_> {
             BitSource::Plane(buf, plane) => self.read_plane(buf, plane),
             BitSource::Stream(id, plane) => self.prf_plane(party.plus(part as u8).0, id, plane),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_have_the_keys_of_the_text() {
+        let mut ways = std::collections::BTreeSet::new();
+        for roles in Roles::ALL {
+            for r in 0..3 {
+                let party = roles.party(r);
+                assert_eq!(roles.role(party), r);
+                assert_eq!(roles.name(roles.index(r)), r);
+                assert!(party.holds_key(roles.index(r)) && party.holds_key(roles.index((r + 1) % 3)), "{roles:?} {r}");
+            }
+            ways.insert([0, 1, 2].map(|r| roles.party(r)));
+        }
+        assert_eq!(ways.len(), 6);
     }
 }

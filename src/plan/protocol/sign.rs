@@ -253,7 +253,7 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
 
     let v = [(p1, x.v[0]), (p2, x.v[1])].map(|(party, v)| b.to_planes(party, v, 0, from, width as usize));
     let summand = |roles: Roles, plane: usize, v_plane: usize| {
-        BitShares::from_fn(|j, party| match (j + 3 - roles.0) % 3 {
+        BitShares::from_fn(|j, party| match roles.name(j) {
             0 => BitSource::Plane(if party == p0 { mono0 } else { mono2 }, plane),
             1 => BitSource::Stream(mono_id, plane),
             _ => BitSource::Plane(v[usize::from(party == p2)], v_plane),
@@ -314,7 +314,7 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
         sums
     });
     let exchanged = |plane: usize| {
-        BitShares::from_fn(|j, party| match (j + 3 - roles.0) % 3 {
+        BitShares::from_fn(|j, party| match roles.name(j) {
             0 | 1 => BitSource::Stream(half_id, plane),
             _ => BitSource::Plane(share2[usize::from(party == p2)], plane),
         })

@@ -5,7 +5,8 @@
 //! `m_i = g_i + s_i` (or `g_i - s_i`, or exclusive or), where
 //! - `s_i` is a stream plane under the key that P lacks, at least as wide as the message, and serves no other message to P;
 //! - for some order of the messages, neither `g_i` nor any `m_j` before `m_i` depends on `s_i`. Dependence is followed
-//!   through all steps, buffers and messages of all parties, at the grain of whole tensors (of planes, for bits).
+//!   through all steps, buffers and messages of all parties, at the grain of whole tensors (of planes, for bits): a part of
+//!   a buffer depends on all that the buffer does.
 //!
 //! # What follows
 //! Fix all inputs and all other streams. The map from `(s_1, ..., s_n)` to `(m_1, ..., m_n)` is triangular with
@@ -58,7 +59,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), VerifyError> {
 struct Dataflow<'p> {
     plan: &'p Plan,
     graph: DiGraph<(), ()>,
-    /// Plane 0 of each buffer; the others follow.
+    /// Plane 0 of each buffer; the others follow. Parts have that of the whole.
     bufs: Vec<NodeIndex>,
     masks: BTreeMap<Mask, NodeIndex>,
     /// The element program that writes a buffer, and its first register.
@@ -111,7 +112,10 @@ fn after(first: NodeIndex, steps: usize) -> NodeIndex {
 impl<'p> Dataflow<'p> {
     fn new(plan: &'p Plan) -> Dataflow<'p> {
         let mut graph = DiGraph::new();
-        let bufs = plan.bufs.iter().map(|buf| nodes(&mut graph, buf.planes)).collect();
+        let mut bufs: Vec<NodeIndex> = plan.bufs.iter().map(|buf| nodes(&mut graph, buf.planes)).collect();
+        for (at, buf) in plan.bufs.iter().enumerate() {
+            bufs[at] = bufs[buf.storage(BufId(at as u32)).0.index()];
+        }
         let mut flow = Dataflow { plan, graph, bufs, masks: BTreeMap::new(), writers: BTreeMap::new() };
         for round in &plan.rounds {
             round.steps.iter().for_each(|step| flow.step(step));

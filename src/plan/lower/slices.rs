@@ -1,0 +1,173 @@
+//! Slices of tensors, so that every party plays every role: role 0 sends more than the others, and on one link more than
+//! on the other.
+//!
+//! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
+//! roles also go round both ways. Whoever has sent the least so far plays role 0 for a small one. Slices begin at multiples
+//! of eight elements, so that their bits fill bytes.
+
+use super::super::build::Builder;
+use super::super::protocol::maximum::SignSource;
+use super::super::protocol::select::RandomBit;
+use super::super::protocol::sign::Opened;
+use super::super::protocol::{Additive, BitShares, Roles, Shares, local};
+use super::super::{BufId, Kernel, Party};
+use super::{Lowering, NodeId};
+
+/// A tensor of so many elements is cut into three.
+const THREE: usize = 96;
+/// And of so many into six.
+const SIX: usize = 1 << 14;
+/// Where slices begin.
+const STEP: usize = 8;
+
+/// Consecutive elements of a tensor, and who plays which role for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slice {
+    pub start: usize,
+    pub len: usize,
+    /// Whether these are all elements.
+    pub whole: bool,
+    pub roles: Roles,
+}
+
+/// The comparisons of a tensor's slices, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Signs(pub Vec<SignSource>);
+
+impl Signs {
+    /// See [`SignSource::without`].
+    pub fn without(mut self, unread: u32) -> Signs {
+        for source in &mut self.0 {
+            *source = source.without(unread);
+        }
+        self
+    }
+
+    /// Each slice with where it begins.
+    pub fn slices(&self) -> impl Iterator<Item = (Slice, &SignSource)> {
+        let whole = self.0.len() == 1;
+        self.0.iter().scan(0, move |start, source| {
+            let len = source.summands.len;
+            let slice = Slice { start: *start, len, whole, roles: source.summands.roles };
+            *start += len;
+            Some((slice, source))
+        })
+    }
+}
+
+/// Bits of a tensor's slices, opened under random masks that are ready for products.
+pub(super) type OpenedSlices = Vec<(Slice, Opened, RandomBit)>;
+
+/// How a tensor of `len` elements is cut.
+pub(super) fn slices(b: &Builder, len: usize) -> Vec<Slice> {
+    let count = match len {
+        0..THREE => 1,
+        THREE..SIX => 3,
+        SIX.. => 6,
+    };
+    let mut roles = by_load(b);
+    if count == 3 {
+        // Three ways round in the direction that has carried less.
+        let first = roles[0];
+        roles.retain(|other| other.mirrored() == first.mirrored());
+    }
+    let mut lens = vec![len / count / STEP * STEP; count];
+    let rest = len - lens.iter().sum::<usize>();
+    for (at, len) in lens.iter_mut().enumerate() {
+        *len += (rest.saturating_sub(at * STEP)).min(STEP);
+    }
+    // What the last steps leave is less than one: the last slice that got some may end anywhere, so it comes last.
+    lens.sort_by_key(|len| len % STEP != 0);
+    let mut start = 0;
+    let cut = lens.into_iter().zip(roles).map(|(len, roles)| {
+        start += len;
+        Slice { start: start - len, len, whole: count == 1, roles }
+    });
+    cut.collect()
+}
+
+/// A tensor that is not cut, and who plays which role for it.
+pub(super) fn whole(b: &Builder, len: usize) -> Slice {
+    Slice { start: 0, len, whole: true, roles: by_load(b)[0] }
+}
+
+/// The six ways to distribute roles, the one first after which the links are the most equal.
+fn by_load(b: &Builder) -> Vec<Roles> {
+    let mut all = Roles::ALL.to_vec();
+    all.sort_by_key(|roles| {
+        let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
+        let load = |from: Party, to: Party| b.sent(from, to);
+        // The square of a sum grows by twice the load for each byte: role 0's link carries twice what each of the others does.
+        2 * load(p0, p2) + load(p1, p2) + load(p2, p1)
+    });
+    all
+}
+
+impl Shares {
+    /// A slice of shares, which are in dense buffers unless it is all of them.
+    pub(super) fn slice(&self, b: &mut Builder, slice: &Slice) -> Shares {
+        if slice.whole {
+            return *self;
+        }
+        Shares::dense(self.at.map(|row| row.map(|operand| b.part(operand.buf, slice.start, slice.len))))
+    }
+
+    /// One tensor of slices.
+    pub(super) fn join(b: &mut Builder, slices: &[(Slice, Shares)]) -> Shares {
+        if let [(_, whole)] = slices {
+            return *whole;
+        }
+        let mut at = [[BufId(0); 3]; 2];
+        for (part, row) in at.iter_mut().enumerate() {
+            for (party, whole) in Party::ALL.into_iter().zip(row) {
+                let parts: Vec<BufId> = slices
+                    .iter()
+                    .map(|(slice, x)| local::dense(b, x.at[part][party.index()], party, slice.len))
+                    .collect();
+                *whole = b.join(&parts);
+            }
+        }
+        Shares::dense(at)
+    }
+}
+
+impl Additive {
+    /// A slice of the summands.
+    pub(super) fn slice(&self, b: &mut Builder, slice: &Slice) -> Additive {
+        if slice.whole {
+            return *self;
+        }
+        Additive(self.0.map(|z| b.part(z, slice.start, slice.len)))
+    }
+}
+
+impl BitShares {
+    /// One tensor of bits of slices.
+    pub(super) fn join(b: &mut Builder, slices: &[(Slice, BitShares)], len: usize) -> BitShares {
+        if let [(_, whole)] = slices {
+            return *whole;
+        }
+        let bits: Vec<(BitShares, usize)> = slices.iter().map(|(slice, bit)| (*bit, slice.len)).collect();
+        let chunks = slices.iter().map(|(slice, _)| slice.len).collect();
+        local::move_bits(b, &bits, len, &Kernel::Concat { outer: 1, chunks })
+    }
+}
+
+impl Lowering<'_> {
+    /// A node as shares that can be sliced so.
+    pub(super) fn sliceable(&mut self, id: NodeId, slices: &[Slice]) -> Shares {
+        if slices.len() > 1 { self.dense(id) } else { self.ring(id) }
+    }
+
+    /// A function of each element.
+    pub(super) fn by_slices(&mut self, id: NodeId, f: impl Fn(&mut Builder, &Shares, &Slice) -> Shares) -> Shares {
+        let slices = slices(&self.b, self.len(id));
+        let x = self.sliceable(id, &slices);
+        let results = slices.into_iter().map(|slice| {
+            let part = x.slice(&mut self.b, &slice);
+            (slice, f(&mut self.b, &part, &slice))
+        });
+        let results: Vec<(Slice, Shares)> = results.collect();
+        Shares::join(&mut self.b, &results)
+    }
+}
