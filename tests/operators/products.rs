@@ -1,0 +1,2 @@
+use crate::table::Operator;
+pub const OPERATORS: &[Operator] = &[];
