@@ -19,7 +19,7 @@ const CASES: u32 = if cfg!(debug_assertions) { 1 } else { 5 };
 
 /// Everything that is asked of an instance.
 fn check(instance: &Instance, seed: u64) -> Result<(), String> {
-    let (graph, sources) = instance.compile();
+    let (graph, sources) = instance.compile()?;
     graph::verify::verify(&graph).map_err(|e| e.to_string())?;
     let real = eval::results(&graph, &instance.data, eval::Mode::Real).map_err(|e| e.to_string())?;
     instance.compare_real(&real).map_err(|e| format!("in f64: {e}"))?;

@@ -119,21 +119,21 @@ impl Instance {
         self.near(values, |_| 0.0)
     }
 
-    /// The entry's graph as the passes leave it.
-    pub fn compile(&self) -> (Graph, Sources) {
+    /// The entry's graph as the passes leave it, or the compiler's messages.
+    pub fn compile(&self) -> Result<(Graph, Sources), String> {
         let Format { ring, int, frac } = self.format;
         let mut sources = Sources::default();
         let head = format!(
-            "owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\nuse nn::{{BatchNorm, Conv, Conv1d, ConvRect, ConvTranspose, DepthwiseConv, Embedding, GroupNorm, LayerNorm, Linear, MultiheadAttention}};\n"
+            "owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\nuse nn::{{BatchNorm, Conv, Conv1d, ConvRect, ConvTranspose, DepthwiseConv, Embedding, GroupNorm, LayerNorm, Linear, LinearNoBias, MultiheadAttention}};\n"
         );
         let file = sources.add("operators.sml", format!("{head}{}\n", self.text));
         let mut diags = Vec::new();
         let program = hir::check(&mut sources, file, &mut diags);
         let graph = program.and_then(|p| graph::lower::lower(&p, "f", &BTreeMap::new(), &mut diags));
         let messages = smlc::diag::render::render(&diags, &sources, false);
-        let mut graph = graph.filter(|_| diags.is_empty()).unwrap_or_else(|| panic!("{}\n{messages}", self.text));
-        pass::run(&mut graph, None, &[]).unwrap();
-        (graph, sources)
+        let mut graph = graph.filter(|_| diags.is_empty()).ok_or(messages)?;
+        pass::run(&mut graph, None, &[]).map_err(|(pass, e)| format!("{pass}: {e}"))?;
+        Ok((graph, sources))
     }
 
     /// Says what is wrong with some results.
