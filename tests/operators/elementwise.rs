@@ -60,6 +60,23 @@ pub const OPERATORS: &[Operator] = &[
     Operator::new("clamp", |d| half(d, "clamp(x + y, -1.0, 5.5)", |s| s.clamp(-1.0, 5.5))),
     Operator::new("abs", |d| half(d, "abs(x + y)", f64::abs)),
     Operator::new("sign", |d| half(d, "sign(x + y)", |s| if s == 0.0 { 0.0 } else { s.signum() })),
+    // What a bit becomes is multiplied, so that all of its shares are read.
+    Operator::new("multiply by a sign", |d| {
+        let wanted = |x: f64, y: f64| {
+            if x < y {
+                -x
+            } else if x > y {
+                x
+            } else {
+                0.0
+            }
+        };
+        two(d, "sign(x - y) * x", wanted, 0.4, exact)
+    }),
+    Operator::new("multiply by a scaled sum", |d| {
+        let limit = d.format.limit().sqrt() * 0.45;
+        pair(d, "(-2.0 * (x - y)) * nn::relu(y)", limit, |x, y| 2.0 * (y - x) * y.max(0.0), |_, _, u| u)
+    }),
     Operator::new("relu", |d| half(d, "nn::relu(x + y)", |s| s.max(0.0))),
     // The sign is read before the truncation.
     Operator::new("relu of a product", |d| roots(d, "nn::relu(x * y)", |x, y| (x * y).max(0.0), |_, _, u| u)),

@@ -43,7 +43,8 @@ fn loss(
     let labels: Vec<usize> = (0..n).map(|_| d.random.below(c)).collect();
     let t = hot(&labels, c);
     let wanted = z.chunks(c).zip(t.chunks(c)).map(|(z, t)| rows(z, t)).sum::<f64>() / n as f64;
-    let u = d.u();
+    let (u, rows, columns) = (d.u(), d.scaled(1.0 / n as f64), d.scaled(1.0 / c as f64));
+    let bound = |y: f64| bound(u, c as f64, y) + rows(y) + columns(y);
     let text =
         format!("entry f(z: fix[{n}, {c}] from a, t: fix[{n}, {c}] from b) -> fix to a {{ loss::{name}(z, t) }}");
     Instance::new(d, text).near(vec![wanted], bound).with("z", z).with("t", t)

@@ -16,6 +16,7 @@ mod pools;
 mod products;
 mod rows;
 
+mod live;
 mod mutate;
 mod planted;
 mod property;

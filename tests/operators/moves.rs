@@ -113,7 +113,8 @@ fn slice(d: &mut Draw) -> Instance {
         };
         let [a, b, c] = shape.map(|n| range(d, n));
         let out = vec![a.len(), b.len(), c.len()];
-        let from = positions(&out).into_iter().map(|p| Some(at(&shape, &[a.start + p[0], b.start + p[1], c.start + p[2]])));
+        let from =
+            positions(&out).into_iter().map(|p| Some(at(&shape, &[a.start + p[0], b.start + p[1], c.start + p[2]])));
         (format!("V[{a:?}, {b:?}, {c:?}]"), out.clone(), from.collect())
     })
 }

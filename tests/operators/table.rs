@@ -136,6 +136,11 @@ impl Instance {
         Ok((graph, sources))
     }
 
+    /// Whether two runs need not agree.
+    pub fn by_chance(&self) -> bool {
+        self.wanted.values().any(|wanted| matches!(wanted, Wanted::Kept { .. }))
+    }
+
     /// Says what is wrong with some results.
     pub fn compare(&self, found: &Data) -> Result<(), String> {
         if !found.keys().eq(self.wanted.keys()) {
@@ -286,11 +291,6 @@ impl Draw {
     /// Whole numbers.
     pub fn whole(&mut self, count: usize, low: i64, high: i64) -> Vec<f64> {
         (0..count).map(|_| (low + self.random.below((high - low + 1) as usize) as i64) as f64).collect()
-    }
-
-    /// Zeros and ones.
-    pub fn coins(&mut self, count: usize) -> Vec<f64> {
-        self.whole(count, 0, 1)
     }
 
     /// Two numbers of the format for each one, of which it is the sum: what two owners share, and neither knows.
