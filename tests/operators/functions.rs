@@ -31,11 +31,11 @@ pub const OPERATORS: &[Operator] = &[
     Operator::new("erf", |d| unary(d, "math::erf", ALL, erf, |_, u| 3.0 * u + 4e-6)),
     Operator::new("sin", |d| {
         let limit = d.format.limit() / 64.0;
-        unary(d, "math::sin", [-limit, limit], f64::sin, |x, u| 3.0 * u + 3e-7 * x.abs() + 1e-6)
+        unary(d, "math::sin", [-limit, limit], f64::sin, |x, u| 3.0 * u + 4e-7 * x.abs() + 1e-6)
     }),
     Operator::new("cos", |d| {
         let limit = d.format.limit() / 64.0;
-        unary(d, "math::cos", [-limit, limit], f64::cos, |x, u| 3.0 * u + 3e-7 * x.abs() + 1e-6)
+        unary(d, "math::cos", [-limit, limit], f64::cos, |x, u| 3.0 * u + 4e-7 * x.abs() + 1e-6)
     }),
     Operator::new("piecewise", |d| {
         let call = "math::piecewise(x + y, 1.0, 0.5, math::nodes(1.0, 0.5, pieces = 8, degree = 3) * 0.25)";

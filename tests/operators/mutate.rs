@@ -169,18 +169,20 @@ fn parameters(kernel: &Kernel) -> Vec<Kernel> {
             other(&|t| t.fraction /= 2);
             other(&|t| t.drop += 1);
             for term in 0..table.terms.len() {
+                // More than any error of rounding, in the highest power too.
+                let large = 1 << (table.drop + 16);
                 other(&|t| match &mut t.terms[term] {
-                    Term::Polynomials(pieces) => pieces.iter_mut().for_each(|c| c[0] = -c[0]),
-                    Term::Multiples { of, .. } => of[0] = -of[0],
-                });
-                other(&|t| match &mut t.terms[term] {
-                    Term::Polynomials(pieces) => pieces.rotate_left(1),
-                    Term::Multiples { factors, .. } => factors.rotate_left(1),
+                    Term::Polynomials(pieces) => pieces.iter_mut().for_each(|c| c[0] += large),
+                    Term::Multiples { of, .. } => of[0] += large,
                 });
             }
+            other(&|t| match &mut t.terms[0] {
+                Term::Polynomials(pieces) => pieces.rotate_left(1),
+                Term::Multiples { factors, .. } => factors.rotate_left(1),
+            });
         }
         Kernel::ToPlanes { add, from } => {
-            found.push(Kernel::ToPlanes { add: add.wrapping_add(1 << from), from: *from });
+            found.push(Kernel::ToPlanes { add: add.wrapping_add(1 << (from + 8)), from: *from });
             found.push(Kernel::ToPlanes { add: *add, from: from ^ 1 });
         }
     }

