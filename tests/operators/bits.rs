@@ -46,7 +46,8 @@ fn from_comparisons(d: &mut Draw) -> Instance {
     let [x, y] = d.split(&sums);
     let wanted = map(&sums, |s| f64::from(u8::from(s > 0.0) + 2 * u8::from(s < 1.0)));
     let text = format!(
-        "entry f(x: fix[{n}] from a, y: fix[{n}] from b) -> int[{n}] to b {{ let s = reshape(x + y, [{n}, 1]); from_bits(concat(s > 0.0, s < 1.0, axis = 1)) }}"
+        "entry f(x: fix[{n}] from a, y: fix[{n}] from b) -> int[{n}] to b {{ let s = reshape(x + y, [{n}, 1]); \
+         from_bits(concat(s > 0.0, s < 1.0, axis = 1)) }}"
     );
     Instance::new(d, text).exactly(wanted).with("x", x).with("y", y)
 }

@@ -282,7 +282,8 @@ fn logic(d: &mut Draw, body: &str, f: impl Fn(bool, bool) -> bool) -> Instance {
     Instance::new(
         d,
         format!(
-            "entry f(x: {t} from a, y: {t} from b, m: public {bits}) -> {bits} to a {{ let p = x + y > 0.0; let q = x - y > 0.0; {body} }}"
+            "entry f(x: {t} from a, y: {t} from b, m: public {bits}) -> {bits} to a {{ let p = x + y > 0.0; let q = \
+             x - y > 0.0; {body} }}"
         ),
     )
     .exactly(wanted)
@@ -309,7 +310,8 @@ fn public_if(d: &mut Draw) -> Instance {
     Instance::new(
         d,
         format!(
-            "entry f(x: {t} from a, y: {t} from b, m: public int) -> {t} to b {{ if m == 1 {{ x * y }} else if m > 1 {{ nn::relu(x) }} else {{ x - y }} }}"
+            "entry f(x: {t} from a, y: {t} from b, m: public int) -> {t} to b {{ if m == 1 {{ x * y }} else if m > \
+             1 {{ nn::relu(x) }} else {{ x - y }} }}"
         ),
     )
     .near(wanted, |_| u)
@@ -345,7 +347,10 @@ fn reduced(d: &mut Draw, call: &str, f: impl Fn(&[f64]) -> f64) -> Instance {
     let bound = |y: f64| if call == "mean" && n > 1 { error(y) } else { 0.0 };
     Instance::new(
         d,
-        format!("entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix{out:?} to a {{ {call}(x + y, axis = {axis}) }}"),
+        format!(
+            "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix{out:?} to a {{ {call}(x + y, axis = \
+         {axis}) }}"
+        ),
     )
     .near(wanted, bound)
     .with("x", x)
@@ -417,7 +422,8 @@ fn top_k(d: &mut Draw) -> Instance {
     Instance::new(
         d,
         format!(
-            "entry f(x: fix[{n}, {c}] from a, y: fix[{n}, {c}] from b) -> (fix[{n}, {k}] to a, int[{n}, {k}] to b) {{ top_k(x + y, {k}) }}"
+            "entry f(x: fix[{n}, {c}] from a, y: fix[{n}, {c}] from b) -> (fix[{n}, {k}] to a, int[{n}, {k}] to b) \
+             {{ top_k(x + y, {k}) }}"
         ),
     )
     .result("out.0", values, |_| 0.0)

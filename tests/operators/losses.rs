@@ -29,8 +29,8 @@ pub const OPERATORS: &[Operator] = &[
     Operator::new("sgd_momentum", sgd_momentum),
 ];
 
-/// The mean over rows of a function of a row and of its one-hot label; the bound, without that of the factors of means, is
-/// of the step, the width and the result.
+/// The mean over rows of a function of a row and of its one-hot label; the bound, without that of the factors of means,
+/// is of the step, the width and the result.
 fn loss(
     d: &mut Draw,
     name: &str,
@@ -105,7 +105,8 @@ fn sgd(d: &mut Draw) -> Instance {
     let step = |p: &[f64], g: &[f64]| zip(p, g, |p, g| p - 0.3 * g);
     let (bw, bb) = (map(&gw, |g| error(0.3 * g)), map(&gb, |g| error(0.3 * g)));
     let text = format!(
-        "entry f(p: Linear[{i}, {o}] from a, g: Linear[{i}, {o}] from b) -> (fix[{o}, {i}] to a, fix[{o}] to a) {{ let q = optim::sgd(p, g, 0.3); (q.weight, q.bias) }}"
+        "entry f(p: Linear[{i}, {o}] from a, g: Linear[{i}, {o}] from b) -> (fix[{o}, {i}] to a, fix[{o}] to a) {{ \
+         let q = optim::sgd(p, g, 0.3); (q.weight, q.bias) }}"
     );
     let mut instance = Instance::new(d, text);
     for (name, values, bounds) in [("out.0", step(&w, &gw), bw), ("out.1", step(&b, &gb), bb)] {
@@ -124,7 +125,8 @@ fn sgd_momentum(d: &mut Draw) -> Instance {
     let slower = map(&v, |v| fade(0.9 * v));
     let record = format!("LinearNoBias[{i}, 1]");
     let text = format!(
-        "entry f(p: {record} from a, v: {record} from b, g: {record} from b) -> (fix[1, {i}] to a, fix[1, {i}] to a) {{ let (q, w) = optim::sgd_momentum(p, v, g, 0.25); (q.weight, w.weight) }}"
+        "entry f(p: {record} from a, v: {record} from b, g: {record} from b) -> (fix[1, {i}] to a, fix[1, {i}] to \
+         a) {{ let (q, w) = optim::sgd_momentum(p, v, g, 0.25); (q.weight, w.weight) }}"
     );
     let mut instance = Instance::new(d, text);
     for (name, values, bounds) in [("out.0", moved, bounds), ("out.1", velocity, slower)] {

@@ -65,7 +65,8 @@ fn moved(d: &mut Draw, f: impl Fn(&mut Draw, [usize; 3]) -> (String, Vec<usize>,
     let bits: Vec<f64> = sums.iter().map(|s| f64::from(u8::from(*s > 0.0))).collect();
     let body = ["s", "i + j", "s > 0.0"].map(|v| call.replace('V', &format!("({v})"))).join(", ");
     let text = format!(
-        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b, i: int{shape:?} from a, j: int{shape:?} from b) -> (fix{out:?} to a, int{out:?} to b, bool{out:?} to a) {{ let s = x + y; ({body}) }}"
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b, i: int{shape:?} from a, j: int{shape:?} from b) -> \
+         (fix{out:?} to a, int{out:?} to b, bool{out:?} to a) {{ let s = x + y; ({body}) }}"
     );
     Instance::new(d, text)
         .result("out.0", of(&sums), |_| 0.0)

@@ -345,8 +345,8 @@ fn replace(plan: &mut Plan, name: &str, from: Party, to: Party) -> Option<()> {
     let written = plan.rounds[..=round].iter().flat_map(|r| &r.steps).flat_map(|s| &s.outs);
     let received = plan.rounds[..round].iter().flat_map(|r| r.sends.iter().map(|s| &s.target));
     let inputs = plan.inputs.iter().flat_map(|i| i.bufs.iter().flatten());
-    let other = written.chain(received).chain(inputs).copied();
-    let other = other.filter(|id| *id != source && *plan.buf(*id) == wanted).last()?;
+    let mut other = written.chain(received).chain(inputs).copied();
+    let other = other.rfind(|id| *id != source && *plan.buf(*id) == wanted)?;
     plan.rounds[round].sends[at].source = other;
     Some(())
 }

@@ -42,7 +42,7 @@ struct Sample {
 impl Sample {
     fn new(operator: &'static str, instance: Instance, seed: u64) -> Sample {
         let (graph, sources) = instance.compile().unwrap();
-        let prefer = if seed % 2 == 0 { Prefer::Rounds } else { Prefer::Bytes };
+        let prefer = if seed.is_multiple_of(2) { Prefer::Rounds } else { Prefer::Bytes };
         let plan = lower::lower(&graph, &sources, lower::Options { prefer });
         let real = eval::results(&graph, &instance.data, eval::Mode::Real).unwrap();
         Sample { operator, instance, real, live: Live::of(&plan), plan, seed }
@@ -84,10 +84,15 @@ fn samples() -> Vec<Sample> {
     all
 }
 
+/// A kernel, the number of its operands, and the samples that have it.
+type Places<'s> = (&'s Kernel, usize, Vec<usize>);
+/// An element program's name and party, and for each of that name the samples that have it.
+type Programs<'s> = BTreeMap<(&'s str, Party), BTreeMap<&'s Program, Vec<usize>>>;
+
 /// What is planted, and in which samples it has a place.
 fn mistakes(samples: &[Sample]) -> Vec<(Mistake, Vec<usize>)> {
-    let mut programs: BTreeMap<(&str, Party), BTreeMap<&Program, Vec<usize>>> = BTreeMap::new();
-    let mut kernels: BTreeMap<&str, Vec<(&Kernel, usize, Vec<usize>)>> = BTreeMap::new();
+    let mut programs = Programs::new();
+    let mut kernels: BTreeMap<&str, Vec<Places>> = BTreeMap::new();
     let mut messages: BTreeMap<(&str, Party, Party), Vec<usize>> = BTreeMap::new();
     for (at, sample) in samples.iter().enumerate() {
         for round in &sample.plan.rounds {
@@ -295,7 +300,8 @@ fn mistakes_in_every_primitive_are_found() {
     }
     println!(
         "{} plans, {} mistakes in {} primitives: {found} found by comparison; {same} change no word, {chance} change \
-         what chance decides, {} are excused, {} are missed, {unread} are in what nobody reads; `plan::verify` refuses {refused}",
+         what chance decides, {} are excused, {} are missed, {unread} are in what nobody reads; `plan::verify` refuses \
+         {refused}",
         samples.len(),
         mistakes.len(),
         primitives.len(),

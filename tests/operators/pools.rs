@@ -66,7 +66,8 @@ fn pool(d: &mut Draw, call: &str, padded: bool) -> Instance {
         options += &format!(", pad = {pad}");
     }
     let text = format!(
-        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix{out:?} to b {{ nn::{call}(x + y, {k}, {options}) }}"
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix{out:?} to b {{ nn::{call}(x + y, {k}, \
+         {options}) }}"
     );
     Instance::new(d, text).near(wanted, bound).with("x", x).with("y", y)
 }
@@ -81,7 +82,8 @@ fn max_pool_of_relu(d: &mut Draw) -> Instance {
     let wanted = windows.iter().map(|w| largest(w).max(0.0)).collect();
     let [n, c, ..] = shape;
     let text = format!(
-        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix[{n}, {c}, {oh}, {ow}] to b {{ nn::max_pool(nn::relu(x + y), {k}, stride = {stride}, pad = {pad}) }}"
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix[{n}, {c}, {oh}, {ow}] to b {{ \
+         nn::max_pool(nn::relu(x + y), {k}, stride = {stride}, pad = {pad}) }}"
     );
     Instance::new(d, text).exactly(wanted).with("x", x).with("y", y)
 }
@@ -102,7 +104,8 @@ fn max_pool_winner(d: &mut Draw) -> Instance {
     let [n, c, ..] = shape;
     let out = format!("[{n}, {c}, {oh}, {ow}]");
     let text = format!(
-        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> (fix{out}, int{out}) to b {{ nn::max_pool_winner(x + y, {k}, stride = {stride}) }}"
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> (fix{out}, int{out}) to b {{ \
+         nn::max_pool_winner(x + y, {k}, stride = {stride}) }}"
     );
     Instance::new(d, text).result("out.0", top, |_| 0.0).result("out.1", winners, |_| 0.0).with("x", x).with("y", y)
 }
@@ -145,7 +148,8 @@ fn adaptive_avg_pool(d: &mut Draw) -> Instance {
     let u = d.u();
     let bounds = all.iter().map(|w| u * (1.0 + 4.0 * w.iter().fold(0.0f64, |m, v| m.max(v.abs())))).collect();
     let text = format!(
-        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix[{n}, {c}, {h}, {w}] to b {{ nn::adaptive_avg_pool(x + y, {h}, {w}) }}"
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix[{n}, {c}, {h}, {w}] to b {{ \
+         nn::adaptive_avg_pool(x + y, {h}, {w}) }}"
     );
     Instance::new(d, text).within(wanted, bounds).with("x", x).with("y", y)
 }

@@ -61,7 +61,8 @@ fn squared(d: &mut Draw) -> Instance {
     let sums = d.around(n * n, limit);
     let [x, y] = d.split(&sums);
     let text = format!(
-        "entry f(x: fix[{n}, {n}] from a, y: fix[{n}, {n}] from b) -> fix[{n}, {n}] to b {{ let s = x + y; matmul(s, s) }}"
+        "entry f(x: fix[{n}, {n}] from a, y: fix[{n}, {n}] from b) -> fix[{n}, {n}] to b {{ let s = x + y; \
+         matmul(s, s) }}"
     );
     Instance::new(d, text).near(product(&sums, &sums, [1, n, n, n]), one(d)).with("x", x).with("y", y)
 }
@@ -80,7 +81,8 @@ fn linear(d: &mut Draw, bias: bool) -> Instance {
     let (layer_name, given) = if bias { ("linear", b) } else { ("linear_no_bias", vec![0.0; o]) };
     let record = if bias { "Linear" } else { "LinearNoBias" };
     let text = format!(
-        "entry f(x: fix[{n}, {i}] from a, p: {record}[{i}, {o}] from b) -> fix[{n}, {o}] to a {{ nn::{layer_name}(x, p) }}"
+        "entry f(x: fix[{n}, {i}] from a, p: {record}[{i}, {o}] from b) -> fix[{n}, {o}] to a {{ \
+         nn::{layer_name}(x, p) }}"
     );
     let instance = Instance::new(d, text).near(layer(&x, &w, &given, i), one(d)).with("x", x).with("p.weight", w);
     if bias { instance.with("p.bias", given) } else { instance }
@@ -91,7 +93,8 @@ fn linear_each(d: &mut Draw) -> Instance {
     let limit = factors(d, i + 1);
     let (x, w, b) = (d.around(n * t * i, limit), d.around(o * i, limit), d.around(o, limit));
     let text = format!(
-        "entry f(x: fix[{n}, {t}, {i}] from a, p: Linear[{i}, {o}] from b) -> fix[{n}, {t}, {o}] to a {{ nn::linear_each(x, p) }}"
+        "entry f(x: fix[{n}, {t}, {i}] from a, p: Linear[{i}, {o}] from b) -> fix[{n}, {t}, {o}] to a {{ \
+         nn::linear_each(x, p) }}"
     );
     Instance::new(d, text).near(layer(&x, &w, &b, i), one(d)).with("x", x).with("p.weight", w).with("p.bias", b)
 }
@@ -142,7 +145,8 @@ fn conv2d(d: &mut Draw) -> Instance {
     let wanted = convolution((&x, [n, i, h, w]), (&weight, [o, i, k, k]), &bias, c, out);
     let [oh, ow] = out;
     let text = format!(
-        "entry f(x: fix[{n}, {i}, {h}, {w}] from a, p: Conv[{i}, {o}, {k}] from b) -> fix[{n}, {o}, {oh}, {ow}] to a {{ nn::conv2d(x, p, stride = {stride}, pad = {pad}) }}"
+        "entry f(x: fix[{n}, {i}, {h}, {w}] from a, p: Conv[{i}, {o}, {k}] from b) -> fix[{n}, {o}, {oh}, {ow}] to \
+         a {{ nn::conv2d(x, p, stride = {stride}, pad = {pad}) }}"
     );
     Instance::new(d, text).near(wanted, one(d)).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -158,7 +162,8 @@ fn depthwise(d: &mut Draw) -> Instance {
     let wanted = convolution((&x, [n, ch, h, w]), (&weight, [ch, 1, k, k]), &bias, c, out);
     let [oh, ow] = out;
     let text = format!(
-        "entry f(x: fix[{n}, {ch}, {h}, {w}] from a, p: DepthwiseConv[{ch}, {k}] from b) -> fix[{n}, {ch}, {oh}, {ow}] to a {{ nn::conv2d_depthwise(x, p, stride = {stride}, pad = {pad}) }}"
+        "entry f(x: fix[{n}, {ch}, {h}, {w}] from a, p: DepthwiseConv[{ch}, {k}] from b) -> fix[{n}, {ch}, {oh}, \
+         {ow}] to a {{ nn::conv2d_depthwise(x, p, stride = {stride}, pad = {pad}) }}"
     );
     Instance::new(d, text).near(wanted, one(d)).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -181,7 +186,9 @@ fn conv2d_rect(d: &mut Draw) -> Instance {
     let bias = d.around(o, limit);
     let wanted = convolution((&x, shape), (&weight, [o, g, kernel[0], kernel[1]]), &bias, c, out);
     let text = format!(
-        "entry f(x: fix{shape:?} from a, p: ConvRect[{g}, {o}, {}, {}] from b) -> fix[{n}, {o}, {}, {}] to a {{ nn::conv2d_rect(x, p, stride = {}, stride_w = {}, pad = {}, pad_w = {}, dilation = {}, dilation_w = {}, groups = {groups}) }}",
+        "entry f(x: fix{shape:?} from a, p: ConvRect[{g}, {o}, {}, {}] from b) -> fix[{n}, {o}, {}, {}] to a {{ \
+         nn::conv2d_rect(x, p, stride = {}, stride_w = {}, pad = {}, pad_w = {}, dilation = {}, dilation_w = {}, \
+         groups = {groups}) }}",
         kernel[0],
         kernel[1],
         out[0],
@@ -208,7 +215,8 @@ fn conv1d(d: &mut Draw) -> Instance {
     let c = Window { stride: [1, stride], pad: [0, pad], dilation: [1, dilation], groups };
     let wanted = convolution((&x, [n, i, 1, l]), (&weight, [o, g, 1, k]), &bias, c, [1, out]);
     let text = format!(
-        "entry f(x: fix[{n}, {i}, {l}] from a, p: Conv1d[{g}, {o}, {k}] from b) -> fix[{n}, {o}, {out}] to a {{ nn::conv1d(x, p, stride = {stride}, pad = {pad}, dilation = {dilation}, groups = {groups}) }}"
+        "entry f(x: fix[{n}, {i}, {l}] from a, p: Conv1d[{g}, {o}, {k}] from b) -> fix[{n}, {o}, {out}] to a {{ \
+         nn::conv1d(x, p, stride = {stride}, pad = {pad}, dilation = {dilation}, groups = {groups}) }}"
     );
     Instance::new(d, text).near(wanted, one(d)).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -233,7 +241,8 @@ fn conv2d_transpose(d: &mut Draw) -> Instance {
         }
     }
     let text = format!(
-        "entry f(x: fix{shape:?} from a, p: ConvTranspose[{i}, {o}, {k}] from b) -> fix{out:?} to a {{ nn::conv2d_transpose(x, p, stride = {stride}, pad = {pad}, output_pad = {extra}, dilation = {dilation}) }}"
+        "entry f(x: fix{shape:?} from a, p: ConvTranspose[{i}, {o}, {k}] from b) -> fix{out:?} to a {{ \
+         nn::conv2d_transpose(x, p, stride = {stride}, pad = {pad}, output_pad = {extra}, dilation = {dilation}) }}"
     );
     Instance::new(d, text).near(wanted, one(d)).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -250,7 +259,8 @@ fn convolve_public(d: &mut Draw) -> Instance {
     let wanted = convolution((&sums, [1, i, h, w]), (&weight, [o, i, k, k]), &vec![0.0; o], c, out);
     let image = format!("fix[1, {i}, {h}, {w}]");
     let text = format!(
-        "entry f(x: {image} from a, y: {image} from b, w: public fix[{o}, {i}, {k}, {k}]) -> fix[1, {o}, {}, {}] to b {{ nn::convolve(x + y, w, pad = 1) }}",
+        "entry f(x: {image} from a, y: {image} from b, w: public fix[{o}, {i}, {k}, {k}]) -> fix[1, {o}, {}, {}] to \
+         b {{ nn::convolve(x + y, w, pad = 1) }}",
         out[0], out[1]
     );
     Instance::new(d, text).near(wanted, one(d)).with("x", x).with("y", y).with("w", weight)

@@ -15,7 +15,7 @@ use crate::run::{backends, devices, keys, run, share};
 use crate::table::{Draw, Instance, Operator};
 
 /// Cases of each operator in each format.
-const CASES: u32 = if cfg!(debug_assertions) { 1 } else { 5 };
+const CASES: u32 = if cfg!(debug_assertions) { 1 } else { 3 };
 
 /// Everything that is asked of an instance.
 fn check(instance: &Instance, seed: u64) -> Result<(), String> {

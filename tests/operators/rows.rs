@@ -91,7 +91,8 @@ fn layer_norm(d: &mut Draw) -> Instance {
     let rows: Vec<(f64, f64)> = x.chunks(c).flat_map(|row| standardise(row, u)).collect();
     let (wanted, bounds) = affine(&rows, u, |i| i % c, &weight, &bias);
     let text = format!(
-        "entry f(x: fix[{n}, {t}, {c}] from a, p: LayerNorm[{c}] from b) -> fix[{n}, {t}, {c}] to a {{ nn::layer_norm(x, p) }}"
+        "entry f(x: fix[{n}, {t}, {c}] from a, p: LayerNorm[{c}] from b) -> fix[{n}, {t}, {c}] to a {{ \
+         nn::layer_norm(x, p) }}"
     );
     Instance::new(d, text).within(wanted, bounds).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -106,7 +107,8 @@ fn group_norm(d: &mut Draw) -> Instance {
     let (wanted, bounds) = affine(&rows, u, |i| i / (h * w) % c, &weight, &bias);
     let image = format!("fix[{n}, {c}, {h}, {w}]");
     let text = format!(
-        "entry f(x: {image} from a, p: GroupNorm[{c}] from b) -> {image} to a {{ nn::group_norm(x, p, groups = {groups}) }}"
+        "entry f(x: {image} from a, p: GroupNorm[{c}] from b) -> {image} to a {{ nn::group_norm(x, p, groups = \
+         {groups}) }}"
     );
     Instance::new(d, text).within(wanted, bounds).with("x", x).with("p.weight", weight).with("p.bias", bias)
 }
@@ -165,7 +167,8 @@ fn attention(d: &mut Draw) -> Instance {
     }
     let bound = d.u() * 1500.0;
     let text = format!(
-        "entry f(x: fix[{n}, {t}, {e}] from a, p: MultiheadAttention[{e}] from b) -> fix[{n}, {t}, {e}] to a {{ nn::attention(x, p, heads = {heads}) }}"
+        "entry f(x: fix[{n}, {t}, {e}] from a, p: MultiheadAttention[{e}] from b) -> fix[{n}, {t}, {e}] to a {{ \
+         nn::attention(x, p, heads = {heads}) }}"
     );
     Instance::new(d, text)
         .near(wanted, |_| bound)

@@ -124,7 +124,9 @@ impl Instance {
         let Format { ring, int, frac } = self.format;
         let mut sources = Sources::default();
         let head = format!(
-            "owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\nuse nn::{{BatchNorm, Conv, Conv1d, ConvRect, ConvTranspose, DepthwiseConv, Embedding, GroupNorm, LayerNorm, Linear, LinearNoBias, MultiheadAttention}};\n"
+            "owners a, b;\nfixed(int = {int}, frac = {frac}, ring = {ring});\nuse nn::{{BatchNorm, Conv, Conv1d, \
+             ConvRect, ConvTranspose, DepthwiseConv, Embedding, GroupNorm, LayerNorm, Linear, LinearNoBias, \
+             MultiheadAttention}};\n"
         );
         let file = sources.add("operators.sml", format!("{head}{}\n", self.text));
         let mut diags = Vec::new();
@@ -245,7 +247,7 @@ impl Draw {
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         let choice = self.choices[self.made % self.choices.len()];
         self.made += 1;
-        of[usize::from(choice) * of.len() >> 16]
+        of[(usize::from(choice) * of.len()) >> 16]
     }
 
     /// The step of the format.
