@@ -17,7 +17,7 @@ fn mse[N, C](y: fix[N, C], t: fix[N, C]) -> fix {
 
 /// Mean over the batch of -log of the probability of the right class, from logarithms of probabilities (`log_softmax`), as
 /// `torch.nn.NLLLoss`; t has a 1 at the right class and zeros elsewhere. Error below u (2 + y) for a result y, where
-/// u = 2^-frac. 1 multiplication an element.
+/// u = 2^-frac, and below u (2 + N y) in a ring without room for 1 / N. 1 multiplication an element.
 fn nll[N, C](logs: fix[N, C], t: fix[N, C]) -> fix {
     reshape(-sum(sum(t * logs, axis = 1), axis = 0), []) / N
 } derivative { logs => -t / N }

@@ -160,7 +160,7 @@ fn sixteenths[..S](x: fix[..S]) -> fix[..S] {
     2.5 * x + 0.046479089470325372 * x
 }
 
-/// Sine for |x| below a sixteenth of the format's limit. Error below 3 u + 1e-6 + 3e-7 |x|.
+/// Sine for |x| below a sixteenth of the format's limit. Error below 3 u + 1e-6 + 4e-7 |x|, for frac >= 11.
 fn sin[..S](x: fix[..S]) -> fix[..S] {
     let t = nodes(0.0, 0.5, pieces = 32, degree = 4);
     periodic(sixteenths(x), 0.5, sin_local(0.39269908169872415 * t))

@@ -69,3 +69,21 @@ pub trait Backend {
     /// If the launch does not fit its buffers or the device fails.
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
 }
+
+impl<B: Backend + ?Sized> Backend for Box<B> {
+    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+        (**self).write(id, words)
+    }
+
+    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+        (**self).read(id)
+    }
+
+    fn free(&mut self, id: BufId) {
+        (**self).free(id);
+    }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        (**self).launch(launch)
+    }
+}

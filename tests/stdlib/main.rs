@@ -139,13 +139,13 @@ const PROMISES: &[Promise] = &[
         call: "math::sin",
         exact: f64::sin,
         domain: [-512.0, 512.0],
-        bound: |u, x| 3.0 * u + 3e-7 * x.abs() + 1e-6,
+        bound: |u, x| 3.0 * u + 4e-7 * x.abs() + 1e-6,
     },
     Promise {
         call: "math::cos",
         exact: f64::cos,
         domain: [-512.0, 512.0],
-        bound: |u, x| 3.0 * u + 3e-7 * x.abs() + 1e-6,
+        bound: |u, x| 3.0 * u + 4e-7 * x.abs() + 1e-6,
     },
     Promise {
         call: "nn::gelu",

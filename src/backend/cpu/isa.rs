@@ -55,7 +55,7 @@ enum Level {
 
 /// An instruction set that this processor is known to have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Isa(Level);
+pub struct Isa(Level);
 
 impl Isa {
     /// The best one.
@@ -64,7 +64,8 @@ impl Isa {
     }
 
     /// All that can run here, best first; never empty.
-    pub(super) fn available() -> Vec<Isa> {
+    #[must_use]
+    pub fn available() -> Vec<Isa> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {

@@ -22,7 +22,7 @@ use crate::backend::{Backend, BackendError, Launch, StreamKey};
 use crate::plan::{Buf, BufId, Kernel, Operand, Part, Party, Stream};
 use check::{Input, Output, Words, misfit};
 use gemm::Workspace;
-use isa::Isa;
+pub use isa::Isa;
 pub use stream::Keystream;
 
 /// Allocations kept for reuse.
@@ -52,8 +52,9 @@ impl Cpu {
         Cpu::with_isa(party, &keys, Isa::detect())
     }
 
-    /// A device that uses a given instruction set.
-    fn with_isa(party: Party, keys: &[StreamKey; 2], isa: Isa) -> Cpu {
+    /// A device that uses a given instruction set, with keys as in [`Cpu::new`].
+    #[must_use]
+    pub fn with_isa(party: Party, keys: &[StreamKey; 2], isa: Isa) -> Cpu {
         Cpu {
             party,
             keys: [Keystream::new(&keys[0]), Keystream::new(&keys[1])],
