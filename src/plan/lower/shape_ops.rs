@@ -4,8 +4,8 @@ use super::{Lowering, ROLES, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
-use crate::plan::protocol::maximum::{self, Width};
-use crate::plan::protocol::{Additive, BitShares, BitSource, Shares, local};
+use crate::plan::protocol::maximum::{self, Entrant, Width};
+use crate::plan::protocol::{BitShares, BitSource, Shares, local};
 use crate::plan::{Bound, BufId, Kernel, Operand, Party, Product, View};
 
 /// Row-major strides in words.
@@ -150,6 +150,10 @@ impl Lowering<'_> {
             let at = self.public(operand);
             return Value::Public(Party::ALL.map(|p| self.b.launch(p, kernel.clone(), &[at[p.index()]], len).into()));
         }
+        // What is sent later is not to grow, and not to be sent twice.
+        if self.graph.users(operand).count() == 1 && len <= self.len(operand) {
+            return self.linear_kernel(operand, len, kernel);
+        }
         let x = self.dense(operand);
         Value::Ring(local::launch_shares(&mut self.b, &[x], len, |_| kernel.clone()), None)
     }
@@ -187,7 +191,6 @@ impl Lowering<'_> {
 
     fn linear_kernel(&mut self, operand: NodeId, len: usize, kernel: &Kernel) -> Value {
         if let Value::Additive(z) = self.values[&operand].clone() {
-            let z: Additive = z;
             return Value::Additive(local::launch_summands(&mut self.b, &z, len, kernel));
         }
         let x = self.dense(operand);
@@ -207,6 +210,7 @@ impl Lowering<'_> {
             return Value::Ring(largest, None);
         }
         let entrants = self.entrants(operand, axis);
+        let entrants = entrants.into_iter().map(|shares| Entrant { shares, early: None }).collect();
         let width = Width { bits: self.width(operand), unread };
         Value::Ring(maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len), None)
     }
@@ -253,11 +257,13 @@ impl Lowering<'_> {
             .collect()
     }
 
-    /// Columns first, then rows: windows that overlap share the comparisons along a row.
+    /// Columns first, then rows: windows that overlap share the comparisons along a row. The first comparisons are of
+    /// untruncated numbers.
     pub(super) fn max_pool(&mut self, operand: NodeId, window: &Window, unread: u32) -> Value {
         let mut shape = self.graph.node(operand).ty.shape.clone();
         let width = Width { bits: self.width(operand), unread };
         let mut x = self.dense(operand);
+        let mut early = if let Value::Ring(_, source) = &self.values[&operand] { *source } else { None };
         // Padding is the smallest number of the format, which no value undercuts.
         let lowest = (-(pow2(width.bits as i32 - 1)) as i64) as u64 & self.graph.format.mask();
         let size = window.output(shape[2], shape[3]).expect("the checker made sure that the window fits");
@@ -269,7 +275,7 @@ impl Lowering<'_> {
             let (step, pad) = (window.stride[side], window.pad[side] as i64);
             let mut view_strides = strides.clone();
             view_strides[axis] *= step;
-            let entrants = (0..window.size[side])
+            let entrants: Vec<Entrant> = (0..window.size[side])
                 .map(|position| {
                     let offset = position as i64 - pad;
                     let bounds = if window.pad[side] == 0 {
@@ -279,9 +285,11 @@ impl Lowering<'_> {
                     };
                     let start = offset * strides[axis] as i64;
                     let view = View { shape: out.clone(), strides: view_strides.clone(), start, bounds, fill: lowest };
-                    local::copy(&mut self.b, &x, &view)
+                    let early = early.map(|source| source.view(&mut self.b, &view));
+                    Entrant { shares: local::copy(&mut self.b, &x, &view), early }
                 })
                 .collect();
+            early = if let [only] = entrants.as_slice() { only.early } else { None };
             let len = out.iter().product();
             x = maximum::tournament(&mut self.b, entrants, width, ROLES, self.options.prefer, len);
             shape = out;
