@@ -94,6 +94,18 @@ impl Format {
         Some((scaled as i64 as u64) & self.mask())
     }
 
+    /// Fraction bits for a constant factor: none for integers; small numbers get as many more bits than `frac` as they have
+    /// leading zeros and the ring has room for, so that a mean over many elements is as exact as one over few.
+    #[must_use]
+    pub fn factor_scale(self, value: f64) -> u32 {
+        if value.fract() == 0.0 {
+            return 0;
+        }
+        let room = self.ring - 1 - (self.int + 2 * self.frac);
+        let zeros = (0..room).take_while(|bits| value.abs() * pow2(*bits as i32 + 1) < 1.0).count();
+        self.frac + zeros as u32
+    }
+
     /// The signed value of a ring element at `scale` fraction bits.
     #[must_use]
     pub fn decode(self, x: u64, scale: u32) -> f64 {

@@ -1,6 +1,7 @@
 //! `cse`: computes equal expressions once.
 //!
-//! Before: `%4 = relu %3`, `%5 = relu %3`. After: users of `%5` use `%4`. Saves all of the second one's rounds' bytes.
+//! Before: `%4 = relu %3`, `%5 = relu %3`. After: users of `%5` use `%4`. Saves all of the second one's rounds' bytes. `a + b` is
+//! `b + a`, and so are products and operations on bits.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,11 @@ pub fn run(graph: &mut Graph) {
         if matches!(node.op, Op::Reveal { .. } | Op::Keep { .. } | Op::Yield { .. } | Op::Loop(_) | Op::Random { .. }) {
             continue;
         }
-        let key = (format!("{:?} {:?}", node.op, node.ty), graph.operands(id));
+        let mut operands = graph.operands(id);
+        if matches!(node.op, Op::Add | Op::Mul | Op::Xor | Op::And) {
+            operands.sort_unstable();
+        }
+        let key = (format!("{:?} {:?}", node.op, node.ty), operands);
         if let Some(first) = seen.get(&key).copied() {
             graph.replace_uses(id, first);
             graph.dag.remove_node(id);

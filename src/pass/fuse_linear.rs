@@ -33,7 +33,7 @@ fn only_trunc(graph: &Graph, id: NodeId) -> Option<u32> {
 /// range. That is so where its sign is read (a comparison of shares allows for it, and a truncation, with the sign read
 /// beside it, does not; also in the next turn of a loop), and where it is chosen from, `b + c (a - b)` with a bit c: if the
 /// ring has no bit to spare, the truncation would be wrong.
-fn is_wide(graph: &Graph, id: NodeId) -> bool {
+pub(super) fn is_wide(graph: &Graph, id: NodeId) -> bool {
     let format = graph.format;
     let has_spare = format.int + 2 * format.frac + 1 < format.ring;
     let scale = |id: &NodeId| match graph.node(*id).ty.repr {
@@ -85,7 +85,7 @@ fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
 }
 
 /// Whether a public operand comes into a loop from outside.
-fn is_public_arg(graph: &Graph, id: NodeId) -> bool {
+pub(super) fn is_public_arg(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     matches!(node.ty.repr, Repr::Public { .. })
         && match node.op {
@@ -96,7 +96,7 @@ fn is_public_arg(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// The node at a raised scale.
-fn up(graph: &mut Graph, id: NodeId, bits: u32) -> NodeId {
+pub(super) fn up(graph: &mut Graph, id: NodeId, bits: u32) -> NodeId {
     let node = graph.node(id).clone();
     let source = graph.operands(id).first().copied();
     match (node.op, node.ty.repr, source) {
@@ -115,6 +115,15 @@ fn up(graph: &mut Graph, id: NodeId, bits: u32) -> NodeId {
         }
         (op, repr, _) => unreachable!("{op:?} as {repr:?} is no operand of a ring addition"),
     }
+}
+
+/// Moves every `up` as far towards the sharing as it goes.
+pub(super) fn raise_all(graph: &mut Graph) {
+    while graph
+        .order()
+        .into_iter()
+        .fold(false, |changed, id| changed | (graph.dag.contains_node(id) && raise(graph, id)))
+    {}
 }
 
 /// Moves an `up` towards the sharing: below rearrangement, into the encoding.

@@ -1,11 +1,21 @@
 //! Passes: graph to graph. Each is one file, one row of [`PASSES`], and keeps what the graph computes
 //! (`graph::eval` before = after, up to one unit in the last place a truncation or an encoding).
 
+mod absorb;
 mod cse;
 mod dce;
+mod defer_trunc;
+mod early_factors;
+mod fold_constants;
+mod fold_input;
 mod fold_scale;
 mod fuse_linear;
+mod hoist_local;
+mod known;
+mod layers;
 mod relu_past_pool;
+mod share_comparisons;
+mod sink_trunc;
 
 use crate::graph::unroll::unroll;
 use crate::graph::verify::{VerifyError, verify};
@@ -26,14 +36,37 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { name: "cse", about: "compute equal expressions once", run: cse::run },
     Pass {
+        name: "fold-constants",
+        about: "compute with constants now, and encode them with no more digits than they have",
+        run: fold_constants::run,
+    },
+    Pass {
+        name: "hoist-local",
+        about: "give to an owner what that owner can compute alone, after some algebra",
+        run: hoist_local::run,
+    },
+    Pass { name: "sink-trunc", about: "truncate sums and slices, not what they are made of", run: sink_trunc::run },
+    Pass {
         name: "fold-scale",
-        about: "scale a convolution's filters, not its results, where one owner knows both",
+        about: "scale a layer's weights, not its results, where one owner knows both",
         run: fold_scale::run,
     },
+    Pass {
+        name: "fold-input",
+        about: "scale a layer's weights, not what goes in, where one owner knows both",
+        run: fold_input::run,
+    },
+    Pass { name: "early-factors", about: "multiply first by what is there first", run: early_factors::run },
     Pass {
         name: "fuse-linear",
         about: "add biases and residuals before the truncation, not after",
         run: fuse_linear::run,
+    },
+    Pass { name: "defer-trunc", about: "multiply untruncated numbers where the ring has room", run: defer_trunc::run },
+    Pass {
+        name: "share-comparisons",
+        about: "compare once where two comparisons say the same",
+        run: share_comparisons::run,
     },
     Pass {
         name: "relu-past-pool",

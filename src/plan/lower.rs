@@ -11,7 +11,7 @@ use super::protocol::maximum::{self, SignSource};
 use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
 use super::protocol::sign::{self, Prefer, Window};
 use super::protocol::{Additive, BitShares, Shares, TwoSummand, linear, local, output, truncate};
-use super::{Access, BufId, Input, Operand, Output, Party, Plan};
+use super::{Access, BufId, Input, Operand, Output, Party, Plan, Reg};
 use crate::graph::{self, Constant, Graph, Leading, NodeId, Op, Repr};
 use crate::span::{Sources, Span};
 use slices::{OpenedSlices, Signs, Slice};
@@ -127,22 +127,17 @@ impl Lowering<'_> {
         match &node.op {
             Op::Share { .. } => self.share(id, len),
             Op::Encode { scale } => self.encode(id, operands[0], *scale, len),
-            Op::Add | Op::Sub => self.add(&operands, len, matches!(node.op, Op::Sub)),
-            Op::Neg => {
-                let x = self.ring(operands[0]);
-                let negated = local::each_share(&mut self.b, "negate", len, &[&x], |m, _, r| {
-                    let zero = m.imm(0);
-                    m.sub(zero, r[0])
-                });
-                Value::Ring(negated, None)
-            }
+            Op::Add | Op::Sub => self.add(id, &operands, len, matches!(node.op, Op::Sub)),
+            Op::Neg => self.each_part("negate", operands[0], len, |m, r| {
+                let zero = m.imm(0);
+                m.sub(zero, r)
+            }),
             Op::Mul => self.multiply(&operands, len),
             Op::MatMul | Op::Conv2d { .. } => self.product(id, &operands, len),
-            Op::Trunc { bits } => self.truncate(operands[0], *bits, len),
+            Op::Trunc { bits } => self.truncate(id, operands[0], *bits, len),
             Op::Up { bits } => {
                 let bits = *bits;
-                let x = self.ring(operands[0]);
-                Value::Ring(local::each_share(&mut self.b, "up", len, &[&x], |m, _, r| m.shl(r[0], bits)), None)
+                self.each_part("up", operands[0], len, |m, r| m.shl(r, bits))
             }
             Op::Relu { unread } => {
                 let signs = self.sign_source(operands[0], *unread);
@@ -301,7 +296,48 @@ impl Lowering<'_> {
         Shares::join(&mut self.b, &slices)
     }
 
-    fn add(&mut self, operands: &[NodeId], len: usize, negative: bool) -> Value {
+    /// A formula that is linear in the operand, on each share, or on each summand of what is not yet reshared and nobody
+    /// else uses.
+    fn each_part(
+        &mut self,
+        name: &str,
+        operand: NodeId,
+        len: usize,
+        formula: impl Fn(&mut super::build::Map<'_>, Reg) -> Reg,
+    ) -> Value {
+        if let (Value::Additive(z), 1) = (self.values[&operand].clone(), self.graph.users(operand).count()) {
+            let z = z.0.map(Operand::from);
+            return Value::Additive(local::each_summand(&mut self.b, name, len, &[z], |m, _, r| formula(m, r[0])));
+        }
+        let x = self.ring(operand);
+        Value::Ring(local::each_share(&mut self.b, name, len, &[&x], |m, _, r| formula(m, r[0])), None)
+    }
+
+    /// Where the sign of `x + word` is read, for a truncation x: a public number is added to the summands that x was
+    /// truncated from, which gives the very rounding of x. Nothing when nobody reads the sign.
+    fn shifted_source(&mut self, id: NodeId, x: NodeId, word: u64) -> Option<Signs> {
+        let Value::Ring(_, Some(signs)) = self.values[&x].clone() else { return None };
+        let reads = |user: NodeId| {
+            matches!(self.graph.node(user).op, Op::IsNegative { .. } | Op::Relu { .. } | Op::MaxPool { .. })
+        };
+        if !self.graph.users(id).any(reads) {
+            return None;
+        }
+        let shifted = signs.0.into_iter().map(|SignSource { summands, window }| {
+            let role0 = summands.roles.party(0);
+            let mut m = self.b.ring_map(role0, "summand.add", summands.len);
+            let (u, word) = (m.read(summands.u), m.imm(word.wrapping_shl(window.from)));
+            let (ring, u) = (m.ring(), m.add(u, word));
+            let u = m.write(u, ring);
+            m.finish();
+            // A difference that is compared may need one bit more than the format has.
+            let width = (window.width + 1).min(summands.ring - window.from);
+            SignSource { summands: TwoSummand { u, ..summands }, window: Window { width, ..window } }
+        });
+        Some(Signs(shifted.collect()))
+    }
+
+    fn add(&mut self, id: NodeId, operands: &[NodeId], len: usize, negative: bool) -> Value {
         let [x, y] = [operands[0], operands[1]];
         let combine = move |m: &mut super::build::Map<'_>, a, c| if negative { m.sub(a, c) } else { m.add(a, c) };
         let kinds = (self.values[&x].clone(), self.values[&y].clone());
@@ -336,14 +372,16 @@ impl Lowering<'_> {
                 })
             }
             (_, Value::Splat(word)) => {
+                let source = self.shifted_source(id, x, if negative { word.wrapping_neg() } else { word });
                 let x = self.ring(x);
-                local::each_share(&mut self.b, "add", len, &[&x], |m, j, r| {
+                let sum = local::each_share(&mut self.b, "add", len, &[&x], |m, j, r| {
                     if j != 0 {
                         return r[0];
                     }
                     let word = m.imm(word);
                     combine(m, r[0], word)
-                })
+                });
+                return Value::Ring(sum, source);
             }
             _ => {
                 let (x, y) = (self.ring(x), self.ring(y));
@@ -357,14 +395,12 @@ impl Lowering<'_> {
         let [x, y] = [operands[0], operands[1]];
         let (x, y) = if matches!(self.values[&x], Value::Splat(_) | Value::Public(_)) { (y, x) } else { (x, y) };
         match self.values[&y].clone() {
-            Value::Splat(word) => {
-                let x = self.ring(x);
-                let product = local::each_share(&mut self.b, "scale", len, &[&x], |m, _, r| {
-                    let word = m.imm(word);
-                    m.mul(r[0], word)
-                });
-                Value::Ring(product, None)
-            }
+            // The same number at another scale.
+            Value::Splat(1) if self.graph.users(x).count() == 1 => self.values[&x].clone(),
+            Value::Splat(word) => self.each_part("scale", x, len, |m, r| {
+                let word = m.imm(word);
+                m.mul(r, word)
+            }),
             Value::Public(at) => {
                 let x = self.ring(x);
                 let public = Shares { at: [at, at] };
@@ -395,13 +431,18 @@ impl Lowering<'_> {
         Value::Additive(linear::product(&mut self.b, &product, &x, &y, sizes))
     }
 
-    fn truncate(&mut self, operand: NodeId, bits: u32, len: usize) -> Value {
+    fn truncate(&mut self, id: NodeId, operand: NodeId, bits: u32, len: usize) -> Value {
         let Repr::Ring { scale } = self.graph.node(operand).ty.repr else {
             unreachable!("truncations are of ring values")
         };
         // The window [bits, bits + width) holds the result's sign as long as the result is in range.
         let window = Window { from: bits, width: self.graph.format.int + scale - bits };
-        let slices = slices::slices(&self.b, len);
+        // Windows of a pool do not cross its planes.
+        let pooled = self.graph.users(id).any(|user| matches!(self.graph.node(user).op, Op::MaxPool { .. }));
+        let slices = match self.graph.node(id).ty.shape[..] {
+            [.., h, w] if pooled => slices::units(&self.b, len, h * w),
+            _ => slices::slices(&self.b, len),
+        };
         let (mut parts, mut signs) = (Vec::new(), Vec::new());
         for slice in slices.clone() {
             let summands = match self.values[&operand].clone() {
@@ -453,10 +494,31 @@ impl Lowering<'_> {
         opened
     }
 
+    /// Whether a bit is opened under its mask, sooner or later: then its shares follow from that.
+    fn is_opened(&self, id: NodeId) -> bool {
+        let opens = |user: NodeId| match self.graph.node(user).op {
+            Op::Select => self.graph.operands(user)[0] == id,
+            Op::Reveal { .. } => true,
+            _ => false,
+        };
+        self.opened.contains_key(&id) || self.graph.users(id).any(opens)
+    }
+
     /// The node as a replicated bit.
     fn bit(&mut self, id: NodeId) -> BitShares {
         match self.values[&id].clone() {
             Value::Bit(bit) => bit,
+            Value::Sign(_) if self.is_opened(id) => {
+                let slices = self.opened(id).into_iter().map(|(slice, opened, _)| {
+                    let bit = sign::of_opened(&mut self.b, &opened, slice.len);
+                    (slice, bit)
+                });
+                let slices: Vec<(Slice, BitShares)> = slices.collect();
+                let len = self.len(id);
+                let bit = BitShares::join(&mut self.b, &slices, len);
+                self.values.insert(id, Value::Bit(bit));
+                bit
+            }
             Value::Sign(signs) => {
                 let slices = signs.slices().map(|(slice, source)| {
                     let earliest = source.summands.earliest(&self.b);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic};
-use crate::fixed::pow2;
 use crate::graph::{Constant, Graph, NodeId, Op, Repr, Ty, eval};
 use crate::hir::Elem;
 use crate::label::Label;
@@ -277,16 +276,9 @@ impl Builder {
         if left + right > frac { self.trunc(product, left + right - frac) } else { product }
     }
 
-    /// The scale of a constant factor: none for integers; small numbers get as many more bits as they have leading
-    /// zeros and the ring has room for, so that a mean over many elements is as exact as one over few.
+    /// The scale of a constant factor of numbers with `frac` fraction bits.
     pub fn constant_scale(&self, value: f64, frac: u32) -> u32 {
-        if value.fract() == 0.0 || frac == 0 {
-            return 0;
-        }
-        let format = self.graph.format;
-        let room = format.ring - 1 - (format.int + 2 * frac);
-        let zeros = (0..room).take_while(|bits| value.abs() * pow2(*bits as i32 + 1) < 1.0).count();
-        frac + zeros as u32
+        if frac == 0 { 0 } else { self.graph.format.factor_scale(value) }
     }
 
     /// 1 / b, computed by whoever knows b.

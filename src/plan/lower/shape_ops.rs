@@ -1,12 +1,13 @@
 //! Lowering of rearrangement, sums, pooling and tournaments: what moves elements rather than combining shares.
 
-use super::slices::{self, Slice};
+use super::slices::{self, Signs, Slice};
 use super::{Lowering, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
-use crate::plan::protocol::maximum::{self, Width};
-use crate::plan::protocol::{Additive, BitShares, BitSource, Shares, local};
+use crate::plan::protocol::maximum::{self, Entrant, SignSource, Width};
+use crate::plan::protocol::sign::Prefer;
+use crate::plan::protocol::{BitShares, BitSource, Roles, Shares, local};
 use crate::plan::{Bound, BufId, Kernel, Operand, Party, Product, View};
 
 /// Row-major strides in words.
@@ -151,6 +152,10 @@ impl Lowering<'_> {
             let at = self.public(operand);
             return Value::Public(Party::ALL.map(|p| self.b.launch(p, kernel.clone(), &[at[p.index()]], len).into()));
         }
+        // What is sent later is not to grow, and not to be sent twice.
+        if self.graph.users(operand).count() == 1 && len <= self.len(operand) {
+            return self.linear_kernel(operand, len, kernel);
+        }
         let x = self.dense(operand);
         Value::Ring(local::launch_shares(&mut self.b, &[x], len, |_| kernel.clone()), None)
     }
@@ -188,7 +193,6 @@ impl Lowering<'_> {
 
     fn linear_kernel(&mut self, operand: NodeId, len: usize, kernel: &Kernel) -> Value {
         if let Value::Additive(z) = self.values[&operand].clone() {
-            let z: Additive = z;
             return Value::Additive(local::launch_summands(&mut self.b, &z, len, kernel));
         }
         let x = self.dense(operand);
@@ -209,7 +213,12 @@ impl Lowering<'_> {
         }
         let entrants = self.entrants(operand, axis);
         let width = Width { bits: self.width(operand), unread };
-        Value::Ring(self.tournament(&entrants, width, len), None)
+        let prefer = self.options.prefer;
+        let largest = self.among(&entrants, len, |b, entrants, slice| {
+            let entrants = entrants.into_iter().map(|shares| Entrant { shares, early: None }).collect();
+            vec![maximum::tournament(b, entrants, width, slice.roles, prefer, slice.len)]
+        });
+        Value::Ring(largest[0], None)
     }
 
     pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
@@ -247,14 +256,6 @@ impl Lowering<'_> {
         Some(both)
     }
 
-    fn tournament(&mut self, entrants: &[Shares], width: Width, len: usize) -> Shares {
-        let prefer = self.options.prefer;
-        let largest = self.among(entrants, len, |b, entrants, slice| {
-            vec![maximum::tournament(b, entrants, width, slice.roles, prefer, slice.len)]
-        });
-        largest[0]
-    }
-
     /// What several dense tensors of `len` elements decide among themselves, slice by slice.
     fn among(
         &mut self,
@@ -288,41 +289,70 @@ impl Lowering<'_> {
             .collect()
     }
 
-    /// Columns first, then rows: windows that overlap share the comparisons along a row.
+    /// Slices of whole planes; in each, the first comparisons are of untruncated numbers where there are such.
     pub(super) fn max_pool(&mut self, operand: NodeId, window: &Window, unread: u32) -> Value {
-        let mut shape = self.graph.node(operand).ty.shape.clone();
+        let shape = self.graph.node(operand).ty.shape.clone();
+        let (planes, size) = (shape[0] * shape[1], shape[2] * shape[3]);
+        let x = self.dense(operand);
         let width = Width { bits: self.width(operand), unread };
-        let mut x = self.dense(operand);
-        // Padding is the smallest number of the format, which no value undercuts.
-        let lowest = (-(pow2(width.bits as i32 - 1)) as i64) as u64 & self.graph.format.mask();
-        let size = window.output(shape[2], shape[3]).expect("the checker made sure that the window fits");
-        for (axis, side) in [(3, 1), (2, 0)] {
-            let strides = strides(&shape);
-            let limit = shape[axis] as i64;
-            let mut out = shape.clone();
-            out[axis] = size[side];
-            let (step, pad) = (window.stride[side], window.pad[side] as i64);
-            let mut view_strides = strides.clone();
-            view_strides[axis] *= step;
-            let entrants: Vec<Shares> = (0..window.size[side])
-                .map(|position| {
-                    let offset = position as i64 - pad;
-                    let bounds = if window.pad[side] == 0 {
-                        Vec::new()
-                    } else {
-                        vec![Bound { axis, offset, step: step as i64, limit }]
-                    };
-                    let start = offset * strides[axis] as i64;
-                    let view = View { shape: out.clone(), strides: view_strides.clone(), start, bounds, fill: lowest };
-                    local::copy(&mut self.b, &x, &view)
-                })
-                .collect();
-            let len = out.iter().product();
-            x = self.tournament(&entrants, width, len);
-            shape = out;
-        }
-        Value::Ring(x, None)
+        let signs = if let Value::Ring(_, Some(signs)) = &self.values[&operand] { Some(signs.clone()) } else { None };
+        let aligned = |signs: &Signs| signs.slices().all(|(s, _)| s.start % size == 0 && s.len % size == 0);
+        let cut: Vec<(Slice, Option<SignSource>)> = match signs.filter(aligned) {
+            Some(signs) => signs.slices().map(|(slice, source)| (slice, Some(*source))).collect(),
+            None => slices::units(&self.b, planes * size, size).into_iter().map(|slice| (slice, None)).collect(),
+        };
+        let results = cut.into_iter().map(|(slice, early)| {
+            let entrant = Entrant { shares: x.slice(&mut self.b, &slice), early };
+            let shape = [slice.len / size, shape[2], shape[3]];
+            (slice, pool_slice(&mut self.b, entrant, shape, window, width, slice.roles, self.options.prefer))
+        });
+        let results: Vec<(Slice, Shares)> = results.collect();
+        Value::Ring(Shares::join(&mut self.b, &results), None)
     }
+}
+
+/// Columns first, then rows: windows that overlap share the comparisons along a row.
+fn pool_slice(
+    b: &mut Builder,
+    x: Entrant,
+    mut shape: [usize; 3],
+    window: &Window,
+    width: Width,
+    roles: Roles,
+    prefer: Prefer,
+) -> Shares {
+    // Padding is the smallest number of the format, which no value undercuts.
+    let lowest = (-(pow2(width.bits as i32 - 1)) as i64) as u64 & b.format.mask();
+    let size = window.output(shape[1], shape[2]).expect("the checker made sure that the window fits");
+    let mut x = x;
+    for (axis, side) in [(2, 1), (1, 0)] {
+        let strides = strides(&shape);
+        let limit = shape[axis] as i64;
+        let mut out = shape;
+        out[axis] = size[side];
+        let (step, pad) = (window.stride[side], window.pad[side] as i64);
+        let mut view_strides = strides.clone();
+        view_strides[axis] *= step;
+        let entrants: Vec<Entrant> = (0..window.size[side])
+            .map(|position| {
+                let offset = position as i64 - pad;
+                let bounds = if window.pad[side] == 0 {
+                    Vec::new()
+                } else {
+                    vec![Bound { axis, offset, step: step as i64, limit }]
+                };
+                let start = offset * strides[axis] as i64;
+                let view = View { shape: out.to_vec(), strides: view_strides.clone(), start, bounds, fill: lowest };
+                let early = x.early.map(|source| source.view(b, &view));
+                Entrant { shares: local::copy(b, &x.shares, &view), early }
+            })
+            .collect();
+        let early = if let [only] = entrants.as_slice() { only.early } else { None };
+        let len = out.iter().product();
+        x = Entrant { shares: maximum::tournament(b, entrants, width, roles, prefer, len), early };
+        shape = out;
+    }
+    x.shares
 }
 
 fn broadcast_view(from: &[usize], to: &[usize]) -> View {

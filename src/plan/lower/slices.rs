@@ -3,7 +3,7 @@
 //!
 //! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
 //! roles also go round both ways. Whoever has sent the least so far plays role 0 for a small one. Slices begin at multiples
-//! of eight elements, so that their bits fill bytes.
+//! of eight elements, so that their bits fill bytes, or between planes of images that are pooled.
 
 use super::super::build::Builder;
 use super::super::protocol::maximum::SignSource;
@@ -14,7 +14,7 @@ use super::super::{BufId, Kernel, Party};
 use super::{Lowering, NodeId};
 
 /// A tensor of so many elements is cut into three.
-const THREE: usize = 96;
+const THREE: usize = 24;
 /// And of so many into six.
 const SIX: usize = 1 << 14;
 /// Where slices begin.
@@ -60,24 +60,34 @@ pub(super) type OpenedSlices = Vec<(Slice, Opened, RandomBit)>;
 
 /// How a tensor of `len` elements is cut.
 pub(super) fn slices(b: &Builder, len: usize) -> Vec<Slice> {
+    units(b, len, STEP)
+}
+
+/// How a tensor of `len` elements is cut, between units of so many.
+pub(super) fn units(b: &Builder, len: usize, unit: usize) -> Vec<Slice> {
     let count = match len {
         0..THREE => 1,
         THREE..SIX => 3,
         SIX.. => 6,
     };
     let mut roles = by_load(b);
+    let count = match len / unit {
+        0..3 => 1,
+        3..6 => count.min(3),
+        6.. => count,
+    };
     if count == 3 {
         // Three ways round in the direction that has carried less.
         let first = roles[0];
         roles.retain(|other| other.mirrored() == first.mirrored());
     }
-    let mut lens = vec![len / count / STEP * STEP; count];
+    let mut lens = vec![len / unit / count * unit; count];
     let rest = len - lens.iter().sum::<usize>();
     for (at, len) in lens.iter_mut().enumerate() {
-        *len += (rest.saturating_sub(at * STEP)).min(STEP);
+        *len += rest.saturating_sub(at * unit).min(unit);
     }
-    // What the last steps leave is less than one: the last slice that got some may end anywhere, so it comes last.
-    lens.sort_by_key(|len| len % STEP != 0);
+    // The last slice that got some of the rest may end anywhere, so it comes last.
+    lens.sort_by_key(|len| len % unit != 0);
     let mut start = 0;
     let cut = lens.into_iter().zip(roles).map(|(len, roles)| {
         start += len;

@@ -6,7 +6,9 @@
 use super::select::{Choose, RandomBit, choose};
 use super::sign::{self, Prefer, Window};
 use super::{Roles, Shares, TwoSummand, local};
+use crate::fixed::low_mask;
 use crate::plan::build::Builder;
+use crate::plan::{BufId, Kernel, View};
 
 /// Where a value's sign can be read.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,42 @@ impl SignSource {
         let Window { from, width } = self.window;
         let unread = unread.min(width.saturating_sub(2));
         SignSource { window: Window { from: from + unread, width: width - unread }, ..self }
+    }
+
+    /// Where the sign of the difference to another value can be read, which needs one more bit: nowhere if the ring has
+    /// none. It is the sign of what the summands stand for; rounded, the values may differ by one unit in the last place
+    /// the other way.
+    fn minus(&self, b: &mut Builder, other: &SignSource) -> Option<SignSource> {
+        let (a, c) = (self.summands, other.summands);
+        let Window { from, width } = self.window;
+        if (a.ring, a.roles, self.window) != (c.ring, c.roles, other.window) || from + width + 1 > a.ring {
+            return None;
+        }
+        let mut subtract = |party: u8, x: BufId, y: BufId| {
+            let mut m = b.ring_map(a.roles.party(party), "summand.sub", a.len);
+            let (x, y) = (m.read(x), m.read(y));
+            let (ring, difference) = (m.ring(), m.sub(x, y));
+            let out = m.write(difference, ring);
+            m.finish();
+            out
+        };
+        let u = subtract(0, a.u, c.u);
+        let v = [subtract(1, a.v[0], c.v[0]), subtract(2, a.v[1], c.v[1])];
+        Some(SignSource { summands: TwoSummand { u, v, ..a }, window: Window { from, width: width + 1 } })
+    }
+
+    /// The same elements as a view shows them; those outside of its bounds have the value `view.fill` of the window.
+    #[must_use]
+    pub fn view(&self, b: &mut Builder, view: &View) -> SignSource {
+        let TwoSummand { roles, u, v, .. } = self.summands;
+        let len = view.shape.iter().product();
+        let mut copy = |party: u8, x: BufId, fill: u64| {
+            b.launch(roles.party(party), Kernel::Copy(View { fill, ..view.clone() }), &[x], len)
+        };
+        let mask = low_mask(self.summands.ring);
+        let u = copy(0, u, view.fill.wrapping_shl(self.window.from) & mask);
+        let v = [copy(1, v[0], 0), copy(2, v[1], 0)];
+        SignSource { summands: TwoSummand { u, v, len, ..self.summands }, ..*self }
     }
 }
 
@@ -61,25 +99,28 @@ fn difference(b: &mut Builder, x: &Shares, y: &Shares, len: usize) -> Shares {
     local::each_share(b, "difference", len, &[x, y], |m, _, r| m.sub(r[0], r[1]))
 }
 
-/// Elementwise maximum; `width` is the window of one value.
-pub fn maximum(
-    b: &mut Builder,
-    x: &Shares,
-    y: &Shares,
-    width: Width,
-    roles: Roles,
-    prefer: Prefer,
-    len: usize,
-) -> Shares {
-    let d = difference(b, x, y, len);
-    let source = own_sign(b, &d, width.bits + 1, roles, len).without(width.unread);
-    positive_part(b, &d, &source, prefer, Some(y))
+/// What takes part in a tournament.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrant {
+    /// The value.
+    pub shares: Shares,
+    /// Where its sign can be read before the shares are there, if anywhere.
+    pub early: Option<SignSource>,
 }
 
-/// The largest of several tensors, by a tournament of `ceil(log2 n)` levels whose matches share rounds.
+/// Elementwise maximum; `width` is the window of one value.
+fn maximum(b: &mut Builder, [x, y]: [&Entrant; 2], width: Width, roles: Roles, prefer: Prefer, len: usize) -> Shares {
+    let d = difference(b, &x.shares, &y.shares, len);
+    let early = x.early.zip(y.early).and_then(|(x, y)| x.minus(b, &y));
+    let source = early.unwrap_or_else(|| own_sign(b, &d, width.bits + 1, roles, len)).without(width.unread);
+    positive_part(b, &d, &source, prefer, Some(&y.shares))
+}
+
+/// The largest of several tensors, by a tournament of `ceil(log2 n)` levels whose matches share rounds. The first level
+/// compares untruncated numbers where there are such.
 pub fn tournament(
     b: &mut Builder,
-    mut entrants: Vec<Shares>,
+    mut entrants: Vec<Entrant>,
     width: Width,
     roles: Roles,
     prefer: Prefer,
@@ -89,12 +130,12 @@ pub fn tournament(
         entrants = entrants
             .chunks(2)
             .map(|pair| match pair {
-                [x, y] => maximum(b, x, y, width, roles, prefer, len),
+                [x, y] => Entrant { shares: maximum(b, [x, y], width, roles, prefer, len), early: None },
                 rest => rest[0],
             })
             .collect();
     }
-    entrants[0]
+    entrants[0].shares
 }
 
 /// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.

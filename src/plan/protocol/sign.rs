@@ -146,6 +146,25 @@ pub fn open(b: &mut Builder, bit: &BitShares, len: usize) -> Opened {
     open_masked(b, &[*bit, BitShares::random(r)], r, len)
 }
 
+/// The opened bit as a replicated one: `c xor r`, local.
+pub fn of_opened(b: &mut Builder, bit: &Opened, len: usize) -> BitShares {
+    let random = BitShares::random(bit.r);
+    let mut at = [[BufId(0); 3]; 2];
+    for party in Party::ALL {
+        let mut m = b.plane_map(party, "opened", len);
+        let (c, shares) = (m.read_plane(bit.c[party.index()], 0), m.bits(&random));
+        for part in 0..2u8 {
+            let mut share = shares[usize::from(part)];
+            if party.plus(part) == Party(0) {
+                share = m.xor(share, c);
+            }
+            at[usize::from(part)][party.index()] = m.write_planes(&[share]);
+        }
+        m.finish();
+    }
+    BitShares { at: at.map(|row| row.map(|buf| BitSource::Plane(buf, 0))) }
+}
+
 /// Opens the sum of replicated bits, one of which is the random `r`: party i gets share i + 2 from party i + 1.
 fn open_masked(b: &mut Builder, summands: &[BitShares], r: StreamId, len: usize) -> Opened {
     let masked = xor_buffers(b, "open", summands, len);
