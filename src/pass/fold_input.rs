@@ -10,7 +10,7 @@
 
 use super::absorb::{finer, rebuild};
 use super::known::{self, splat};
-use super::layers::{Linear, is_single, linear, remove_unused, scale, scaled};
+use super::layers::{Linear, is_moderate, is_single, linear, remove_unused, scale, scaled};
 use crate::graph::{Graph, NodeId, Op, Window};
 
 /// Runs the pass.
@@ -52,6 +52,7 @@ fn strip(graph: &mut Graph, id: NodeId) -> Option<Stripped> {
         Op::Trunc { .. } => {
             let scaled = scaled(graph, id).into_iter().next()?;
             let factor = known::small(graph, scaled.factor);
+            is_moderate(graph, factor).then_some(())?;
             Some(Stripped { x: scaled.x, path: Vec::new(), factor, shift: None })
         }
         Op::Add | Op::Sub => {

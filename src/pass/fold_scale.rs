@@ -10,13 +10,13 @@
 
 use super::absorb::{Factor, Into, absorb};
 use super::known;
-use super::layers::{remove_unused, scaled};
+use super::layers::{is_moderate, remove_unused, scaled};
 use crate::graph::{Graph, NodeId, Op};
 
 /// Runs the pass.
 pub fn run(graph: &mut Graph) {
     for id in graph.order() {
-        if graph.dag.contains_node(id) && matches!(graph.node(id).op, Op::Trunc { .. } | Op::Mul) {
+        if graph.dag.contains_node(id) && matches!(graph.node(id).op, Op::Trunc { .. }) {
             fold(graph, id, Into::Weights);
         }
     }
@@ -25,11 +25,14 @@ pub fn run(graph: &mut Graph) {
 /// Takes a node's factor into what it scales, if it fits there.
 pub(super) fn fold(graph: &mut Graph, id: NodeId, into: Into) {
     for scaled in scaled(graph, id) {
-        // Into weights, for the truncation's sake: a factor without one costs nothing.
-        if into == Into::Weights && scaled.bits == 0 {
+        // For the truncation's sake: a factor without one costs nothing.
+        if scaled.bits == 0 {
             continue;
         }
         let factor = Factor { clear: known::small(graph, scaled.factor), digits: scaled.bits };
+        if !is_moderate(graph, factor.clear) {
+            continue;
+        }
         if let Some(new) = absorb(graph, scaled.x, factor, into) {
             graph.replace_uses(id, new);
             remove_unused(graph, id);

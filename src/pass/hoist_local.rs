@@ -23,7 +23,7 @@ pub fn run(graph: &mut Graph) {
             continue;
         }
         match graph.node(id).op {
-            Op::Trunc { .. } | Op::Mul => fold(graph, id, Into::Factor),
+            Op::Trunc { .. } => fold(graph, id, Into::Factor),
             Op::Add | Op::Sub => sums(graph, id),
             _ => moves(graph, id),
         }

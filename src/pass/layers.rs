@@ -17,6 +17,14 @@ pub(super) fn is_single(graph: &Graph, id: NodeId) -> bool {
     graph.users(id).count() == 1
 }
 
+/// Larger constants are not multiplied into weights or other factors, which might leave the number format by it.
+const LARGEST: f64 = 16.0;
+
+/// Whether a clear factor may be multiplied into another.
+pub(super) fn is_moderate(graph: &Graph, factor: NodeId) -> bool {
+    known::splat(graph, factor).is_none_or(|value| value.abs() <= LARGEST)
+}
+
 /// `x factor`, truncated by as many bits as the factor has after its point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scaled {
