@@ -134,6 +134,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 let outcome = lockstep::run(&plan, &data, &mut |_, _, _, _| {}).unwrap();
                 let cost = cost::cost(&plan);
                 assert_eq!((outcome.bytes_per_link, outcome.rounds), (cost.bytes_per_link, cost.rounds), "{name}");
+                assert_eq!(outcome.peak_bytes, cost.peak_bytes, "{name}");
                 for (result, values) in &wanted {
                     for (a, b) in outcome.outputs[result].iter().zip(values) {
                         assert!((a - b).abs() < 2f64.powi(-8), "{name} {result}: {a} instead of {b}");

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine; 1 the program has errors, or its run is not the plaintext's; 2 usage, files, devices, peers.
 
+mod bench;
 mod build;
 mod check;
 mod compile;
@@ -9,11 +10,14 @@ mod cost;
 mod debug;
 mod explain;
 mod fmt;
+mod html;
 mod inputs;
 mod lsp;
+mod machine;
 mod output;
 mod party;
 mod prepare;
+mod profile;
 mod results;
 mod run;
 
@@ -65,8 +69,10 @@ enum Command {
     Check(check::Check),
     /// Compile to a plan, or show a stage on the way
     Build(build::Build),
-    /// Count rounds, bytes and multiply-adds, by line
+    /// Count rounds, bytes, multiply-adds and memory, by line; predict seconds
     Cost(cost::CostCommand),
+    /// Measure this machine, for predictions
+    Bench(bench::Bench),
     /// Run the three parties on this machine
     Run(run::Run),
     /// Run the three parties beside the plaintext; say where they part
@@ -199,6 +205,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(talk),
         Command::Build(command) => command.run(talk),
         Command::Cost(command) => command.run(talk),
+        Command::Bench(command) => command.run(talk),
         Command::Run(command) => command.run(talk),
         Command::Debug(command) => command.run(talk),
         Command::Party(command) => command.run(talk),

@@ -159,6 +159,13 @@ impl Total {
                 planned.rounds
             ));
         }
+        let peak = outcome.reports.clone().map(|r| r.peak_bytes);
+        if peak != planned.peak_bytes {
+            return Err(anyhow!(
+                "mistake in smlc: the plan says {:?} bytes of live buffers, the parties counted {peak:?}",
+                planned.peak_bytes
+            ));
+        }
         let opened = outcome.reports.iter().map(|r| r.openings).sum::<usize>();
         let planned = plan.openings();
         if opened != planned {

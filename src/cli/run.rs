@@ -12,7 +12,9 @@ use indicatif::ProgressBar;
 use super::compile::{self, Options};
 use super::cost::Format;
 use super::inputs::Beside;
+use super::machine::{self, MachineArg};
 use super::prepare::{Given, parse_input, told};
+use super::profile::Profile;
 use super::results::{self, Total};
 use super::{Failure, MessageFormat, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
@@ -40,9 +42,18 @@ pub(super) struct Run {
     /// The run's name, as the parties were given it
     #[arg(long, value_name = "NAME", requires = "parties")]
     session: Option<String>,
-    /// Imitate a network: lan, wan, or RTT,RATE such as 40ms,100Mb
+    /// Imitate a network: datacentre, lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
+    /// Measure where the time goes, by line and round, beside the prediction
+    #[arg(long)]
+    profile: bool,
+    /// Write who did what when, for Perfetto or `chrome://tracing`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// With `--profile`: predict by another calibration: `built-in`, or a file that `smlc bench --calibrate` wrote
+    #[arg(long, value_name = "MACHINE", requires = "profile")]
+    machine: Option<MachineArg>,
     /// How the summary is written
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -61,6 +72,7 @@ enum Transport {
 
 impl Run {
     pub fn run(&self, talk: Talk) -> Outcome {
+        let mut profile = self.clocks()?;
         let prepared = self.given.prepare(&self.options, talk)?;
         let (checked, inputs) = (&prepared.checked, &prepared.inputs);
         let start = Instant::now();
@@ -78,7 +90,15 @@ impl Run {
             let plan = &plans[&batch.len()];
             let data = inputs.rows_of(batch)?;
             let bar = prepared.bar(plan, number)?;
-            let outcome = self.connected(plan, &data, &bar, talk)?;
+            let outcome = match &mut profile {
+                Some(profile) => {
+                    let progress = |round| bar.set_position(round as u64);
+                    let (outcome, timeline) = local::timed(plan, &data, self.net, &progress).map_err(told)?;
+                    profile.add(checked, plan, &timeline);
+                    outcome
+                }
+                None => self.connected(plan, &data, &bar, talk)?,
+            };
             bar.finish_and_clear();
             total.add(plan, &outcome)?;
         }
@@ -87,12 +107,41 @@ impl Run {
             let content = npy::to_bytes(&Tensor::from_f64(output.shape.clone(), output.values.clone()));
             build::write_whole(path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
         }
+        if let (Some(path), Some(profile)) = (&self.trace, &profile) {
+            build::write_whole(path, profile.trace_file())
+                .with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        let profile = profile.filter(|_| self.profile);
         let scores = total.scores(labels)?;
         let (entry, rows) = (&prepared.entry, prepared.rows());
         match self.format {
-            Format::Table => output::print(total.table(checked, entry, rows, &scores)),
-            Format::Json => output::line(serde_json::to_string_pretty(&total.json(entry, rows, &scores))?),
+            Format::Table => {
+                let profile = profile.map(|profile| profile.table(checked)).unwrap_or_default();
+                output::print(total.table(checked, entry, rows, &scores) + &profile)
+            }
+            Format::Json => {
+                let mut json = total.json(entry, rows, &scores);
+                if let Some(profile) = profile {
+                    json["profile"] = profile.json(checked);
+                }
+                output::line(serde_json::to_string_pretty(&json)?)
+            }
         }
+    }
+
+    /// Clocks, when they are asked for.
+    fn clocks(&self) -> anyhow::Result<Option<Profile>> {
+        if !self.profile && self.trace.is_none() {
+            return Ok(None);
+        }
+        if self.transport == Transport::Tcp {
+            bail!("`--profile` and `--trace` look into parties in this process: they go with `--transport memory`");
+        }
+        // Said now, not when the work is done.
+        if let Some(path) = &self.trace {
+            writable(path, "the trace")?;
+        }
+        Ok(Some(Profile::new(machine::known(self.machine.as_ref())?, self.net)))
     }
 
     /// Runs one plan.
@@ -178,12 +227,18 @@ impl Run {
                 bail!("results are written as `.npy`: name the file `{}`", path.with_extension("npy").display());
             }
             // Said now, not when the work is done.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-                bail!("there is no folder `{}` for the result `{name}`", folder.display());
-            }
+            writable(path, &format!("the result `{name}`"))?;
         }
         compile::once("--out", &targets)
+    }
+}
+
+/// Refuses a file for `what` in a folder that is not there.
+fn writable(path: &Path, what: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => bail!("there is no folder `{}` for {what}", folder.display()),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::plan::cost::time::Network;
+
 /// A network's round-trip time and the rate of each directed link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
@@ -16,6 +18,8 @@ pub struct Shape {
 impl Shape {
     /// One building: 0.2 ms, 10 Gb/s.
     pub const LAN: Shape = Shape { rtt: Duration::from_micros(200), bits_per_second: 10e9 };
+    /// One room: 0.05 ms, 100 Gb/s.
+    pub const DATACENTRE: Shape = Shape { rtt: Duration::from_micros(50), bits_per_second: 100e9 };
     /// One continent: 40 ms, 100 Mb/s.
     pub const WAN: Shape = Shape { rtt: Duration::from_millis(40), bits_per_second: 100e6 };
 
@@ -28,8 +32,14 @@ impl Shape {
 
 /// Text that describes no network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no network; write `lan`, `wan`, or a round-trip time and a rate such as `40ms,100Mb`")]
+#[error("`{0}` is no network; write `datacentre`, `lan`, `wan`, or a round-trip time and a rate such as `40ms,100Mb`")]
 pub struct ShapeError(String);
+
+impl From<Shape> for Network {
+    fn from(shape: Shape) -> Network {
+        Network { rtt: shape.rtt.as_secs_f64(), bits_per_second: shape.bits_per_second }
+    }
+}
 
 impl fmt::Display for Shape {
     /// In the form that [`Shape::from_str`] reads.
@@ -41,7 +51,7 @@ impl fmt::Display for Shape {
 impl FromStr for Shape {
     type Err = ShapeError;
 
-    /// `lan`, `wan`, or `RTT,RATE` with RTT in `us`, `ms`, `s` and RATE in `kb`, `Mb`, `Gb` (bits a second).
+    /// `datacentre`, `lan`, `wan`, or `RTT,RATE` with RTT in `us`, `ms`, `s` and RATE in `kb`, `Mb`, `Gb` (bits a second).
     fn from_str(text: &str) -> Result<Shape, ShapeError> {
         let parse = || {
             let (rtt, rate) = text.split_once(',')?;
@@ -51,6 +61,7 @@ impl FromStr for Shape {
             (rate > 0.0).then_some(Shape { rtt, bits_per_second: rate })
         };
         match text {
+            "datacentre" => Ok(Shape::DATACENTRE),
             "lan" => Ok(Shape::LAN),
             "wan" => Ok(Shape::WAN),
             _ => parse().ok_or_else(|| ShapeError(text.to_owned())),
@@ -101,6 +112,7 @@ mod tests {
     #[test]
     fn spelled_out_or_by_name() {
         assert_eq!("wan".parse(), Ok(Shape::WAN));
+        assert_eq!("0.05ms,100Gb".parse(), Ok(Shape::DATACENTRE));
         assert_eq!("40ms,100Mb".parse(), Ok(Shape::WAN));
         assert_eq!("0.2ms, 10Gb".parse(), Ok(Shape::LAN));
         assert_eq!("1 s,5 kb".parse(), Ok(Shape { rtt: Duration::from_secs(1), bits_per_second: 5e3 }));

@@ -125,6 +125,12 @@ impl Buf {
         self.stride() * self.planes
     }
 
+    /// Bytes in a device's memory: whole words.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        (self.words() as u64).saturating_mul(8)
+    }
+
     /// Bytes on the wire: each plane packs `len * width` bits and is padded to a whole byte.
     #[must_use]
     pub fn wire_bytes(&self) -> usize {
@@ -374,6 +380,27 @@ pub struct Bound {
     pub step: i64,
     /// Size of the source axis.
     pub limit: i64,
+}
+
+impl Kernel {
+    /// A word for it: an element program's own name, or the kernel's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Kernel::Map(program) => &program.name,
+            Kernel::Product(Product::MatMul { .. }) => "matmul",
+            Kernel::Product(Product::Conv2d { .. }) => "conv2d",
+            Kernel::Copy(_) => "copy",
+            Kernel::Concat { .. } => "concat",
+            Kernel::Gather { .. } => "gather",
+            Kernel::Sum { .. } => "sum",
+            Kernel::SumPool { .. } => "sum_pool",
+            Kernel::OneHot { .. } => "one_hot",
+            Kernel::Rotate { .. } => "rotate",
+            Kernel::Lookup(_) => "lookup",
+            Kernel::ToPlanes { .. } => "to_planes",
+        }
+    }
 }
 
 /// A kernel launch at one party.

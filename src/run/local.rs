@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::RunError;
 use super::client::{self, Outcome};
 use super::party::{self, Progress};
+use super::profile::{self, Log, Timed};
+use crate::backend::cpu::Cpu;
 use crate::net::handshake::Role;
 use crate::net::owner::MemoryLink;
 use crate::net::tcp::{self, Plain, Settings};
 use crate::net::{MemoryMesh, Mesh, PlanHash, SessionId, Shape, Timing};
+use crate::plan::cost::timeline::Timeline;
 use crate::plan::{Party, Plan, file};
 
 /// Three threads and an in-memory mesh.
@@ -23,16 +26,52 @@ pub fn memory(
     shape: Option<Shape>,
     progress: Progress<'_>,
 ) -> Result<Outcome, RunError> {
-    let quiet: Progress<'_> = &|_| {};
+    threads(plan, data, shape, &|mut mesh, mut link| {
+        let progress: Progress<'_> = if mesh.me() == Party(0) { progress } else { &|_| {} };
+        party::run(plan, &mut mesh, &mut link, None, progress)
+    })
+}
+
+/// The same with clocks: who did what when.
+///
+/// # Errors
+/// If the data do not fit or a party fails.
+pub fn timed(
+    plan: &Plan,
+    data: &BTreeMap<String, Vec<f64>>,
+    shape: Option<Shape>,
+    progress: Progress<'_>,
+) -> Result<(Outcome, Timeline), RunError> {
+    let logs = [Log::default(), Log::default(), Log::default()];
+    let outcome = threads(plan, data, shape, &|mesh, mut link| {
+        let me = mesh.me();
+        let log = &logs[me.index()];
+        let done = |rounds| {
+            log.done(rounds);
+            if me == Party(0) {
+                progress(rounds);
+            }
+        };
+        let device = |party, keys| Timed::new(Cpu::new(party, keys), log.clone());
+        party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, None, &done, device)
+    })?;
+    Ok((outcome, profile::timeline(plan, &logs)))
+}
+
+/// Runs each party in a thread, and the owners' client in this one.
+fn threads(
+    plan: &Plan,
+    data: &BTreeMap<String, Vec<f64>>,
+    shape: Option<Shape>,
+    run: &(dyn Fn(MemoryMesh, MemoryLink) -> Result<party::Report, RunError> + Sync),
+) -> Result<Outcome, RunError> {
     std::thread::scope(|scope| {
         let mut links = Vec::new();
         let mut parties = Vec::new();
-        for mut mesh in MemoryMesh::new(shape) {
-            let me = mesh.me();
-            let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
+        for mesh in MemoryMesh::new(shape) {
+            let (client, link) = MemoryLink::pair(Role::Owner(0), Role::Party(mesh.me()));
             links.push(client);
-            let progress = if me == Party(0) { progress } else { quiet };
-            parties.push(scope.spawn(move || party::run(plan, &mut mesh, &mut link, None, progress)));
+            parties.push(scope.spawn(move || run(mesh, link)));
         }
         let mut links: [MemoryLink; 3] =
             links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));

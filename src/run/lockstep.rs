@@ -19,6 +19,8 @@ pub struct Outcome {
     pub rounds: usize,
     /// What P0 and P1 give to the receivers of the outputs, in the plan's order.
     pub halves: [Vec<Vec<u8>>; 2],
+    /// The most bytes of buffers that were live at each party.
+    pub peak_bytes: [u64; 3],
     /// Every transfer that a party took.
     pub taken: Vec<Taken>,
 }
@@ -123,6 +125,7 @@ pub fn execute<B: Backend>(
         let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
         outcome.outputs.insert(output.name.clone(), values);
     }
+    outcome.peak_bytes = sessions.each_ref().map(Session::peak_bytes);
     outcome.taken = sessions.iter().flat_map(Session::taken).copied().collect();
     Ok(outcome)
 }

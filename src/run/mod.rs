@@ -1,11 +1,13 @@
 //! A party's session over a plan, the owners around it, and the ways to run all of them on one machine.
 
+pub mod calibrate;
 pub mod client;
 pub mod compare;
 pub mod local;
 pub mod lockstep;
 pub mod owner;
 pub mod party;
+pub mod profile;
 pub mod session;
 pub mod wire;
 

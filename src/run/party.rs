@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::session::{Session, expected, incoming};
 use super::{RunError, owner};
-use crate::backend::StreamKey;
 use crate::backend::cpu::Cpu;
+use crate::backend::{Backend, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, NetError};
 use crate::plan::{Party, Plan};
@@ -30,6 +30,8 @@ pub struct Report {
     pub received: [u64; 3],
     /// Transfers it took that open a value.
     pub openings: usize,
+    /// The most bytes of buffers that were live at once.
+    pub peak_bytes: u64,
 }
 
 /// Called after each round with the rounds done.
@@ -57,7 +59,22 @@ pub fn run(
     patience: Option<Duration>,
     progress: Progress<'_>,
 ) -> Result<Report, RunError> {
-    let result = steps(plan, mesh, owners, patience, progress);
+    run_on(plan, mesh, owners, patience, progress, Cpu::new)
+}
+
+/// The same on a device that is made from the party and its keys.
+///
+/// # Errors
+/// Names the party at fault, the round and the line of the model.
+pub fn run_on<B: Backend>(
+    plan: &Plan,
+    mesh: &mut dyn Mesh,
+    owners: &mut dyn OwnerLink,
+    patience: Option<Duration>,
+    progress: Progress<'_>,
+    device: impl FnOnce(Party, [StreamKey; 2]) -> B,
+) -> Result<Report, RunError> {
+    let result = steps(plan, mesh, owners, patience, progress, device);
     match &result {
         Ok(_) => {}
         Err(error) => {
@@ -69,17 +86,18 @@ pub fn run(
     result
 }
 
-fn steps(
+fn steps<B: Backend>(
     plan: &Plan,
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
     patience: Option<Duration>,
     progress: Progress<'_>,
+    device: impl FnOnce(Party, [StreamKey; 2]) -> B,
 ) -> Result<Report, RunError> {
     let me = mesh.me();
     let keys = agree_keys(mesh).map_err(|cause| RunError::net(plan, cause, None))?;
     let base = mesh.traffic();
-    let mut session = Session::new(plan, me, Cpu::new(me, keys));
+    let mut session = Session::new(plan, me, device(me, keys));
     let mut awaited = submissions(plan);
     while !awaited.is_empty() {
         let room = |kind, name: &str| {
@@ -105,6 +123,7 @@ fn steps(
         report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
     }
     report.openings = session.taken().iter().filter(|t| t.opening.is_some()).count();
+    report.peak_bytes = session.peak_bytes();
     mesh.finish().map_err(|cause| RunError::net(plan, cause, None))?;
     let outputs = session.outputs().map_err(|e| RunError::device(plan, e, None))?;
     for (output, payload) in plan.outputs.iter().zip(outputs) {
@@ -116,7 +135,12 @@ fn steps(
 }
 
 /// Compute, send, receive. Whether anything travelled in the round between any two parties.
-fn exchange(plan: &Plan, mesh: &mut dyn Mesh, session: &mut Session<'_, Cpu>, round: usize) -> Result<bool, RunError> {
+fn exchange<B: Backend>(
+    plan: &Plan,
+    mesh: &mut dyn Mesh,
+    session: &mut Session<'_, B>,
+    round: usize,
+) -> Result<bool, RunError> {
     let me = session.party();
     let messages = session.compute(round).map_err(|(e, span)| RunError::device(plan, e, span))?;
     for (to, payload) in Party::ALL.into_iter().zip(messages) {

@@ -11,6 +11,9 @@ pub struct Session<'p, B> {
     party: Party,
     backend: B,
     taken: Vec<Taken>,
+    /// Bytes of buffers on the device, now and at most.
+    live: u64,
+    peak: u64,
 }
 
 /// A transfer that a party took out of a peer's payload: counted where it arrives, not read off the plan.
@@ -34,7 +37,7 @@ pub type Messages = [Option<Vec<u8>>; 3];
 impl<'p, B: Backend> Session<'p, B> {
     /// A session whose inputs are still to be loaded.
     pub fn new(plan: &'p Plan, party: Party, backend: B) -> Session<'p, B> {
-        Session { plan, party, backend, taken: Vec::new() }
+        Session { plan, party, backend, taken: Vec::new(), live: 0, peak: 0 }
     }
 
     /// The party.
@@ -47,7 +50,24 @@ impl<'p, B: Backend> Session<'p, B> {
     /// # Errors
     /// If the device refuses them.
     pub fn load(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.backend.write(id, words)
+        self.write(id, words)
+    }
+
+    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+        let bytes = 8 * words.len() as u64;
+        self.backend.write(id, words)?;
+        self.grow(bytes);
+        Ok(())
+    }
+
+    fn grow(&mut self, bytes: u64) {
+        self.live = self.live.saturating_add(bytes);
+        self.peak = self.peak.max(self.live);
+    }
+
+    fn free(&mut self, id: BufId) {
+        self.backend.free(id);
+        self.live = self.live.saturating_sub(self.plan.buf(id).memory_bytes());
     }
 
     /// Runs this party's steps of a round and packs what it sends.
@@ -60,13 +80,11 @@ impl<'p, B: Backend> Session<'p, B> {
             self.step(step).map_err(|e| (e, step.span))?;
         }
         let mut messages = Messages::default();
-        for send in round.sends.iter().filter(|s| s.from == self.party) {
+        for send in round.sends.iter().filter(|s| s.from == party) {
             let words = self.backend.read(send.source).map_err(|e| (e, send.span))?;
             let payload = messages[send.to.index()].get_or_insert_default();
             wire::pack(self.plan.buf(send.source), words, payload);
-            for id in &send.free {
-                self.backend.free(*id);
-            }
+            send.free.iter().for_each(|id| self.free(*id));
         }
         Ok(messages)
     }
@@ -79,9 +97,8 @@ impl<'p, B: Backend> Session<'p, B> {
             outs: &step.outs,
             bufs: &self.plan.bufs,
         })?;
-        for id in &step.free {
-            self.backend.free(*id);
-        }
+        self.grow(step.outs.iter().map(|id| self.plan.buf(*id).memory_bytes()).sum());
+        step.free.iter().for_each(|id| self.free(*id));
         Ok(())
     }
 
@@ -94,7 +111,7 @@ impl<'p, B: Backend> Session<'p, B> {
         for (number, send) in numbered(self.plan, round, from, self.party) {
             let buf = self.plan.buf(send.target);
             let bytes = buf.wire_bytes();
-            self.backend.write(send.target, wire::unpack(buf, &payload[at..at + bytes]))?;
+            self.write(send.target, wire::unpack(buf, &payload[at..at + bytes]))?;
             self.taken.push(Taken { round, send: number, by: self.party, bytes, opening: send.opening });
             at += bytes;
         }
@@ -118,6 +135,11 @@ impl<'p, B: Backend> Session<'p, B> {
     /// The transfers that arrived so far.
     pub fn taken(&self) -> &[Taken] {
         &self.taken
+    }
+
+    /// The most bytes of buffers that were on the device at once.
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak
     }
 
     /// The device, to inspect a run in tests.

@@ -142,6 +142,24 @@ fn vgg16() -> Dict {
     dict
 }
 
+/// `VGG('VGG16')` of pytorch-cifar; 0 is a pooling.
+fn vgg16_cifar() -> Dict {
+    let mut dict = Dict::default();
+    let (mut at, mut channels) = (0, 3);
+    for width in [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0] {
+        if width == 0 {
+            at += 1;
+        } else {
+            dict.conv(&format!("features.{at}"), [channels, width, 3], 1, true);
+            dict.norm(&format!("features.{}", at + 1), width);
+            channels = width;
+            at += 3;
+        }
+    }
+    dict.linear("classifier", 512, 10);
+    dict
+}
+
 fn mobilenet_v2() -> Dict {
     let mut dict = Dict::default();
     dict.conv_norm("features.0.0", "features.0.1", [3, 32, 3], 1);
@@ -210,6 +228,7 @@ fn state_dicts_load_as_they_are() {
         ("lenet.sml", lenet(), 10, 61_706),
         ("alexnet.sml", alexnet(), 16, 61_100_840),
         ("vgg16.sml", vgg16(), 32, 138_357_544),
+        ("vgg16_cifar.sml", vgg16_cifar(), 80, 14_728_266),
         ("mobilenet_v2.sml", mobilenet_v2(), 262, 3_504_872),
         ("transformer.sml", encoder(64, 256), 12, 49_984),
         ("resnet/resnet18.sml", resnet([2, 2, 2, 2], false), 102, 11_689_512),

@@ -1,17 +1,75 @@
 //! What a plan costs by its text is what a run of it counts, for every primitive and size.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smlc::backend::cpu::Cpu;
+use smlc::backend::{Backend, BackendError, Launch, StreamKey};
 use smlc::graph::Receiver;
 use smlc::plan::cost::{self, Cost};
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{Party, Plan};
+use smlc::plan::{BufId, Party, Plan};
 use smlc::run::{lockstep, owner};
 
 use crate::table::{CASES, Data, SIZES, case};
 
+/// A processor whose buffers are counted.
+struct Counting {
+    inner: Cpu,
+    bytes: BTreeMap<BufId, u64>,
+    peak: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn there(&mut self, id: BufId) {
+        let words = self.inner.read(id).unwrap().len();
+        self.bytes.insert(id, 8 * words as u64);
+        self.peak.fetch_max(self.bytes.values().sum(), Ordering::Relaxed);
+    }
+}
+
+impl Backend for Counting {
+    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+        self.inner.write(id, words)?;
+        self.there(id);
+        Ok(())
+    }
+
+    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+        self.inner.read(id)
+    }
+
+    fn free(&mut self, id: BufId) {
+        self.inner.free(id);
+        self.bytes.remove(&id);
+    }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        self.inner.launch(launch)?;
+        launch.outs.iter().for_each(|id| self.there(*id));
+        Ok(())
+    }
+}
+
 /// Compares the count over a plan's text with a run.
 fn compare(plan: &Plan, data: &Data, cost: &Cost) -> Result<Data, String> {
     let mut messages = 0;
-    let outcome = lockstep::run(plan, data, &mut |_, _, _, _| messages += 1).map_err(|e| e.to_string())?;
+    let peaks: [Arc<AtomicU64>; 3] = Default::default();
+    let mut counters = peaks.iter().cloned();
+    let devices = lockstep::devices(&[1, 2, 3].map(|byte| StreamKey([byte; 16]))).map(|inner| Counting {
+        inner,
+        bytes: BTreeMap::new(),
+        peak: counters.next().unwrap(),
+    });
+    let loads = lockstep::share(plan, data).map_err(|e| e.to_string())?;
+    let outcome =
+        lockstep::execute(plan, devices, loads, &mut |_, _, _, _| messages += 1).map_err(|e| e.to_string())?;
+    let peaks = peaks.map(|peak| peak.load(Ordering::Relaxed));
+    if (peaks, outcome.peak_bytes) != (cost.peak_bytes, cost.peak_bytes) {
+        let counted = (peaks, outcome.peak_bytes);
+        return Err(format!("the peak is {:?} bytes, the run counted {counted:?}", cost.peak_bytes));
+    }
     let counted = (outcome.bytes_per_link, outcome.rounds, messages);
     let stated = (cost.bytes_per_link, cost.rounds, cost.messages);
     if counted != stated {

@@ -1,12 +1,27 @@
 //! What a plan costs, counted from the plan itself: the same numbers that a run counts on the wire.
 //!
 //! Bytes are the payloads that the three parties send to one another. What owners send in and receive, and the frame
-//! headers of a transport, are listed beside them.
+//! headers of a transport, are listed beside them. How long it takes is predicted, by a [`machine`] and a network:
+//!
+//! ```text
+//! memory     bytes of live buffers
+//! work       what a step asks of a processor, in units
+//! machine    how long a machine takes for each unit
+//! time       the parties' progress over a network, simulated
+//! timeline   who does what when, simulated or measured, and which line that time is spent on
+//! ```
+
+pub mod machine;
+pub mod memory;
+pub mod time;
+pub mod timeline;
+pub mod work;
 
 use serde::Serialize;
 
 use super::{Instr, Kernel, Party, Plan, Product, Step, Stream};
 use crate::graph::Receiver;
+use crate::span::Span;
 
 /// Costs of a whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +40,10 @@ pub struct Cost {
     pub multiply_adds: [u64; 3],
     /// Keystream bytes that each party draws.
     pub stream_bytes: [u64; 3],
+    /// The most bytes of buffers that are live at each party.
+    pub peak_bytes: [u64; 3],
+    /// Where that is: `file:line:col`; `None` when the inputs are the most.
+    pub peak_places: [Option<String>; 3],
     /// Bytes that owners send to the parties: shares, without the 16-byte seeds.
     pub owner_bytes_in: u64,
     /// Bytes that the parties send to owners.
@@ -38,12 +57,21 @@ pub struct Cost {
 pub struct LineCost {
     /// `file:line:col`.
     pub place: String,
+    /// The expression, in the sources that the plan was made from.
+    #[serde(skip)]
+    pub span: Option<Span>,
     /// Rounds in which it sends something; shared rounds count for each line in them.
     pub rounds: usize,
     /// Payload bytes, all parties.
     pub bytes: u64,
+    /// Payload bytes that each party sends.
+    pub bytes_per_party: [u64; 3],
     /// Ring multiply-adds, all parties.
     pub multiply_adds: u64,
+    /// Keystream bytes, all parties.
+    pub stream_bytes: u64,
+    /// The most bytes of buffers that are live at a party while its steps run, or when what it sends arrives.
+    pub peak_bytes: u64,
 }
 
 /// Multiply-adds of one product.
@@ -83,6 +111,13 @@ fn plane_bytes(stream: &Stream, len: usize) -> u64 {
 /// Counts a plan.
 #[must_use]
 pub fn cost(plan: &Plan) -> Cost {
+    let memory = memory::memory(plan);
+    let line_cost = |(span, place): &(Span, String)| LineCost {
+        place: place.clone(),
+        span: Some(*span),
+        peak_bytes: memory.lines.get(span).copied().unwrap_or(0),
+        ..LineCost::default()
+    };
     let mut cost = Cost {
         rounds: plan.communication_rounds(),
         bytes_total: 0,
@@ -93,7 +128,9 @@ pub fn cost(plan: &Plan) -> Cost {
         stream_bytes: [0; 3],
         owner_bytes_in: 0,
         owner_bytes_out: 0,
-        lines: plan.places.iter().map(|(_, place)| LineCost { place: place.clone(), ..LineCost::default() }).collect(),
+        peak_bytes: memory.peak,
+        peak_places: memory.at.map(|span| plan.place(span).map(str::to_string)),
+        lines: plan.places.iter().map(line_cost).collect(),
     };
     let line = |span| plan.places.binary_search_by_key(&span, |(s, _)| Some(*s)).ok();
     for round in &plan.rounds {
@@ -103,8 +140,10 @@ pub fn cost(plan: &Plan) -> Cost {
             let count = step_multiply_adds(step);
             let adds = &mut cost.multiply_adds[step.party.index()];
             *adds = adds.saturating_add(count);
-            cost.stream_bytes[step.party.index()] += step_stream_bytes(plan, step);
+            let drawn = step_stream_bytes(plan, step);
+            cost.stream_bytes[step.party.index()] += drawn;
             if let Some(at) = line(step.span) {
+                cost.lines[at].stream_bytes += drawn;
                 cost.lines[at].multiply_adds = cost.lines[at].multiply_adds.saturating_add(count);
             }
         }
@@ -114,6 +153,7 @@ pub fn cost(plan: &Plan) -> Cost {
             links.insert((send.from, send.to));
             if let Some(at) = line(send.span) {
                 cost.lines[at].bytes += bytes;
+                cost.lines[at].bytes_per_party[send.from.index()] += bytes;
                 touched.insert(at);
             }
         }
@@ -133,7 +173,6 @@ pub fn cost(plan: &Plan) -> Cost {
         let receivers = if output.to == Receiver::All { plan.owners.len() } else { 1 };
         cost.owner_bytes_out += 2 * receivers as u64 * plan.buf(output.bufs[0]).wire_bytes() as u64;
     }
-    cost.lines.retain(|l| l.bytes > 0 || l.multiply_adds > 0);
     cost
 }
 

@@ -1,0 +1,86 @@
+//! How many bytes of buffers are live at each party, from the plan's own lists of what dies when.
+//!
+//! Counted are the words of buffers as a device holds them: inputs before the first round, results from their launch on,
+//! received buffers from the end of their round on, each until the step or transfer that frees it. Not counted are payloads
+//! on their way, and what a device keeps for itself.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{BufId, Party, Plan};
+use crate::span::Span;
+
+/// Live bytes over a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The most bytes at each party.
+    pub peak: [u64; 3],
+    /// The expression whose step or transfer makes the most of it; `None` before the first round.
+    pub at: [Option<Span>; 3],
+    /// The most bytes at any party while an expression's steps run, or when what it sends arrives.
+    pub lines: BTreeMap<Span, u64>,
+}
+
+/// Follows the buffers of a plan.
+#[must_use]
+pub fn memory(plan: &Plan) -> Memory {
+    let mut live = Live { plan, there: vec![false; plan.bufs.len()], bytes: [0; 3], memory: Memory::default() };
+    for input in &plan.inputs {
+        for id in input.bufs.iter().flatten() {
+            live.add(*id);
+        }
+    }
+    Party::ALL.into_iter().for_each(|party| live.note(party, None));
+    for round in &plan.rounds {
+        for step in &round.steps {
+            step.outs.iter().for_each(|id| live.add(*id));
+            live.note(step.party, step.span);
+            step.free.iter().for_each(|id| live.free(*id));
+        }
+        for send in &round.sends {
+            send.free.iter().for_each(|id| live.free(*id));
+        }
+        for send in &round.sends {
+            live.add(send.target);
+            live.note(send.to, send.span);
+        }
+    }
+    live.memory
+}
+
+/// Buffers in the middle of a plan.
+struct Live<'p> {
+    plan: &'p Plan,
+    there: Vec<bool>,
+    bytes: [u64; 3],
+    memory: Memory,
+}
+
+impl Live<'_> {
+    fn add(&mut self, id: BufId) {
+        if !std::mem::replace(&mut self.there[id.index()], true) {
+            let buf = self.plan.buf(id);
+            let bytes = &mut self.bytes[buf.party.index()];
+            *bytes = bytes.saturating_add(buf.memory_bytes());
+        }
+    }
+
+    fn free(&mut self, id: BufId) {
+        if std::mem::replace(&mut self.there[id.index()], false) {
+            let buf = self.plan.buf(id);
+            let bytes = &mut self.bytes[buf.party.index()];
+            *bytes = bytes.saturating_sub(buf.memory_bytes());
+        }
+    }
+
+    fn note(&mut self, party: Party, span: Option<Span>) {
+        let bytes = self.bytes[party.index()];
+        if bytes > self.memory.peak[party.index()] {
+            self.memory.peak[party.index()] = bytes;
+            self.memory.at[party.index()] = span;
+        }
+        if let Some(span) = span {
+            let most = self.memory.lines.entry(span).or_default();
+            *most = (*most).max(bytes);
+        }
+    }
+}

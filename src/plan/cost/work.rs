@@ -1,0 +1,229 @@
+//! What a step asks of a processor, counted in units whose time a [`Machine`](super::machine::Machine) knows.
+
+use super::{multiply_adds, plane_bytes};
+use crate::plan::{Access, Buf, Instr, Kernel, Product, Program, Step, Term, View};
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    /// A kernel launch.
+    Launch,
+    /// A multiply-add of a product large enough to be cut into panels.
+    Packed,
+    /// A multiply-add of a product with few rows or columns, whose longer factor lies across.
+    Thin,
+    /// A multiply-add of a product with few rows or columns, whose longer factor lies along.
+    Dots,
+    /// A multiply-add of a convolution in groups of few channels.
+    Grouped,
+    /// A word of a product's operands and result: they are read, padded and arranged.
+    Factor,
+    /// A word of an instruction of an element program.
+    Instr,
+    /// A word that an element program takes from a broadcast operand or from bits.
+    Spread,
+    /// A byte of keystream.
+    Stream,
+    /// A byte of small buffers (up to [`NEAR`] bytes) that is read or written.
+    Near,
+    /// A byte of larger ones.
+    Far,
+    /// A word moved one by one, or a bit: not a byte of a run.
+    Move,
+    /// A word added up by sums over an axis.
+    Sum,
+    /// A word added up by sums over a window.
+    Pool,
+    /// A bit plane's word taken out of 64 ring words.
+    Plane,
+    /// An element's place in a table.
+    Place,
+    /// A coefficient of a table lookup, used for an element.
+    Lookup,
+    /// A word packed for the network, or unpacked, of whole bytes.
+    Bytes,
+    /// The same of a width that is not a multiple of 8 bits.
+    Bits,
+    /// Waking up when a message arrives.
+    Wake,
+}
+
+/// Buffers up to this many bytes are small: a party's processor keeps several in its caches.
+pub const NEAR: u64 = 1 << 20;
+
+impl Unit {
+    /// All of them with their names in files, in the order of the enum.
+    pub const ALL: [(Unit, &'static str); 20] = [
+        (Unit::Launch, "launch"),
+        (Unit::Packed, "packed multiply-add"),
+        (Unit::Thin, "thin multiply-add"),
+        (Unit::Dots, "dots multiply-add"),
+        (Unit::Grouped, "grouped multiply-add"),
+        (Unit::Factor, "factor word"),
+        (Unit::Instr, "instruction word"),
+        (Unit::Spread, "spread word"),
+        (Unit::Stream, "keystream byte"),
+        (Unit::Near, "near byte"),
+        (Unit::Far, "far byte"),
+        (Unit::Move, "moved word"),
+        (Unit::Sum, "summed word"),
+        (Unit::Pool, "pooled word"),
+        (Unit::Plane, "plane word"),
+        (Unit::Place, "place"),
+        (Unit::Lookup, "looked-up coefficient"),
+        (Unit::Bytes, "packed word"),
+        (Unit::Bits, "bit-packed word"),
+        (Unit::Wake, "wake-up"),
+    ];
+}
+
+/// How much of each unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work([f64; Unit::ALL.len()]);
+
+impl Work {
+    /// So much of one unit.
+    #[must_use]
+    pub fn of(unit: Unit, count: f64) -> Work {
+        let mut work = Work::default();
+        work.add(unit, count);
+        work
+    }
+
+    /// Adds to a unit.
+    pub fn add(&mut self, unit: Unit, count: f64) {
+        self.0[unit as usize] += count;
+    }
+
+    /// The amount of a unit.
+    #[must_use]
+    pub fn get(&self, unit: Unit) -> f64 {
+        self.0[unit as usize]
+    }
+
+    /// The units that occur.
+    pub fn iter(&self) -> impl Iterator<Item = (Unit, f64)> + '_ {
+        Unit::ALL.into_iter().map(|(unit, _)| (unit, self.get(unit))).filter(|(_, count)| *count > 0.0)
+    }
+
+    fn buffer(&mut self, buf: &Buf) {
+        let bytes = buf.memory_bytes();
+        self.add(if bytes <= NEAR { Unit::Near } else { Unit::Far }, bytes as f64);
+    }
+}
+
+/// The work of a step on a plan's buffers.
+#[must_use]
+pub fn step(bufs: &[Buf], step: &Step) -> Work {
+    let ins: Vec<&Buf> = step.ins.iter().map(|operand| &bufs[operand.buf.index()]).collect();
+    let outs: Vec<&Buf> = step.outs.iter().map(|id| &bufs[id.index()]).collect();
+    let mut work = Work::of(Unit::Launch, 1.0);
+    for buf in ins.iter().chain(&outs) {
+        work.buffer(buf);
+    }
+    let words = |bufs: &[&Buf]| -> f64 { bufs.iter().map(|buf| buf.words() as f64).sum() };
+    // Moves of bits take them one by one.
+    let moved = |bufs: &[&Buf]| -> f64 {
+        bufs.iter().filter(|buf| buf.width == 1).map(|buf| (buf.len * buf.planes) as f64).sum()
+    };
+    match &step.kernel {
+        Kernel::Map(program) => map(&mut work, program, step, &outs),
+        Kernel::Product(product) => {
+            work.add(class(product), multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2) as f64);
+            work.add(Unit::Factor, words(&ins) + words(&outs));
+        }
+        Kernel::Copy(view) => {
+            work.add(Unit::Move, moved(&ins) + moved(&outs) + across(view));
+        }
+        Kernel::Concat { .. } => work.add(Unit::Move, moved(&ins) + moved(&outs)),
+        Kernel::Gather { inner, .. } => {
+            let apart = if *inner < 8 { words(&outs) } else { 0.0 };
+            work.add(Unit::Move, moved(&ins) + moved(&outs) + apart);
+        }
+        Kernel::Sum { .. } => work.add(Unit::Sum, words(&ins)),
+        Kernel::SumPool { window, .. } => {
+            work.add(Unit::Pool, words(&outs) * (window.size[0] * window.size[1]) as f64);
+        }
+        Kernel::OneHot { .. } | Kernel::Rotate { .. } => work.add(Unit::Place, words(&outs)),
+        Kernel::Lookup(table) => {
+            let terms = table.terms.iter().map(|term| match term {
+                Term::Polynomials(pieces) => pieces.iter().map(|c| c.len() as f64).sum::<f64>(),
+                Term::Multiples { of, factors } => (of.len() + factors.len()) as f64,
+            });
+            let elements = outs.first().map_or(0.0, |out| out.len as f64);
+            work.add(Unit::Lookup, terms.sum::<f64>() * elements);
+        }
+        Kernel::ToPlanes { .. } => work.add(Unit::Plane, words(&outs)),
+    }
+    work
+}
+
+/// An element program over the words of its results.
+fn map(work: &mut Work, program: &Program, step: &Step, outs: &[&Buf]) {
+    let Some(out) = outs.first() else { return };
+    let words = out.stride() as f64;
+    for instr in &program.code {
+        let (unit, count) = match instr {
+            Instr::In { input, .. } => match step.ins.get(usize::from(*input)).map(|operand| operand.access) {
+                Some(Access::Dense) | None => continue,
+                Some(Access::Repeat { .. }) => (Unit::Spread, words),
+            },
+            Instr::BitOf { .. } => (Unit::Spread, words),
+            Instr::Prf { stream, .. } => {
+                let Some(stream) = step.streams.get(usize::from(*stream)) else { continue };
+                work.add(Unit::Stream, plane_bytes(stream, out.len) as f64);
+                // Narrow elements are taken out of the keystream's words.
+                if (2..64).contains(&stream.class()) {
+                    work.add(Unit::Spread, words);
+                }
+                (Unit::Instr, words)
+            }
+            Instr::Imm(_) => continue,
+            _ => (Unit::Instr, words),
+        };
+        work.add(unit, count);
+    }
+}
+
+/// Products with at most this many rows or columns are not cut into panels.
+const THIN: usize = 8;
+/// Those with at most this many use scalar products, where the longer factor lies along.
+const DOTS: usize = 3;
+/// Columns below which a product is computed transposed when its rows are more.
+const NARROW: usize = 16;
+
+/// How the product is computed.
+#[must_use]
+pub fn class(product: &Product) -> Unit {
+    let (rows, along) = match product {
+        Product::MatMul { m, n, .. } if n < m && *n < NARROW => (*n, true),
+        Product::MatMul { m, .. } => (*m, false),
+        Product::Conv2d { n, o, h, w, window, groups, .. } => {
+            let [oh, ow] = window.output(*h, *w).unwrap_or([0, 0]);
+            let (rows, cols) = (o.checked_div(*groups).unwrap_or(0), n.saturating_mul(oh).saturating_mul(ow));
+            if cols < rows && cols < NARROW { (cols, true) } else { (rows, false) }
+        }
+    };
+    match rows {
+        ..=THIN if matches!(product, Product::Conv2d { groups: 2.., .. }) => Unit::Grouped,
+        ..=DOTS if along => Unit::Dots,
+        ..=THIN => Unit::Thin,
+        _ => Unit::Packed,
+    }
+}
+
+/// Words that a view moves one by one: its last axis jumps over the operand.
+fn across(view: &View) -> f64 {
+    let last = view.shape.iter().zip(&view.strides).rev().find(|(size, _)| **size > 1);
+    match last {
+        Some((_, 0 | 1)) | None => 0.0,
+        Some(_) => view.shape.iter().map(|n| *n as f64).product(),
+    }
+}
+
+/// Packing or unpacking a buffer for the network.
+#[must_use]
+pub fn wire(buf: &Buf) -> Work {
+    let unit = if buf.width == 1 || buf.width.is_multiple_of(8) { Unit::Bytes } else { Unit::Bits };
+    Work::of(unit, buf.words() as f64)
+}

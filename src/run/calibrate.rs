@@ -1,0 +1,275 @@
+//! Measures how long this machine takes for each unit of work: a few launches for each, the shortest of several.
+//!
+//! A probe is mostly one unit. What it takes of units that were measured before is subtracted.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use super::wire;
+use crate::backend::cpu::Cpu;
+use crate::backend::{Backend, BackendError, Launch, StreamKey};
+use crate::graph::Window;
+use crate::plan::cost::machine::Machine;
+use crate::plan::cost::work::{self, Unit};
+use crate::plan::{
+    Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Party, Product, Program, Reg, Step, Stream, Term, View,
+};
+
+/// How long a probe is repeated.
+const PATIENCE: Duration = Duration::from_millis(40);
+
+/// A launch whose time is mostly that of one unit.
+struct Probe {
+    unit: Unit,
+    kernel: Kernel,
+    access: Access,
+    streams: Vec<Stream>,
+    ins: Vec<Buf>,
+    outs: Vec<Buf>,
+}
+
+/// Measures this machine. `report` is called with each unit and its nanoseconds.
+///
+/// # Errors
+/// If the device refuses a launch.
+pub fn calibrate(
+    name: String,
+    cores: usize,
+    report: &mut dyn FnMut(&'static str, f64),
+) -> Result<Machine, BackendError> {
+    let mut times = [0.0; Unit::ALL.len()];
+    let mut known = |times: &mut [f64], unit: Unit, nanoseconds: f64| {
+        times[unit as usize] = nanoseconds;
+        report(Unit::ALL[unit as usize].1, nanoseconds);
+    };
+    for probe in probes() {
+        let nanoseconds = probe.measure()?;
+        let work = probe.work();
+        let rest: f64 =
+            work.iter().filter(|(unit, _)| *unit != probe.unit).map(|(unit, n)| n * times[unit as usize]).sum();
+        // Noise must not make a unit cost nothing.
+        let own = (nanoseconds - rest).max(0.05 * nanoseconds) / work.get(probe.unit);
+        known(&mut times, probe.unit, own);
+    }
+    for (unit, width) in [(Unit::Bytes, 64), (Unit::Bits, 50)] {
+        let buf = ring(1 << 15, width);
+        let words = filled(&buf);
+        let mut payload = Vec::new();
+        let nanoseconds = shortest(|| {
+            payload.clear();
+            wire::pack(&buf, &words, &mut payload);
+            std::hint::black_box(wire::unpack(&buf, &payload));
+        });
+        known(&mut times, unit, nanoseconds / 2.0 / words.len() as f64);
+    }
+    known(&mut times, Unit::Wake, wake());
+    Ok(Machine::new(name, cores, |unit| times[unit as usize]))
+}
+
+/// The shortest of several runs, in nanoseconds.
+fn shortest(mut run: impl FnMut()) -> f64 {
+    let begin = Instant::now();
+    let mut best = Duration::MAX;
+    let mut runs = 0;
+    while runs < 3 || begin.elapsed() < PATIENCE {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed());
+        runs += 1;
+    }
+    best.as_secs_f64() * 1e9
+}
+
+/// From sending until the other thread goes on.
+fn wake() -> f64 {
+    let (to, inbox) = channel::<()>();
+    let (back, outbox) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || while inbox.recv().is_ok() && back.send(()).is_ok() {});
+        let mut trips: Vec<Duration> = (0..200)
+            .map(|_| {
+                let start = Instant::now();
+                // The other end lives as long as `to`.
+                let answered = to.send(()).is_ok() && outbox.recv().is_ok();
+                debug_assert!(answered);
+                start.elapsed()
+            })
+            .collect();
+        trips.sort_unstable();
+        drop(to);
+        trips[trips.len() / 2].as_secs_f64() * 1e9 / 2.0
+    })
+}
+
+fn ring(len: usize, width: u32) -> Buf {
+    Buf { party: Party(0), len, planes: 1, width }
+}
+
+fn bits(len: usize, planes: usize) -> Buf {
+    Buf { party: Party(0), len, planes, width: 1 }
+}
+
+/// Arbitrary words for a buffer.
+fn filled(buf: &Buf) -> Vec<u64> {
+    (0..buf.words() as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+}
+
+impl Probe {
+    fn new(unit: Unit, kernel: Kernel, ins: Vec<Buf>, outs: Vec<Buf>) -> Probe {
+        Probe { unit, kernel, access: Access::Dense, streams: Vec::new(), ins, outs }
+    }
+
+    fn product(unit: Unit, product: Product, sizes: [usize; 3]) -> Probe {
+        let [left, right, out] = sizes.map(|len| ring(len, 64));
+        Probe::new(unit, Kernel::Product(product), vec![left, right], vec![out])
+    }
+
+    fn matmul(unit: Unit, [m, k, n]: [usize; 3]) -> Probe {
+        Probe::product(unit, Product::MatMul { batch: 1, m, k, n }, [m * k, k * n, m * n])
+    }
+
+    /// 3 by 3, with padding.
+    fn conv(unit: Unit, [c, size, o, groups]: [usize; 4]) -> Probe {
+        let window = Window::new([3, 3], [1, 1], [1, 1]);
+        let product = Product::Conv2d { n: 1, c, h: size, w: size, o, window, groups };
+        Probe::product(unit, product, [c * size * size, o * (c / groups) * 9, o * size * size])
+    }
+
+    fn map(unit: Unit, len: usize, code: Vec<Instr>) -> Probe {
+        let program = Program { name: "probe".to_string(), planes: false, code };
+        Probe::new(unit, Kernel::Map(program), vec![ring(len, 64)], vec![ring(len, 64)])
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        (0..self.ins.len() as u32).map(|id| Operand { buf: BufId(id), access: self.access }).collect()
+    }
+
+    fn results(&self) -> Vec<BufId> {
+        (0..self.outs.len()).map(|at| BufId((self.ins.len() + at) as u32)).collect()
+    }
+
+    fn bufs(&self) -> Vec<Buf> {
+        self.ins.iter().chain(&self.outs).cloned().collect()
+    }
+
+    /// Nanoseconds of a launch.
+    fn measure(&self) -> Result<f64, BackendError> {
+        let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
+        for (id, buf) in (0..).zip(&self.ins) {
+            device.write(BufId(id), filled(buf))?;
+        }
+        let (bufs, ins, outs) = (self.bufs(), self.operands(), self.results());
+        let launch = Launch { kernel: &self.kernel, ins: &ins, streams: &self.streams, outs: &outs, bufs: &bufs };
+        device.launch(launch)?;
+        let mut outcome = Ok(());
+        let nanoseconds = shortest(|| {
+            if outcome.is_ok() {
+                // As in a run, where the results' memory is that of buffers that died.
+                outs.iter().for_each(|id| device.free(*id));
+                outcome = device.launch(launch);
+            }
+        });
+        outcome.map(|()| nanoseconds)
+    }
+
+    fn work(&self) -> work::Work {
+        let step = Step {
+            party: Party(0),
+            kernel: self.kernel.clone(),
+            ins: self.operands(),
+            streams: self.streams.clone(),
+            outs: self.results(),
+            span: None,
+            free: Vec::new(),
+        };
+        work::step(&self.bufs(), &step)
+    }
+}
+
+/// In an order in which each needs only units measured before.
+fn probes() -> Vec<Probe> {
+    let input = Instr::In { input: 0, plane: 0 };
+    let out = |value| Instr::Out { output: 0, plane: 0, value: Reg(value) };
+    let len = 1 << 15;
+    let copy = |shape: Vec<usize>, strides| Kernel::Copy(View { shape, strides, start: 0, bounds: vec![], fill: 0 });
+    let long = 1 << 22;
+    let mut sums = vec![input];
+    sums.extend((0..32).map(|reg| Instr::Add(Reg(reg), Reg(0))));
+    sums.push(out(32));
+    let table = Lookup {
+        shift: 40,
+        pieces: 16,
+        fraction: 30,
+        drop: 16,
+        terms: vec![Term::Polynomials(vec![vec![3, 5, 7, 9]; 16])],
+    };
+    vec![
+        Probe::map(Unit::Launch, 1, vec![input, out(0)]),
+        Probe::new(Unit::Near, copy(vec![len], vec![1]), vec![ring(len, 64)], vec![ring(len, 64)]),
+        Probe::new(Unit::Far, copy(vec![long], vec![1]), vec![ring(long, 64)], vec![ring(long, 64)]),
+        Probe::map(Unit::Instr, len, sums),
+        Probe {
+            access: Access::Repeat { inner: 64, len: 64 },
+            ins: vec![ring(64, 64)],
+            ..Probe::map(Unit::Spread, len, vec![input, out(0)])
+        },
+        Probe {
+            streams: vec![Stream { key: 0, id: 0, bits: 64 }],
+            ins: vec![],
+            ..Probe::map(Unit::Stream, len, vec![Instr::Prf { stream: 0, plane: 0 }, out(0)])
+        },
+        Probe::conv(Unit::Packed, [64, 32, 64, 1]),
+        Probe::conv(Unit::Factor, [3, 64, 16, 1]),
+        Probe::matmul(Unit::Thin, [1, 512, 512]),
+        Probe::matmul(Unit::Dots, [512, 512, 1]),
+        Probe::conv(Unit::Grouped, [128, 32, 128, 128]),
+        Probe::new(Unit::Move, copy(vec![256, 128], vec![1, 256]), vec![ring(len, 64)], vec![ring(len, 64)]),
+        Probe::new(
+            Unit::Sum,
+            Kernel::Sum { outer: 1, axis: 16, inner: len / 16 },
+            vec![ring(len, 64)],
+            vec![ring(len / 16, 64)],
+        ),
+        Probe::new(
+            Unit::Pool,
+            Kernel::SumPool { planes: 32, h: 32, w: 32, window: Window::new([2, 2], [2, 2], [0, 0]) },
+            vec![ring(len, 64)],
+            vec![ring(len / 4, 64)],
+        ),
+        Probe::new(Unit::Plane, Kernel::ToPlanes { add: 1, from: 0 }, vec![ring(len, 64)], vec![bits(len, 32)]),
+        Probe::new(
+            Unit::Place,
+            Kernel::OneHot { add: 1, shift: 0, places: 16 },
+            vec![ring(len / 16, 64)],
+            vec![ring(len, 64)],
+        ),
+        Probe::new(
+            Unit::Lookup,
+            Kernel::Lookup(table),
+            vec![ring(len, 64), ring(len / 16, 64)],
+            vec![ring(len / 16, 64)],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_is_measured_by_a_probe_that_has_it() {
+        let mut measured: Vec<Unit> = probes().iter().map(|probe| probe.unit).collect();
+        for probe in probes() {
+            assert!(probe.work().get(probe.unit) > 0.0, "{:?}", probe.unit);
+            let before = measured.iter().position(|unit| *unit == probe.unit).expect("it is among them");
+            for (unit, _) in probe.work().iter() {
+                let known = measured[..=before].contains(&unit);
+                assert!(known || unit == Unit::Factor, "{:?} needs {unit:?}, which is not known yet", probe.unit);
+            }
+            assert!(probe.measure().is_ok(), "{:?}", probe.unit);
+        }
+        measured.extend([Unit::Bytes, Unit::Bits, Unit::Wake]);
+        measured.sort_unstable();
+        assert_eq!(measured, Unit::ALL.map(|(unit, _)| unit));
+    }
+}

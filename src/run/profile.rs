@@ -1,0 +1,234 @@
+//! Clocks around a party's device and mesh, and what they saw as a [`Timeline`]. A run without clocks is not touched.
+//!
+//! Only launches, messages and the arrival of inputs are noted; packing and unpacking are what lies between.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::backend::{Backend, BackendError, Launch};
+use crate::net::{AbortReason, Mesh, NetError, Traffic};
+use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
+use crate::plan::{BufId, Party, Plan};
+
+/// What a clock saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// A buffer was filled from outside.
+    Written,
+    /// A kernel ran.
+    Launched,
+    /// A round's message was handed over.
+    Sent(usize, Party, usize),
+    /// A round's message was taken.
+    Received(usize, Party),
+    /// So many rounds are done.
+    Done(usize),
+}
+
+/// When.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    seen: Seen,
+    start: Instant,
+    end: Instant,
+}
+
+/// A party's events, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<Vec<Event>>>);
+
+impl Log {
+    fn note(&self, seen: Seen, start: Instant) {
+        let event = Event { seen, start, end: Instant::now() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Notes that so many rounds are done.
+    pub fn done(&self, rounds: usize) {
+        self.note(Seen::Done(rounds), Instant::now());
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Something with a clock.
+#[derive(Debug)]
+pub struct Timed<T> {
+    inner: T,
+    log: Log,
+}
+
+impl<T> Timed<T> {
+    /// Notes what `inner` does.
+    pub fn new(inner: T, log: Log) -> Timed<T> {
+        Timed { inner, log }
+    }
+}
+
+impl<B: Backend> Backend for Timed<B> {
+    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+        let start = Instant::now();
+        self.inner.write(id, words)?;
+        self.log.note(Seen::Written, start);
+        Ok(())
+    }
+
+    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+        self.inner.read(id)
+    }
+
+    fn free(&mut self, id: BufId) {
+        self.inner.free(id);
+    }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        let start = Instant::now();
+        self.inner.launch(launch)?;
+        self.log.note(Seen::Launched, start);
+        Ok(())
+    }
+}
+
+impl<M: Mesh> Mesh for Timed<M> {
+    fn me(&self) -> Party {
+        self.inner.me()
+    }
+
+    fn send(&mut self, to: Party, round: u32, payload: Vec<u8>) -> Result<(), NetError> {
+        let (start, bytes) = (Instant::now(), payload.len());
+        self.inner.send(to, round, payload)?;
+        self.log.note(Seen::Sent(round as usize, to, bytes), start);
+        Ok(())
+    }
+
+    fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
+        let start = Instant::now();
+        let payload = self.inner.recv(from, round, len)?;
+        self.log.note(Seen::Received(round as usize, from), start);
+        Ok(payload)
+    }
+
+    fn abort(&mut self, reason: AbortReason) {
+        self.inner.abort(reason);
+    }
+
+    fn finish(&mut self) -> Result<(), NetError> {
+        self.inner.finish()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.inner.traffic()
+    }
+}
+
+/// What three parties' clocks saw of a whole run of the plan, from when the first of them has its inputs.
+#[must_use]
+pub fn timeline(plan: &Plan, logs: &[Log; 3]) -> Timeline {
+    let events = logs.each_ref().map(|log| rounds(plan, log.events()));
+    let ready = events.each_ref().map(|(ready, _)| *ready);
+    let Some(origin) = ready.into_iter().flatten().min() else { return Timeline::default() };
+    let mut timeline = Timeline::default();
+    for (party, (ready, events)) in Party::ALL.into_iter().zip(events) {
+        let clock = Clock { origin, now: ready.unwrap_or(origin), slices: Vec::new(), messages: Vec::new() };
+        let Clock { slices, messages, .. } = clock.follow(plan, party, &events);
+        timeline.slices[party.index()] = slices;
+        timeline.messages.extend(messages);
+    }
+    // A receiver that did not have to wait says nothing of when its message came; it had it when it took it.
+    for message in &mut timeline.messages {
+        let taken = timeline.slices[message.to.index()]
+            .iter()
+            .find(|slice| slice.round == message.round && slice.what == What::Wait(message.from));
+        message.arrived = taken.map_or(message.sent, |slice| slice.end.max(message.sent));
+    }
+    timeline.messages.sort_by(|a, b| a.sent.total_cmp(&b.sent));
+    timeline
+}
+
+/// When a party had its inputs, and the events of its rounds.
+fn rounds(plan: &Plan, events: Vec<Event>) -> (Option<Instant>, Vec<Event>) {
+    let in_rounds = |event: &Event| match event.seen {
+        Seen::Written => false,
+        Seen::Launched | Seen::Done(_) => true,
+        Seen::Sent(round, ..) | Seen::Received(round, _) => round < plan.rounds.len(),
+    };
+    let first = events.iter().position(in_rounds).unwrap_or(events.len());
+    let ready = events[..first].iter().rev().find(|event| event.seen == Seen::Written).map(|event| event.end);
+    let ready = ready.or_else(|| events.get(first).map(|event| event.start));
+    (ready, events.into_iter().filter(in_rounds).collect())
+}
+
+/// A party's events on the way to slices.
+struct Clock {
+    origin: Instant,
+    /// The end of what is in slices.
+    now: Instant,
+    slices: Vec<Slice>,
+    messages: Vec<Message>,
+}
+
+impl Clock {
+    fn seconds(&self, at: Instant) -> f64 {
+        at.saturating_duration_since(self.origin).as_secs_f64()
+    }
+
+    /// A slice from the last one's end.
+    fn until(&mut self, end: Instant, what: What, round: usize) {
+        let (start, end) = (self.seconds(self.now), self.seconds(end));
+        self.slices.push(Slice { what, round, start, end });
+    }
+
+    fn follow(mut self, plan: &Plan, party: Party, events: &[Event]) -> Clock {
+        let mut round = 0;
+        let mine = |round: usize| {
+            let steps = plan.rounds.get(round).map_or(&[][..], |round| &round.steps);
+            let numbers = steps.iter().enumerate().filter(|(_, step)| step.party == party);
+            numbers.map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let mut steps = mine(0).into_iter();
+        // The party whose message is being unpacked.
+        let mut unpacking: Option<Party> = None;
+        if self.now > self.origin {
+            let start = self.origin;
+            let ready = std::mem::replace(&mut self.now, start);
+            self.until(ready, What::Inputs, 0);
+            self.now = ready;
+        }
+        for event in events {
+            if let Some(from) = unpacking.take() {
+                self.until(event.start, What::Unpack(from), round);
+                self.now = event.start;
+            }
+            match event.seen {
+                Seen::Launched => {
+                    let Some(step) = steps.next() else { continue };
+                    self.until(event.end, What::Step(step), round);
+                }
+                Seen::Sent(_, to, bytes) => {
+                    self.until(event.end, What::Pack, round);
+                    let sent = self.seconds(event.end);
+                    self.messages.push(Message { from: party, to, round, bytes, sent, arrived: sent });
+                }
+                Seen::Received(_, from) => {
+                    // Buffers that the last transfer freed, and the like.
+                    if event.start > self.now {
+                        self.until(event.start, What::Pack, round);
+                        self.now = event.start;
+                    }
+                    self.until(event.end, What::Wait(from), round);
+                    unpacking = Some(from);
+                }
+                Seen::Done(rounds) => {
+                    round = rounds;
+                    steps = mine(round).into_iter();
+                    continue;
+                }
+                Seen::Written => continue,
+            }
+            self.now = event.end;
+        }
+        self
+    }
+}
