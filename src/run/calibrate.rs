@@ -102,11 +102,11 @@ fn wake() -> f64 {
 }
 
 fn ring(len: usize, width: u32) -> Buf {
-    Buf { party: Party(0), len, planes: 1, width }
+    Buf::ring(Party(0), len, width)
 }
 
 fn bits(len: usize, planes: usize) -> Buf {
-    Buf { party: Party(0), len, planes, width: 1 }
+    Buf::bits(Party(0), len, planes)
 }
 
 /// Arbitrary words for a buffer.

@@ -1,5 +1,7 @@
 //! One party's session over a plan, without sockets or clock: it says what to send and takes what came.
 
+use std::collections::BTreeSet;
+
 use super::wire;
 use crate::backend::{Backend, BackendError, Launch};
 use crate::plan::{BufId, Party, Plan, Send, Step};
@@ -12,6 +14,8 @@ pub struct Session<'p, B> {
     backend: B,
     taken: Vec<Taken>,
     /// Bytes of buffers on the device, now and at most.
+    /// Buffers with storage on the device.
+    held: BTreeSet<BufId>,
     live: u64,
     peak: u64,
 }
@@ -37,7 +41,7 @@ pub type Messages = [Option<Vec<u8>>; 3];
 impl<'p, B: Backend> Session<'p, B> {
     /// A session whose inputs are still to be loaded.
     pub fn new(plan: &'p Plan, party: Party, backend: B) -> Session<'p, B> {
-        Session { plan, party, backend, taken: Vec::new(), live: 0, peak: 0 }
+        Session { plan, party, backend, taken: Vec::new(), held: BTreeSet::new(), live: 0, peak: 0 }
     }
 
     /// The party.
@@ -54,20 +58,27 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        let bytes = 8 * words.len() as u64;
         self.backend.write(id, words)?;
-        self.grow(bytes);
+        self.grow(&[id]);
         Ok(())
     }
 
-    fn grow(&mut self, bytes: u64) {
-        self.live = self.live.saturating_add(bytes);
+    /// Counts what was written to these buffers, or to the ones of which they are parts.
+    fn grow(&mut self, ids: &[BufId]) {
+        for id in ids {
+            let id = self.plan.buf(*id).storage(*id).0;
+            if self.held.insert(id) {
+                self.live = self.live.saturating_add(self.plan.buf(id).memory_bytes());
+            }
+        }
         self.peak = self.peak.max(self.live);
     }
 
     fn free(&mut self, id: BufId) {
         self.backend.free(id);
-        self.live = self.live.saturating_sub(self.plan.buf(id).memory_bytes());
+        if self.held.remove(&id) {
+            self.live = self.live.saturating_sub(self.plan.buf(id).memory_bytes());
+        }
     }
 
     /// Runs this party's steps of a round and packs what it sends.
@@ -97,7 +108,7 @@ impl<'p, B: Backend> Session<'p, B> {
             outs: &step.outs,
             bufs: &self.plan.bufs,
         })?;
-        self.grow(step.outs.iter().map(|id| self.plan.buf(*id).memory_bytes()).sum());
+        self.grow(&step.outs);
         step.free.iter().for_each(|id| self.free(*id));
         Ok(())
     }

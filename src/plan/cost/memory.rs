@@ -56,7 +56,9 @@ struct Live<'p> {
 }
 
 impl Live<'_> {
+    /// A part stands for the buffer that it is a part of: that is there from the first part on.
     fn add(&mut self, id: BufId) {
+        let id = self.plan.buf(id).storage(id).0;
         if !std::mem::replace(&mut self.there[id.index()], true) {
             let buf = self.plan.buf(id);
             let bytes = &mut self.bytes[buf.party.index()];
@@ -65,6 +67,7 @@ impl Live<'_> {
     }
 
     fn free(&mut self, id: BufId) {
+        let id = self.plan.buf(id).storage(id).0;
         if std::mem::replace(&mut self.there[id.index()], false) {
             let buf = self.plan.buf(id);
             let bytes = &mut self.bytes[buf.party.index()];
