@@ -24,6 +24,8 @@ pub struct Builder {
     parts: BTreeMap<(BufId, usize, usize), BufId>,
     /// Ring buffers that an element program wrote and that neither travel nor have parts: their storage can be elsewhere.
     movable: BTreeSet<BufId>,
+    /// Of what buffers were joined: lengths, by the whole.
+    joined: BTreeMap<BufId, Vec<usize>>,
     sent: [[u64; 3]; 3],
     streams: u32,
     floor: u32,
@@ -45,6 +47,7 @@ impl Builder {
             rounds: Vec::new(),
             parts: BTreeMap::new(),
             movable: BTreeSet::new(),
+            joined: BTreeMap::new(),
             sent: [[0; 3]; 3],
             streams: 0,
             floor: 0,
@@ -99,6 +102,13 @@ impl Builder {
         part
     }
 
+    /// The part that [`Builder::part`] gave or will give, if it is known; else the whole.
+    #[must_use]
+    pub fn known_part(&self, id: BufId, start: usize, len: usize) -> BufId {
+        let (of, offset) = self.bufs[id.index()].storage(id);
+        self.parts.get(&(of, offset + start, len)).copied().unwrap_or(id)
+    }
+
     /// One buffer of what are buffers one after the other. No elements move when element programs wrote all of them,
     /// each to a buffer that it has for itself: those then become parts.
     pub fn join(&mut self, parts: &[BufId]) -> BufId {
@@ -115,6 +125,7 @@ impl Builder {
         }
         let ready = parts.iter().map(|id| self.ready(*id)).fold(0, u32::max);
         let whole = self.buf(Buf::ring(party, len, width), ready);
+        self.joined.insert(whole, lens.clone());
         let mut start = 0;
         for (id, len) in parts.iter().zip(lens) {
             self.movable.remove(id);
@@ -123,6 +134,12 @@ impl Builder {
             start += len;
         }
         whole
+    }
+
+    /// The lengths of what a buffer was joined of.
+    #[must_use]
+    pub fn seams(&self, id: BufId) -> Option<&[usize]> {
+        self.joined.get(&id).map(Vec::as_slice)
     }
 
     /// Bytes that one party has to send another so far.

@@ -274,7 +274,9 @@ impl Lowering<'_> {
         if let Value::Ring(_, Some(signs)) = &self.values[&id] {
             return signs.clone().without(unread);
         }
-        let slices = slices::slices(&self.b, self.len(id));
+        let len = self.len(id);
+        let shares = self.ring(id);
+        let slices = slices::following(&self.b, &shares, len);
         let shares = self.sliceable(id, &slices);
         let Repr::Ring { scale } = self.graph.node(id).ty.repr else { unreachable!("signs are of ring values") };
         // One bit more than the format: differences of two numbers in range are compared too.

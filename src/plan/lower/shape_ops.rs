@@ -318,7 +318,7 @@ fn pool_slice(
     mut shape: [usize; 3],
     window: &Window,
     width: Width,
-    roles: Roles,
+    mut roles: Roles,
     prefer: Prefer,
 ) -> Shares {
     // Padding is the smallest number of the format, which no value undercuts.
@@ -349,7 +349,9 @@ fn pool_slice(
             .collect();
         let early = if let [only] = entrants.as_slice() { only.early } else { None };
         let len = out.iter().product();
+        let levels = entrants.len().next_power_of_two().trailing_zeros();
         x = Entrant { shares: maximum::tournament(b, entrants, width, roles, prefer, len), early };
+        roles = (0..levels).fold(roles, |roles, _| roles.next());
         shape = out;
     }
     x.shares

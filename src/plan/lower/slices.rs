@@ -96,6 +96,35 @@ pub(super) fn units(b: &Builder, len: usize, unit: usize) -> Vec<Slice> {
     cut.collect()
 }
 
+/// The slices of shares whose signs are read: those that they were joined of, with the party as role 0 that has its part
+/// first.
+pub(super) fn following(b: &Builder, x: &Shares, len: usize) -> Vec<Slice> {
+    let mut cut = slices(b, len);
+    if let Some(lens) = b.seams(x.at[0][0].buf).filter(|lens| lens.iter().sum::<usize>() == len) {
+        let ways: Vec<Roles> = cut.iter().map(|slice| slice.roles).chain(Roles::ALL).collect();
+        let mut start = 0;
+        let along = lens.iter().zip(ways).map(|(len, roles)| {
+            start += len;
+            Slice { start: start - len, len: *len, whole: false, roles }
+        });
+        cut = along.collect();
+    }
+    for slice in &mut cut {
+        let ready = |party: Party| {
+            let own = x.at.map(|row| row[party.index()].buf);
+            own.map(|buf| b.ready(b.known_part(buf, slice.start, slice.len))).into_iter().fold(0, u32::max)
+        };
+        let rounds = Party::ALL.map(ready);
+        let first = Party::ALL.into_iter().min_by_key(|party| rounds[party.index()]).unwrap_or(Party(0));
+        if rounds.iter().filter(|round| **round == rounds[first.index()]).count() == 1 {
+            while slice.roles.party(0) != first {
+                slice.roles = slice.roles.next();
+            }
+        }
+    }
+    cut
+}
+
 /// A tensor that is not cut, and who plays which role for it.
 pub(super) fn whole(b: &Builder, len: usize) -> Slice {
     Slice { start: 0, len, whole: true, roles: by_load(b)[0] }

@@ -126,6 +126,7 @@ pub fn tournament(
     prefer: Prefer,
     len: usize,
 ) -> Shares {
+    let mut roles = roles;
     while entrants.len() > 1 {
         entrants = entrants
             .chunks(2)
@@ -134,6 +135,7 @@ pub fn tournament(
                 rest => rest[0],
             })
             .collect();
+        roles = roles.next();
     }
     entrants[0].shares
 }
@@ -175,6 +177,7 @@ fn winner(
             (*v, index)
         })
         .collect();
+    let mut roles = roles;
     while entrants.len() > 1 {
         let last = entrants.len() == 2 && !valued;
         let mut winners = Vec::with_capacity(entrants.len().div_ceil(2));
@@ -202,6 +205,7 @@ fn winner(
             winners.push((value, index));
         }
         entrants = winners;
+        roles = roles.next();
     }
     entrants[0]
 }

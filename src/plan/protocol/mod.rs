@@ -71,6 +71,13 @@ impl Roles {
         self.mirrored
     }
 
+    /// With the party as role 0 that plays role 1 here, the same way round. It is the first to know an opened bit, so a
+    /// comparison of what was chosen by that bit starts a round earlier.
+    #[must_use]
+    pub fn next(self) -> Roles {
+        Roles { first: self.party(1), ..self }
+    }
+
     /// What the protocol's text calls key or share `j`.
     #[must_use]
     pub fn name(self, j: u8) -> u8 {
