@@ -166,6 +166,8 @@ pub fn cost(plan: &Plan) -> Cost {
         cost.bytes_per_party[party.index()] = cost.bytes_per_link[party.index()].iter().sum();
     }
     cost.bytes_total = cost.bytes_per_party.iter().sum();
+    // What parties do alone, without a product, is in the totals.
+    cost.lines.retain(|line| line.bytes > 0 || line.multiply_adds > 0);
     for input in plan.inputs.iter().filter(|i| i.owner.is_some()) {
         cost.owner_bytes_in += 2 * plan.buf(input.bufs[0][0]).wire_bytes() as u64;
     }
