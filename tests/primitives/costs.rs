@@ -47,7 +47,7 @@ impl Backend for Counting {
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         self.inner.launch(launch)?;
-        launch.outs.iter().for_each(|id| self.there(*id));
+        launch.outs.iter().for_each(|id| self.there(launch.bufs[id.index()].storage(*id).0));
         Ok(())
     }
 }

@@ -214,17 +214,16 @@ fn streams_that_serve_two_purposes_are_found() {
 
     // A turn of the loop with the numbers of the turn before.
     for program in ["truncate.p1", "summand.v1", "times_bit.p0", "sign.tree"] {
-        let mut streams = drawn_by(&plan, program, Party(1));
-        let party = if streams.is_empty() { Party(0) } else { Party(1) };
-        streams.append(&mut drawn_by(&plan, program, party));
-        let (key, first) = streams[0];
-        // The next turn's stream of the same cut.
-        let cut = |id: u32| {
+        let streams: Vec<(u8, u32)> = Party::ALL.into_iter().flat_map(|p| drawn_by(&plan, program, p)).collect();
+        // The next turn's stream of the same key and cut.
+        let cut = |key: u8, id: u32| {
             let log = log.iter().find(|((k, i), _)| *i == id && *k == keys[usize::from(key)].0);
             log.map(|(_, draws)| draws[0].cut)
         };
-        let alike = streams.iter().find(|(k, id)| *k == key && *id > first + 8 && cut(*id) == cut(first));
-        let second = alike.unwrap_or_else(|| panic!("{program}: {streams:?}")).1;
+        let pairs = streams.iter().flat_map(|a| streams.iter().map(move |b| (*a, *b)));
+        let mut alike =
+            pairs.filter(|((k, first), (key, id))| k == key && *id > first + 8 && cut(*k, *id) == cut(*k, *first));
+        let ((key, first), (_, second)) = alike.next().unwrap_or_else(|| panic!("{program}: {streams:?}"));
         let mut broken = plan.clone();
         rename(&mut broken, key, second, first);
         let what = found(&broken);
