@@ -42,6 +42,10 @@ pub const OPERATORS: &[Operator] = &[
     Operator::new("select", |d| {
         two(d, "select(x < y, x, 2.0 * y)", |x, y| if x < y { x } else { 2.0 * y }, 0.24, exact)
     }),
+    Operator::new("a bit that chooses and is combined", |d| {
+        let f = |x: f64, y: f64| (if x < y { x } else { y }) + if x < y && y > 0.0 { y } else { x };
+        two(d, "select(x < y, x, y) + select(x < y && y > 0.0, y, x)", f, 0.24, exact)
+    }),
     Operator::new("select of a product", |d| {
         roots(d, "select(x < y, x * y, y)", |x, y| if x < y { x * y } else { y }, |_, _, u| u)
     }),

@@ -7,6 +7,7 @@ pub const OPERATORS: &[Operator] = &[
     Operator::new("sum_pool", |d| pool(d, "sum_pool", true)),
     Operator::new("max_pool", |d| pool(d, "max_pool", true)),
     Operator::new("max_pool of relu", max_pool_of_relu),
+    Operator::new("max_pool of a product", max_pool_of_product),
     Operator::new("max_pool_winner", max_pool_winner),
     Operator::new("patches", |d| pool(d, "patches", false)),
     Operator::new("global_avg_pool", |d| global(d, "global_avg_pool")),
@@ -70,6 +71,23 @@ fn pool(d: &mut Draw, call: &str, padded: bool) -> Instance {
          {options}) }}"
     );
     Instance::new(d, text).near(wanted, bound).with("x", x).with("y", y)
+}
+
+/// The first comparisons are of untruncated numbers: either of two that differ by one unit may win.
+fn max_pool_of_product(d: &mut Draw) -> Instance {
+    let (shape, k, stride, pad, [oh, ow]) = sizes(d, true);
+    let limit = d.largest().sqrt() / 2.0;
+    let (x, y) = (d.around(count(&shape), limit), d.around(count(&shape), limit));
+    let products: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x * y).collect();
+    let windows = windows(&products, shape, k, stride, pad, [oh, ow]);
+    let u = d.u();
+    let wanted = windows.iter().map(|w| largest(w)).collect();
+    let [n, c, ..] = shape;
+    let text = format!(
+        "entry f(x: fix{shape:?} from a, y: fix{shape:?} from b) -> fix[{n}, {c}, {oh}, {ow}] to b {{ \
+         nn::max_pool(x * y, {k}, stride = {stride}, pad = {pad}) }}"
+    );
+    Instance::new(d, text).near(wanted, move |_| 2.0 * u).with("x", x).with("y", y)
 }
 
 /// A pass swaps the two.

@@ -215,15 +215,15 @@ fn streams_that_serve_two_purposes_are_found() {
     // A turn of the loop with the numbers of the turn before.
     for program in ["truncate.p1", "summand.v1", "times_bit.p0", "sign.tree"] {
         let streams: Vec<(u8, u32)> = Party::ALL.into_iter().flat_map(|p| drawn_by(&plan, program, p)).collect();
-        // The next turn's stream of the same key and cut.
-        let cut = |key: u8, id: u32| {
-            let log = log.iter().find(|((k, i), _)| *i == id && *k == keys[usize::from(key)].0);
-            log.map(|(_, draws)| draws[0].cut)
-        };
-        let pairs = streams.iter().flat_map(|a| streams.iter().map(move |b| (*a, *b)));
-        let mut alike =
-            pairs.filter(|((k, first), (key, id))| k == key && *id > first + 8 && cut(*k, *id) == cut(*k, *first));
-        let ((key, first), (_, second)) = alike.next().unwrap_or_else(|| panic!("{program}: {streams:?}"));
+        let (key, first) = streams[0];
+        // A later turn's stream of the same key and cut: roles change from turn to turn, so another protocol may draw it.
+        let cuts: BTreeMap<u32, (u32, usize)> = log
+            .iter()
+            .filter(|((k, _), _)| *k == keys[usize::from(key)].0)
+            .map(|((_, id), draws)| (*id, draws[0].cut))
+            .collect();
+        let mut later = cuts.iter().filter(|(id, cut)| **id > first + 8 && **cut == cuts[&first]);
+        let second = *later.next().unwrap_or_else(|| panic!("{program}: {streams:?}")).0;
         let mut broken = plan.clone();
         rename(&mut broken, key, second, first);
         let what = found(&broken);
