@@ -223,7 +223,7 @@ const ABSENT: &[(&str, &str)] = &[
         "program broadcast",
         "no row compares, or multiplies as a matrix, what was broadcast and is no result of anything",
     ),
-    ("summand.sub", "the sample drawn of each pool has no first match on untruncated numbers"),
+    ("program summand.sub", "the sample drawn of each pool has no first match on untruncated numbers"),
 ];
 /// So many of a thousand mistakes that are found may be missed. Slices have few elements, and most functions of a block are of
 /// inputs that few elements have: more samples a primitive would find more.
