@@ -18,21 +18,22 @@ impl Bench {
     pub fn run(&self, talk: Talk) -> Outcome {
         // Said now, not when the work is done.
         let path = if self.calibrate { Some(machine::calibration()?) } else { None };
-        let cores = std::thread::available_parallelism().context("cannot count the cores")?.get();
+        let threads = std::thread::available_parallelism().context("cannot count the cores")?.get();
         let mut said = Ok(());
-        let measured = calibrate(processor(), cores, &mut |unit, nanoseconds| {
+        let measured = calibrate(processor(), threads, &mut |unit, nanoseconds| {
             if said.is_ok() {
                 said = output::line(format_args!("{unit:22} {nanoseconds:>12.3} ns"));
             }
         })
         .map_err(|error| anyhow!("mistake in smlc: {error}"))?;
         said?;
+        output::line(format_args!("{:22} {:>12.3}", "cores", measured.cores))?;
         if let Some(path) = path {
             let folder = path.parent().unwrap_or(&path);
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
             build::write_whole(&path, measured.to_json())
                 .with_context(|| format!("cannot write `{}`", path.display()))?;
-            talk.note(&format!("{} with {cores} cores, kept in `{}`", measured.name, path.display()));
+            talk.note(&format!("the figures of {} are kept in `{}`", measured.name, path.display()));
         }
         Ok(())
     }

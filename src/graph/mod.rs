@@ -423,11 +423,20 @@ pub enum Op {
     },
     /// A result of the entry. Ring -> whoever receives it.
     Reveal {
-        /// The result's name: `out`, or `out.0`, ... for several.
+        /// The result's name: `out`, or `out.0`, ... for several. One that begins with `@` only watches a value: how the
+        /// parties compute does not depend on it.
         name: String,
         /// Who learns it.
         to: Receiver,
     },
+}
+
+impl Op {
+    /// Whether it is a result that only watches a value.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        matches!(self, Op::Reveal { name, .. } if name.starts_with('@'))
+    }
 }
 
 /// A node's payload.

@@ -88,7 +88,10 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
     };
     let (clear, moved) = graph::eval::clear_part(graph);
     lowering.clear = moved;
-    for id in graph.order() {
+    // Results last: who plays which role depends on what was sent before, and not on what else is revealed.
+    let (reveals, nodes): (Vec<NodeId>, Vec<NodeId>) =
+        graph.order().into_iter().partition(|id| matches!(graph.node(*id).op, Op::Reveal { .. }));
+    for id in nodes.into_iter().chain(reveals) {
         lowering.b.span = graph.node(id).span;
         let value = lowering.node(id);
         lowering.values.insert(id, value);
@@ -117,6 +120,11 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
 }
 
 impl Lowering<'_> {
+    /// Who uses a node, but for results that only watch it.
+    fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.graph.users(id).filter(|user| !self.graph.node(*user).op.watches())
+    }
+
     fn node(&mut self, id: NodeId) -> Value {
         let node = self.graph.node(id);
         if matches!(node.ty.repr, Repr::Clear(_)) && !matches!(node.op, Op::Reveal { .. }) {
@@ -307,7 +315,7 @@ impl Lowering<'_> {
         len: usize,
         formula: impl Fn(&mut super::build::Map<'_>, Reg) -> Reg,
     ) -> Value {
-        if let (Value::Additive(z), 1) = (self.values[&operand].clone(), self.graph.users(operand).count()) {
+        if let (Value::Additive(z), 1) = (self.values[&operand].clone(), self.users(operand).count()) {
             let z = z.0.map(Operand::from);
             return Value::Additive(local::each_summand(&mut self.b, name, len, &[z], |m, _, r| formula(m, r[0])));
         }
@@ -322,7 +330,7 @@ impl Lowering<'_> {
         let reads = |user: NodeId| {
             matches!(self.graph.node(user).op, Op::IsNegative { .. } | Op::Relu { .. } | Op::MaxPool { .. })
         };
-        if !self.graph.users(id).any(reads) {
+        if !self.users(id).any(reads) {
             return None;
         }
         let shifted = signs.0.into_iter().map(|SignSource { summands, window }| {
@@ -398,7 +406,7 @@ impl Lowering<'_> {
         let (x, y) = if matches!(self.values[&x], Value::Splat(_) | Value::Public(_)) { (y, x) } else { (x, y) };
         match self.values[&y].clone() {
             // The same number at another scale.
-            Value::Splat(1) if self.graph.users(x).count() == 1 => self.values[&x].clone(),
+            Value::Splat(1) if self.users(x).count() == 1 => self.values[&x].clone(),
             Value::Splat(word) => self.each_part("scale", x, len, |m, r| {
                 let word = m.imm(word);
                 m.mul(r, word)
@@ -440,7 +448,7 @@ impl Lowering<'_> {
         // The window [bits, bits + width) holds the result's sign as long as the result is in range.
         let window = Window { from: bits, width: self.graph.format.int + scale - bits };
         // Windows of a pool do not cross its planes.
-        let pooled = self.graph.users(id).any(|user| matches!(self.graph.node(user).op, Op::MaxPool { .. }));
+        let pooled = self.users(id).any(|user| matches!(self.graph.node(user).op, Op::MaxPool { .. }));
         let slices = match self.graph.node(id).ty.shape[..] {
             [.., h, w] if pooled => slices::units(&self.b, len, h * w),
             _ => slices::slices(&self.b, len),
@@ -503,7 +511,7 @@ impl Lowering<'_> {
             Op::Reveal { .. } => true,
             _ => false,
         };
-        self.opened.contains_key(&id) || self.graph.users(id).any(opens)
+        self.opened.contains_key(&id) || self.users(id).any(opens)
     }
 
     /// The node as a replicated bit.

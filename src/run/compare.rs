@@ -480,7 +480,7 @@ impl Run<'_> {
 fn live(graph: &Graph, plaintext: &BTreeMap<NodeId, Vec<f64>>) -> BTreeMap<NodeId, Vec<bool>> {
     let mut live: BTreeMap<NodeId, Vec<bool>> =
         plaintext.iter().map(|(id, values)| (*id, vec![false; values.len()])).collect();
-    let opened: BTreeSet<NodeId> = graph.dag.node_indices().filter(|id| opens(&graph.node(*id).op)).collect();
+    let opened: BTreeSet<NodeId> = graph.dag.node_indices().filter(|id| graph.node(*id).op.watches()).collect();
     for id in graph.order().into_iter().rev().filter(|id| !opened.contains(id)) {
         let node = graph.node(id);
         let elementwise = matches!(
@@ -503,11 +503,6 @@ fn live(graph: &Graph, plaintext: &BTreeMap<NodeId, Vec<f64>>) -> BTreeMap<NodeI
         }
     }
     live
-}
-
-/// Whether a result is one that [`Watch`] added.
-fn opens(op: &Op) -> bool {
-    matches!(op, Op::Reveal { name, .. } if name.starts_with('@'))
 }
 
 #[cfg(test)]

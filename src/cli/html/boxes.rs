@@ -101,7 +101,7 @@ pub(super) fn svg(report: &Report<'_>, graph: &Graph) -> String {
 fn items(report: &Report<'_>, graph: &Graph) -> (Vec<Item>, Vec<(usize, usize)>) {
     let order = graph.order();
     let fields = fields(graph, &order);
-    let drawn = |id: &NodeId| !matches!(graph.node(*id).op, Op::Const(_)) && !fields.contains_key(id);
+    let drawn = |id: &NodeId| !fields.contains_key(id);
     let key = |id: NodeId| {
         let node = graph.node(id);
         match (&node.op, node.span) {
@@ -166,27 +166,24 @@ fn items(report: &Report<'_>, graph: &Graph) -> (Vec<Item>, Vec<(usize, usize)>)
     (items, edges.into_iter().collect())
 }
 
-/// Nodes that are a field of a struct parameter as its owner arranges and shares it: they are named in the boxes of
-/// who uses them, and have none of their own.
-fn fields(graph: &Graph, order: &[NodeId]) -> BTreeMap<NodeId, String> {
-    let mut fields: BTreeMap<NodeId, String> = BTreeMap::new();
+/// Constants and the fields of struct parameters, as their owners arrange and share them, with the fields' paths: they are
+/// named in the boxes of who uses them, and have none of their own.
+fn fields(graph: &Graph, order: &[NodeId]) -> BTreeMap<NodeId, BTreeSet<String>> {
+    let mut fields: BTreeMap<NodeId, BTreeSet<String>> = BTreeMap::new();
     for id in order {
         let node = graph.node(*id);
-        if let Op::Input { path } = &node.op {
-            if path.contains('.') {
-                fields.insert(*id, path.clone());
+        let paths: Option<BTreeSet<String>> = match &node.op {
+            Op::Input { path } => path.contains('.').then(|| BTreeSet::from([path.clone()])),
+            Op::Const(_) => Some(BTreeSet::new()),
+            op => {
+                let in_clear = matches!(node.ty.repr, Repr::Clear(_) | Repr::Public { .. });
+                let operands = graph.operands(*id);
+                let paths: Option<Vec<&BTreeSet<String>>> = operands.iter().map(|id| fields.get(id)).collect();
+                let fits = !operands.is_empty() && (in_clear || matches!(op, Op::Share { .. }));
+                paths.filter(|_| fits).map(|paths| paths.into_iter().flatten().cloned().collect())
             }
-            continue;
-        }
-        let at_owner =
-            matches!(node.ty.repr, Repr::Clear(_)) || matches!(node.op, Op::Share { .. } | Op::Encode { .. });
-        let operands: Vec<NodeId> =
-            graph.operands(*id).into_iter().filter(|o| !matches!(graph.node(*o).op, Op::Const(_))).collect();
-        if let ([operand], true) = (operands.as_slice(), at_owner)
-            && let Some(path) = fields.get(operand)
-        {
-            fields.insert(*id, path.clone());
-        }
+        };
+        fields.extend(paths.map(|paths| (*id, paths)));
     }
     fields
 }
@@ -195,7 +192,7 @@ fn fields(graph: &Graph, order: &[NodeId]) -> BTreeMap<NodeId, String> {
 fn item(
     report: &Report<'_>,
     graph: &Graph,
-    fields: &BTreeMap<NodeId, String>,
+    fields: &BTreeMap<NodeId, BTreeSet<String>>,
     keys: &BTreeSet<Key>,
     nodes: &[NodeId],
     alone: bool,
@@ -229,10 +226,13 @@ fn item(
             item.lines.push(cut(&format!("{} {}", short(checked, *span), operations(graph, nodes))));
         }
         (_, []) => item.title = cut(&operations(graph, nodes)),
-        (_, [first, .., end]) => {
-            let turns = format!("a loop over {}", plural(spans.len(), "expression"));
-            item.title = cut(&turns);
-            item.lines.push(cut(&format!("{} to {}", short(checked, *first), short(checked, *end))));
+        (_, [first, rest @ ..]) => {
+            item.title = checked.one_line(*first, WIDTH);
+            item.lines.extend(rest.iter().take(3).map(|span| checked.one_line(*span, WIDTH)));
+            if rest.len() > 3 {
+                item.lines.push(format!("and {}", plural(rest.len() - 3, "expression")));
+            }
+            item.lines.push(cut(&format!("{} {}", short(checked, *first), operations(graph, nodes))));
         }
     }
     item.lines.push(cut(&shape));
@@ -247,8 +247,8 @@ fn item(
     if let Some(owner) = last.and_then(owner) {
         item.lines.push(cut(&format!("at {owner}")));
     }
-    let used: BTreeSet<&str> =
-        nodes.iter().flat_map(|id| graph.operands(*id)).filter_map(|id| fields.get(&id)).map(String::as_str).collect();
+    let operands = nodes.iter().flat_map(|id| graph.operands(*id));
+    let used: BTreeSet<&str> = operands.filter_map(|id| fields.get(&id)).flatten().map(String::as_str).collect();
     if let Some(first) = used.first() {
         let names = used.iter().copied().collect::<Vec<_>>().join(", ");
         let fits = names.chars().count() <= WIDTH - 2;

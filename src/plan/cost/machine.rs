@@ -12,8 +12,8 @@ use super::work::{Unit, Work};
 pub struct Machine {
     /// What it is called: its processor.
     pub name: String,
-    /// Cores.
-    pub cores: usize,
+    /// How much more all its cores do at once than one of them alone: fewer than it seems to have, where they share a unit.
+    pub cores: f64,
     /// Nanoseconds for each [`Unit`], by name.
     nanoseconds: BTreeMap<String, f64>,
 }
@@ -32,7 +32,7 @@ pub enum MachineError {
 impl Machine {
     /// A machine from its time for each unit, in nanoseconds.
     #[must_use]
-    pub fn new(name: String, cores: usize, nanoseconds: impl Fn(Unit) -> f64) -> Machine {
+    pub fn new(name: String, cores: f64, nanoseconds: impl Fn(Unit) -> f64) -> Machine {
         let named = Unit::ALL.into_iter().map(|(unit, name)| (name.to_string(), nanoseconds(unit)));
         Machine { name, cores, nanoseconds: named.collect() }
     }
@@ -60,8 +60,8 @@ impl Machine {
                 None => return Err(MachineError::Units(format!("the unit `{name}` is missing"))),
             }
         }
-        if machine.cores == 0 {
-            return Err(MachineError::Units("a machine has at least one core".to_string()));
+        if !machine.cores.is_finite() || machine.cores < 1.0 {
+            return Err(MachineError::Units(format!("a machine has at least one core, not {}", machine.cores)));
         }
         Ok(machine)
     }
@@ -86,10 +86,13 @@ impl Machine {
 }
 
 /// Name, cores, nanoseconds in the order of [`Unit`].
-const BUILT_IN: (&str, usize, [f64; Unit::ALL.len()]) = (
-    "Intel Xeon at 2.50 GHz with AVX-512",
-    2,
-    [1500.0, 0.16, 0.3, 0.3, 0.5, 0.8, 0.15, 0.5, 0.25, 0.05, 0.15, 1.5, 0.4, 0.8, 4.0, 1.0, 2.0, 1.5, 6.0, 20000.0],
+const BUILT_IN: (&str, f64, [f64; Unit::ALL.len()]) = (
+    "Intel Xeon at 2.50 GHz, AVX-512",
+    2.0,
+    [
+        400.0, 0.158, 0.42, 0.33, 0.455, 0.9, 100.0, 0.168, 0.014, 0.237, 0.018, 0.1, 0.59, 0.034, 1.2, 2.03, 0.028,
+        1.16, 0.76, 9.79, 5000.0,
+    ],
 );
 
 #[cfg(test)]
@@ -108,7 +111,7 @@ mod tests {
             edit(&mut other);
             matches!(Machine::from_json(&other.to_json()), Err(MachineError::Units(_)))
         };
-        assert!(units(|m| m.cores = 0));
+        assert!(units(|m| m.cores = 0.5));
         assert!(units(|m| m.nanoseconds.retain(|name, _| name != "launch")));
         assert!(units(|m| m.nanoseconds.extend([("lunch".to_string(), 1.0)])));
         assert!(units(|m| m.nanoseconds.extend([("launch".to_string(), -1.0)])));

@@ -84,7 +84,7 @@ impl Runner {
 pub fn predict(plan: &Plan, machine: &Machine, network: Network, place: Place) -> Timeline {
     let cores = match place {
         Place::Apart => 3.0,
-        Place::Together => machine.cores as f64,
+        Place::Together => machine.cores,
     };
     let mut runners = Party::ALL.map(|party| Runner::new(tasks(plan, machine, party)));
     let mut messages: Vec<Message> = Vec::new();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     /// A launch takes a second, all else nothing.
-    fn machine(cores: usize) -> Machine {
+    fn machine(cores: f64) -> Machine {
         Machine::new("steps".to_string(), cores, |unit| if unit == Unit::Launch { 1e9 } else { 0.0 })
     }
 
@@ -220,14 +220,14 @@ mod tests {
     fn a_chain_takes_its_steps_and_its_messages() {
         // 8000 bytes take 2 s, and half a round trip is 3 s.
         let network = Network { rtt: 6.0, bits_per_second: 32e3 };
-        let timeline = predict(&relay(), &machine(1), network, Place::Apart);
+        let timeline = predict(&relay(), &machine(1.0), network, Place::Apart);
         let seconds = 1.0 + 2.0 + 3.0 + 1.0 + 2.0 + 3.0;
         assert!((timeline.seconds() - seconds).abs() < 1e-9, "{timeline:?}");
         assert_eq!(timeline.messages.len(), 3);
         let summary = timeline.summary(&relay());
         assert!((summary.compute - 2.0).abs() < 1e-9 && (summary.network - 10.0).abs() < 1e-9, "{summary:?}");
         assert!((summary.rounds.iter().map(|r| r.compute + r.network).sum::<f64>() - seconds).abs() < 1e-9);
-        assert_eq!(predict(&relay(), &machine(1), Network::NONE, Place::Together).seconds(), 2.0);
+        assert_eq!(predict(&relay(), &machine(1.0), Network::NONE, Place::Together).seconds(), 2.0);
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         }
         let (bufs, rounds) = b.finish(&[]);
         let plan = Plan { bufs, rounds, ..relay() };
-        for (cores, seconds) in [(1, 3.0), (2, 1.5), (3, 1.0), (8, 1.0)] {
+        for (cores, seconds) in [(1.0, 3.0), (2.0, 1.5), (3.0, 1.0), (8.0, 1.0)] {
             let timeline = predict(&plan, &machine(cores), Network::NONE, Place::Together);
             assert!((timeline.seconds() - seconds).abs() < 1e-9, "{cores} cores: {timeline:?}");
         }

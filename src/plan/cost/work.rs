@@ -14,10 +14,12 @@ pub enum Unit {
     Thin,
     /// A multiply-add of a product with few rows or columns, whose longer factor lies along.
     Dots,
-    /// A multiply-add of a convolution in groups of few channels.
+    /// A multiply-add of a convolution with few output channels, or few in each group.
     Grouped,
-    /// A word of a product's operands and result: they are read, padded and arranged.
+    /// A word of the operands and the result of packed and grouped products: they are padded and arranged.
     Factor,
+    /// An instruction of an element program, made ready once a launch.
+    Code,
     /// A word of an instruction of an element program.
     Instr,
     /// A word that an element program takes from a broadcast operand or from bits.
@@ -53,13 +55,14 @@ pub const NEAR: u64 = 1 << 20;
 
 impl Unit {
     /// All of them with their names in files, in the order of the enum.
-    pub const ALL: [(Unit, &'static str); 20] = [
+    pub const ALL: [(Unit, &'static str); 21] = [
         (Unit::Launch, "launch"),
         (Unit::Packed, "packed multiply-add"),
         (Unit::Thin, "thin multiply-add"),
         (Unit::Dots, "dots multiply-add"),
         (Unit::Grouped, "grouped multiply-add"),
         (Unit::Factor, "factor word"),
+        (Unit::Code, "instruction"),
         (Unit::Instr, "instruction word"),
         (Unit::Spread, "spread word"),
         (Unit::Stream, "keystream byte"),
@@ -118,8 +121,9 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
     let ins: Vec<&Buf> = step.ins.iter().map(|operand| &bufs[operand.buf.index()]).collect();
     let outs: Vec<&Buf> = step.outs.iter().map(|id| &bufs[id.index()]).collect();
     let mut work = Work::of(Unit::Launch, 1.0);
-    for buf in ins.iter().chain(&outs) {
-        work.buffer(buf);
+    // A multiply-add is measured with the words that it reads.
+    if !matches!(step.kernel, Kernel::Product(_)) {
+        ins.iter().chain(&outs).for_each(|buf| work.buffer(buf));
     }
     let words = |bufs: &[&Buf]| -> f64 { bufs.iter().map(|buf| buf.words() as f64).sum() };
     // Moves of bits take them one by one.
@@ -129,8 +133,12 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
     match &step.kernel {
         Kernel::Map(program) => map(&mut work, program, step, &outs),
         Kernel::Product(product) => {
-            work.add(class(product), multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2) as f64);
-            work.add(Unit::Factor, words(&ins) + words(&outs));
+            let class = class(product);
+            work.add(class, multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2) as f64);
+            // The others take their factors as they are.
+            if let Unit::Packed | Unit::Grouped = class {
+                work.add(Unit::Factor, words(&ins) + words(&outs));
+            }
         }
         Kernel::Copy(view) => {
             work.add(Unit::Move, moved(&ins) + moved(&outs) + across(view));
@@ -162,6 +170,7 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
 fn map(work: &mut Work, program: &Program, step: &Step, outs: &[&Buf]) {
     let Some(out) = outs.first() else { return };
     let words = out.stride() as f64;
+    work.add(Unit::Code, program.code.len() as f64);
     for instr in &program.code {
         let (unit, count) = match instr {
             Instr::In { input, .. } => match step.ins.get(usize::from(*input)).map(|operand| operand.access) {
@@ -195,20 +204,21 @@ const NARROW: usize = 16;
 /// How the product is computed.
 #[must_use]
 pub fn class(product: &Product) -> Unit {
-    let (rows, along) = match product {
-        Product::MatMul { m, n, .. } if n < m && *n < NARROW => (*n, true),
-        Product::MatMul { m, .. } => (*m, false),
+    let (rows, cols) = match product {
+        Product::MatMul { m, n, .. } => (*m, *n),
         Product::Conv2d { n, o, h, w, window, groups, .. } => {
             let [oh, ow] = window.output(*h, *w).unwrap_or([0, 0]);
-            let (rows, cols) = (o.checked_div(*groups).unwrap_or(0), n.saturating_mul(oh).saturating_mul(ow));
-            if cols < rows && cols < NARROW { (cols, true) } else { (rows, false) }
+            (o.checked_div(*groups).unwrap_or(0), n.saturating_mul(oh).saturating_mul(ow))
         }
     };
-    match rows {
-        ..=THIN if matches!(product, Product::Conv2d { groups: 2.., .. }) => Unit::Grouped,
-        ..=DOTS if along => Unit::Dots,
-        ..=THIN => Unit::Thin,
-        _ => Unit::Packed,
+    // Exchanged, the longer factor lies along.
+    if cols < rows && cols < NARROW {
+        return if cols <= DOTS { Unit::Dots } else { Unit::Packed };
+    }
+    match product {
+        Product::Conv2d { .. } if rows <= THIN => Unit::Grouped,
+        Product::MatMul { .. } if rows <= THIN => Unit::Thin,
+        Product::Conv2d { .. } | Product::MatMul { .. } => Unit::Packed,
     }
 }
 

@@ -33,11 +33,10 @@ impl Lowering<'_> {
         if let Some(known) = self.leading.get(&(x, what)) {
             return Value::Ring(*known, None);
         }
-        let all: BTreeSet<Leading> = self
-            .graph
-            .users(x)
-            .filter_map(|user| match self.graph.node(user).op {
-                Op::Leading(what) => Some(what),
+        let users = self.users(x).map(|user| &self.graph.node(user).op);
+        let all: BTreeSet<Leading> = users
+            .filter_map(|op| match op {
+                Op::Leading(what) => Some(*what),
                 _ => None,
             })
             .collect();

@@ -153,7 +153,7 @@ impl Lowering<'_> {
             return Value::Public(Party::ALL.map(|p| self.b.launch(p, kernel.clone(), &[at[p.index()]], len).into()));
         }
         // What is sent later is not to grow, and not to be sent twice.
-        if self.graph.users(operand).count() == 1 && len <= self.len(operand) {
+        if self.users(operand).count() == 1 && len <= self.len(operand) {
             return self.linear_kernel(operand, len, kernel);
         }
         let x = self.dense(operand);
@@ -240,7 +240,7 @@ impl Lowering<'_> {
         if let Some(done) = self.tournaments.get(&key) {
             return Some(*done);
         }
-        let wants = |op: &Op| self.graph.users(operand).any(|user| self.graph.node(user).op == *op);
+        let wants = |op: &Op| self.users(operand).any(|user| self.graph.node(user).op == *op);
         if !wants(&Op::Max { axis, unread }) || !wants(&Op::Argmax { axis, unread }) {
             return None;
         }
