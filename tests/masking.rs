@@ -119,6 +119,44 @@ fn a_plan_with_a_missing_key_or_a_foreign_buffer_is_refused() {
     assert!(verify::verify(&broken).is_err());
 }
 
+#[test]
+fn storage_is_freed_once_and_not_before_its_last_use() {
+    let refused = |change: fn(&mut Plan)| {
+        let mut plan = plan();
+        change(&mut plan);
+        verify::verify(&plan).unwrap_err().to_string()
+    };
+    let first = |plan: &Plan| {
+        let steps = plan.rounds.iter().flat_map(|r| &r.steps);
+        steps.flat_map(|s| s.free.iter().map(|id| (*id, s.party))).next().unwrap()
+    };
+    assert!(first(&plan()).0.index() < plan().bufs.len());
+    let unknown = refused(|plan| plan.rounds[0].sends[0].free.push(BufId(65535)));
+    assert!(unknown.contains("does not exist"), "{unknown}");
+    let foreign = refused(|plan| {
+        let [step, other] = [0, 1].map(|p| plan.rounds[0].steps.iter().position(|s| s.party == Party(p)).unwrap());
+        let id = plan.rounds[0].steps[other].outs[0];
+        plan.rounds[0].steps[step].free.push(id);
+    });
+    assert!(foreign.contains("which is P1's"), "{foreign}");
+    let twice = refused(|plan| {
+        let step = plan.rounds.iter_mut().flat_map(|r| &mut r.steps).find(|s| !s.free.is_empty()).unwrap();
+        step.free.push(step.free[0]);
+    });
+    assert!(twice.contains("holds no storage"), "{twice}");
+    let early = refused(|plan| {
+        let input = plan.inputs[0].bufs[0][0];
+        plan.rounds[0].steps.iter_mut().find(|s| s.party == Party(0)).unwrap().free.insert(0, input);
+    });
+    assert!(early.contains("after it was freed") || early.contains("holds no storage"), "{early}");
+    let result = refused(|plan| {
+        let result = plan.outputs[0].bufs[0];
+        let last = plan.rounds.iter_mut().rev().flat_map(|r| &mut r.steps).find(|s| s.party == Party(0)).unwrap();
+        last.free.push(result);
+    });
+    assert!(result.contains("after it was freed") || result.contains("holds no storage"), "{result}");
+}
+
 /// The refusal of a plan in which parts of buffers were changed: those that steps write, in order.
 fn refused(change: impl FnOnce(&mut Plan, &[BufId])) -> String {
     let mut plan = plan();

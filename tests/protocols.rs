@@ -97,7 +97,7 @@ fn fused_relu_is_the_positive_part_of_the_truncated_product() {
         (Format { ring: 40, int: 3, frac: 5 }, 1.9),
         (Format { ring: 8, int: 2, frac: 1 }, 1.0),
     ] {
-        for prefer in [Prefer::Bytes, Prefer::Rounds] {
+        for prefer in [Prefer::Bytes, Prefer::Rounds, Prefer::Time { bits: 1 << 20 }] {
             let n = 5003;
             let frac = format.frac as i32;
             let x = random.fixed(n, limit, frac);
@@ -275,7 +275,7 @@ fn gross_errors_and_bias_are_counted() {
 fn signs_of_all_windows() {
     let mut random = Random(3);
     for (ring, int, frac) in [(64, 16, 16), (64, 40, 4), (48, 15, 16), (16, 3, 2), (8, 2, 1), (9, 1, 1), (64, 30, 16)] {
-        for prefer in [Prefer::Bytes, Prefer::Rounds] {
+        for prefer in [Prefer::Bytes, Prefer::Rounds, Prefer::Time { bits: 1 << 20 }] {
             let n = 777;
             let text = format!(
                 "graph test\nformat ring={ring} int={int} frac={frac}\nowners a\n%0 = input \"x\" : clear(a) [{n}]\n\
@@ -300,7 +300,7 @@ fn compare(text: &str, data: &Data, ulps: f64) {
     let graph = graph::text::parse(text).unwrap();
     let wanted = eval::results(&graph, data, eval::Mode::Fixed).unwrap();
     let unit = 2f64.powi(-(graph.format.frac as i32));
-    for prefer in [Prefer::Bytes, Prefer::Rounds] {
+    for prefer in [Prefer::Bytes, Prefer::Rounds, Prefer::Time { bits: 1 << 20 }] {
         let out = run(&plan(text, prefer), data);
         assert_eq!(out.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (name, values) in &wanted {
@@ -465,7 +465,7 @@ fn a_maximum_and_its_index_share_a_tournament() {
             row[n - 1] = row[n / 2];
             row[0] = row[n / 3];
         }
-        for prefer in [Prefer::Bytes, Prefer::Rounds] {
+        for prefer in [Prefer::Bytes, Prefer::Rounds, Prefer::Time { bits: 1 << 20 }] {
             let both = plan(&text(true, true), prefer);
             let out = run(&both, &data(&[("x", &x)]));
             if unread.is_empty() {

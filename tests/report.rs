@@ -278,3 +278,26 @@ fn check_trace(path: &Path, rounds: u64) {
     assert_eq!(flows.len(), sent);
     assert!(computed > 0 && sent as u64 >= rounds);
 }
+
+#[test]
+fn a_plan_made_for_a_network_takes_no_longer_over_it() {
+    let report = |net: &str, made_for: &[&str]| -> (f64, u64, u64) {
+        let program = ["examples/lenet_wide.sml", "--dim", "N=1", "--machine", "built-in", "--net", net];
+        let report: Value = serde_json::from_str(&report(&[&program, made_for].concat(), "json")).unwrap();
+        let number = |value: &Value| value.as_u64().unwrap();
+        (
+            report["predictions"][0]["seconds"].as_f64().unwrap(),
+            number(&report["rounds"]),
+            number(&report["bytes_total"]),
+        )
+    };
+    for net in ["datacentre", "lan", "wan", "1ms,1Gb", "200ms,10Mb"] {
+        let made = report(net, &["--for", net]);
+        for spare in ["rounds", "bytes"] {
+            let other = report(net, &["--spare", spare]);
+            assert!(made.0 <= other.0, "{net}: {made:?}, {other:?}");
+        }
+    }
+    let (far, near) = (report("wan", &["--for", "wan"]), report("wan", &["--for", "datacentre"]));
+    assert!(far.1 < near.1 && far.2 > near.2 && far.0 < 0.95 * near.0, "{far:?}, {near:?}");
+}

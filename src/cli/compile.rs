@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 
+use super::cost::parse_net;
 use super::{Failure, Talk};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
 use crate::hir::{self, Program};
+use crate::net::Shape;
+use crate::plan::cost::machine::Machine;
+use crate::plan::cost::time::{Network, Place, predict};
 use crate::plan::protocol::sign::Prefer;
 use crate::plan::{self, Plan, lower};
 use crate::span::{FileId, Sources, Span};
@@ -30,6 +34,10 @@ pub(super) struct Options {
     /// What comparisons should spare: a round for a few more bytes (675 bits for 658), or bytes
     #[arg(long, value_name = "WHAT", default_value = "rounds")]
     pub spare: Spare,
+    /// Make the plan for this network, where comparisons trade bytes for rounds: datacentre, lan, wan, or RTT,RATE such as
+    /// 40ms,100Mb
+    #[arg(long = "for", value_name = "NET", value_parser = parse_net, conflicts_with = "spare")]
+    pub made_for: Option<(String, Shape)>,
 }
 
 /// What comparisons should spare.
@@ -208,11 +216,19 @@ impl Checked {
         if let Some((span, what)) = lower::unsupported(graph) {
             return Err(self.not_run(span, what));
         }
-        let prefer = match options.spare {
-            Spare::Rounds => Prefer::Rounds,
-            Spare::Bytes => Prefer::Bytes,
+        let lower = |prefer: Prefer| lower::lower(graph, &self.sources, lower::Options { prefer });
+        let plan = match (&options.made_for, options.spare) {
+            (Some((_, shape)), _) => {
+                // By the built-in figures: the plan must not depend on where it is made.
+                let (machine, network) = (Machine::built_in(), Network::from(*shape));
+                let seconds = |plan: &Plan| predict(plan, &machine, network, Place::Apart).seconds();
+                let timed = network.choices().map(lower).map(|plan| (seconds(&plan), plan));
+                let fastest = timed.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+                fastest.map(|(_, plan)| plan).ok_or_else(|| anyhow!("mistake in smlc: no choice for a network"))?
+            }
+            (None, Spare::Rounds) => lower(Prefer::Rounds),
+            (None, Spare::Bytes) => lower(Prefer::Bytes),
         };
-        let plan = lower::lower(graph, &self.sources, lower::Options { prefer });
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)
     }

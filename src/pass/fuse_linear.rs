@@ -1,9 +1,9 @@
 //! `fuse-linear`: adds before the truncation what is added after it.
 //!
 //! Before: `%5 = trunc %4 (16); %6 = add %5 %b`. After: `%b' = up %b (16); %6' = add %4 %b'; %6 = trunc %6'`. Two
-//! truncations that are added become one: saves `K + 3f` bits an element each time. The rounding error of a sum of
-//! several products is then that of one. Raised scales of shared data move into the sharing. Differences that
-//! are compared with zero stay: they may leave the number format.
+//! truncations that are added become one, that of the more bits: saves `K + 3f` bits an element each time. The rounding
+//! error of a sum of several products is then that of one. Raised scales of shared data move into the sharing.
+//! Differences that are compared with zero stay: they may leave the number format.
 
 use crate::graph::{Graph, NodeId, Op, Repr, Ty};
 
@@ -55,7 +55,7 @@ fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
         return false;
     }
     let operands = graph.operands(id);
-    let Some(bits) = operands.iter().find_map(|o| only_trunc(graph, *o)) else { return false };
+    let Some(bits) = operands.iter().filter_map(|o| only_trunc(graph, *o)).max() else { return false };
     let Repr::Ring { scale } = node.ty.repr else { return false };
     // What comes into a loop encoded cannot be encoded anew in it.
     if operands.iter().any(|o| is_public_arg(graph, *o)) {
@@ -65,8 +65,9 @@ fn sink_trunc(graph: &mut Graph, id: NodeId) -> bool {
     let mut raised = Vec::new();
     let mut dead = Vec::new();
     for operand in operands {
-        if only_trunc(graph, operand) == Some(bits) {
-            raised.push(graph.operands(operand)[0]);
+        if let Some(dropped) = only_trunc(graph, operand) {
+            let source = graph.operands(operand)[0];
+            raised.push(if dropped < bits { up(graph, source, bits - dropped) } else { source });
             dead.push(operand);
         } else {
             raised.push(up(graph, operand, bits));

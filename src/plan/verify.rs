@@ -1,8 +1,8 @@
 //! The plan's rules, checked on its text before anything runs.
 //!
 //! *Form*: every element of a buffer is written once, and before it is used, at its own party, in a round in which it is
-//! there; programs read and write planes that exist; a stream number has one element width and one length in the whole
-//! plan, so that no keystream bytes are drawn under two names.
+//! there and not freed; programs read and write planes that exist; a stream number has one element width and one length
+//! in the whole plan, so that no keystream bytes are drawn under two names.
 //!
 //! *Masks*: see [`masks`]. A plan that passes shows each party messages that are jointly uniform whatever the secrets.
 
@@ -57,14 +57,16 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     let end = plan.rounds.len();
     let error = |round: usize| move |what: String| VerifyError::Structure { round, what };
     header(plan).map_err(error(0))?;
-    let mut form = Form { plan, there: BTreeMap::new(), streams: BTreeMap::new() };
+    let mut form = Form { plan, there: BTreeMap::new(), freed: BTreeSet::new(), streams: BTreeMap::new() };
     form.inputs().map_err(error(0))?;
     for (index, round) in plan.rounds.iter().enumerate() {
         for step in &round.steps {
             form.step(step).map_err(error(index))?;
+            form.frees(&step.free, step.party).map_err(error(index))?;
         }
         for send in &round.sends {
             form.send(send).map_err(error(index))?;
+            form.frees(&send.free, send.from).map_err(error(index))?;
         }
         for send in &round.sends {
             form.arrives(send.target).map_err(error(index))?;
@@ -74,8 +76,8 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     masks::check(plan)
 }
 
-/// A buffer has at most so many planes: a few for each bit of a word.
-const MAX_PLANES: usize = 256;
+/// A buffer has at most so many planes: those of a comparison in blocks of up to 10 bits.
+const MAX_PLANES: usize = 1 << 12;
 
 /// The number format, the owners, and sizes with which arithmetic does not overflow.
 fn header(plan: &Plan) -> Result<(), String> {
@@ -121,6 +123,8 @@ struct Form<'p> {
     plan: &'p Plan,
     /// The ranges of elements that are there, in buffers with storage of their own: by where they begin, where they end.
     there: BTreeMap<BufId, BTreeMap<usize, usize>>,
+    /// Those whose storage was given back.
+    freed: BTreeSet<BufId>,
     /// Element width and words a plane of each stream number.
     streams: BTreeMap<u32, (u32, usize)>,
 }
@@ -139,7 +143,8 @@ impl Form<'_> {
         let (whole, start, end) = self.range(id);
         let ranges = self.there.get(&whole);
         let covers = ranges.and_then(|r| r.range(..=start).next_back()).is_some_and(|(_, last)| end <= *last);
-        ensure(covers, || format!("{id} is used before it is there"))
+        ensure(covers, || format!("{id} is used before it is there"))?;
+        ensure(!self.freed.contains(&whole), || format!("{id} is used after it was freed"))
     }
 
     /// The buffer with the storage, and which of its elements are meant.
@@ -151,6 +156,7 @@ impl Form<'_> {
 
     fn arrives(&mut self, id: BufId) -> Result<(), String> {
         let (whole, mut start, mut end) = self.range(id);
+        ensure(!self.freed.contains(&whole), || format!("{id} is written after it was freed"))?;
         let ranges = self.there.entry(whole).or_default();
         let before = ranges.range(..end).next_back().map(|(first, last)| (*first, *last));
         ensure(before.is_none_or(|(_, last)| last <= start), || format!("{id} is written twice"))?;
@@ -164,6 +170,16 @@ impl Form<'_> {
             end = last;
         }
         ranges.insert(start, end);
+        Ok(())
+    }
+
+    /// Storage that a party gives back.
+    fn frees(&mut self, ids: &[BufId], party: Party) -> Result<(), String> {
+        for id in ids {
+            self.owned(*id, party)?;
+            let there = self.plan.buf(*id).part.is_none() && self.there.contains_key(id);
+            ensure(there && self.freed.insert(*id), || format!("{id} is freed, which holds no storage"))?;
+        }
         Ok(())
     }
 

@@ -212,6 +212,15 @@ fn lenet() -> Dict {
     dict
 }
 
+fn lenet_wide() -> Dict {
+    let mut dict = Dict::default();
+    dict.conv("conv1", [1, 20, 5], 1, true);
+    dict.conv("conv2", [20, 50, 5], 1, true);
+    dict.linear("fc1", 800, 500);
+    dict.linear("fc2", 500, 10);
+    dict
+}
+
 fn mlp() -> Dict {
     let mut dict = Dict::default();
     dict.linear("fc1", 784, 128);
@@ -226,6 +235,7 @@ fn state_dicts_load_as_they_are() {
     for (name, dict, tensors, parameters) in [
         ("mlp.sml", mlp(), 6, 118_282),
         ("lenet.sml", lenet(), 10, 61_706),
+        ("lenet_wide.sml", lenet_wide(), 8, 431_080),
         ("alexnet.sml", alexnet(), 16, 61_100_840),
         ("vgg16.sml", vgg16(), 32, 138_357_544),
         ("vgg16_cifar.sml", vgg16_cifar(), 80, 14_728_266),

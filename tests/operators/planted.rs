@@ -42,7 +42,7 @@ struct Sample {
 impl Sample {
     fn new(operator: &'static str, instance: Instance, seed: u64) -> Sample {
         let (graph, sources) = instance.compile().unwrap();
-        let prefer = if seed.is_multiple_of(2) { Prefer::Rounds } else { Prefer::Bytes };
+        let prefer = [Prefer::Rounds, Prefer::Bytes, Prefer::Time { bits: 1 << 20 }][(seed % 3) as usize];
         let plan = lower::lower(&graph, &sources, lower::Options { prefer });
         let real = eval::results(&graph, &instance.data, eval::Mode::Real).unwrap();
         Sample { operator, instance, real, live: Live::of(&plan), plan, seed }

@@ -100,7 +100,7 @@ fn compare(plan: &Plan, data: &Data, cost: &Cost) -> Result<Data, String> {
 fn static_costs_are_counted_costs_and_results_are_right() {
     for case in CASES {
         for &n in SIZES {
-            for prefer in [Prefer::Bytes, Prefer::Rounds] {
+            for prefer in [Prefer::Bytes, Prefer::Rounds, Prefer::Time { bits: 1 << 20 }] {
                 let plan = case.plan(n, prefer);
                 let data = case.data(n, 5);
                 let outputs = compare(&plan, &data, &cost::cost(&plan));
