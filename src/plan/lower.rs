@@ -41,13 +41,16 @@ enum Value {
     Public([Operand; 3]),
     /// Replicated shares; after a truncation also the summands it started from.
     Ring(Shares, Option<Signs>),
-    /// One summand a party, not yet reshared.
-    Additive(Additive),
+    /// One summand a party, not yet reshared; of the number, or of twice the number.
+    Additive(Additive, bool),
     /// A comparison: the sign of something.
     Sign(Signs),
     /// A shared bit.
     Bit(BitShares),
 }
+
+/// Multiply-adds a result of which a second product costs more time than three bits more in the truncation do.
+const WORTH_HALVING: usize = 64;
 
 struct Lowering<'g> {
     graph: &'g Graph,
@@ -174,7 +177,15 @@ impl Lowering<'_> {
             Op::Sum { axis } => self.sum(id, operands[0], *axis),
             Op::SumPool { window } => self.sum_pool(id, operands[0], window),
             Op::Reveal { name, to } => {
-                let x = if let Repr::Bit = self.graph.node(operands[0]).ty.repr {
+                let mut scale = match self.graph.node(operands[0]).ty.repr {
+                    Repr::Ring { scale } | Repr::Public { scale } => scale,
+                    Repr::Bit | Repr::Clear(_) => 0,
+                };
+                let x = if let Value::Additive(z, true) = self.values[&operands[0]] {
+                    // Only what watches sees it before its truncation.
+                    scale += 1;
+                    linear::reshare(&mut self.b, &z, len)
+                } else if let Repr::Bit = self.graph.node(operands[0]).ty.repr {
                     let opened = self.opened(operands[0]);
                     let slices = opened.iter().map(|(slice, opened, r)| {
                         let r = r.arithmetic(&mut self.b);
@@ -184,10 +195,6 @@ impl Lowering<'_> {
                     Shares::join(&mut self.b, &slices)
                 } else {
                     self.ring(operands[0])
-                };
-                let scale = match self.graph.node(operands[0]).ty.repr {
-                    Repr::Ring { scale } | Repr::Public { scale } => scale,
-                    Repr::Bit | Repr::Clear(_) => 0,
                 };
                 let bufs = output::output(&mut self.b, &x, len);
                 self.outputs.push(Output { name: name.clone(), to: *to, shape: node.ty.shape.clone(), scale, bufs });
@@ -236,7 +243,8 @@ impl Lowering<'_> {
         let len = self.len(id);
         let shares = match self.values[&id].clone() {
             Value::Ring(shares, _) => return shares,
-            Value::Additive(z) => linear::reshare(&mut self.b, &z, len),
+            Value::Additive(z, false) => linear::reshare(&mut self.b, &z, len),
+            Value::Additive(_, true) => unreachable!("{id:?} is only truncated, and is shared"),
             Value::Splat(word) => local::constant(&mut self.b, word, len),
             Value::Public(at) => {
                 local::each_share(&mut self.b, "constant", len, &[&Shares { at: [at, at] }], |m, j, r| {
@@ -315,9 +323,10 @@ impl Lowering<'_> {
         len: usize,
         formula: impl Fn(&mut super::build::Map<'_>, Reg) -> Reg,
     ) -> Value {
-        if let (Value::Additive(z), 1) = (self.values[&operand].clone(), self.users(operand).count()) {
+        if let (Value::Additive(z, twice), 1) = (self.values[&operand].clone(), self.users(operand).count()) {
             let z = z.0.map(Operand::from);
-            return Value::Additive(local::each_summand(&mut self.b, name, len, &[z], |m, _, r| formula(m, r[0])));
+            let result = local::each_summand(&mut self.b, name, len, &[z], |m, _, r| formula(m, r[0]));
+            return Value::Additive(result, twice);
         }
         let x = self.ring(operand);
         Value::Ring(local::each_share(&mut self.b, name, len, &[&x], |m, _, r| formula(m, r[0])), None)
@@ -351,8 +360,11 @@ impl Lowering<'_> {
         let [x, y] = [operands[0], operands[1]];
         let combine = move |m: &mut super::build::Map<'_>, a, c| if negative { m.sub(a, c) } else { m.add(a, c) };
         let kinds = (self.values[&x].clone(), self.values[&y].clone());
-        let additive = |v: &Value| matches!(v, Value::Additive(_));
+        let additive = |v: &Value| matches!(v, Value::Additive(..));
         if additive(&kinds.0) || additive(&kinds.1) {
+            let twice = |v: &Value| matches!(v, Value::Additive(_, true));
+            let both = [twice(&kinds.0), twice(&kinds.1)];
+            let doubled = both[0] || both[1];
             let a = self.summands(&kinds.0);
             let c = self.summands(&kinds.1);
             let operands: Vec<[Operand; 3]> = [&a, &c].into_iter().filter_map(|s| s.operands).collect();
@@ -368,10 +380,11 @@ impl Lowering<'_> {
                     }
                     (None, _, _) => m.imm(0),
                 };
-                let (a, c) = (side(m, &a), side(m, &c));
+                let sides = [side(m, &a), side(m, &c)];
+                let [a, c] = [0, 1].map(|i| if doubled && !both[i] { m.shl(sides[i], 1) } else { sides[i] });
                 combine(m, a, c)
             });
-            return Value::Additive(sum);
+            return Value::Additive(sum, doubled);
         }
         let sum = match kinds {
             (Value::Splat(word), _) => {
@@ -419,7 +432,7 @@ impl Lowering<'_> {
             }
             _ => {
                 let (x, y) = (self.ring(x), self.ring(y));
-                Value::Additive(linear::multiply(&mut self.b, &x, &y, len))
+                Value::Additive(linear::multiply(&mut self.b, &x, &y, len), false)
             }
         }
     }
@@ -438,7 +451,28 @@ impl Lowering<'_> {
         }
         let sizes = [self.len(x), self.len(y), len];
         let (x, y) = (self.dense(x), self.dense(y));
-        Value::Additive(linear::product(&mut self.b, &product, &x, &y, sizes))
+        if product.depth() >= WORTH_HALVING && self.has_room_for_twice(id) && self.is_only_truncated(id) {
+            return Value::Additive(linear::double_product(&mut self.b, &product, &x, &y, sizes), true);
+        }
+        Value::Additive(linear::product(&mut self.b, &product, &x, &y, sizes), false)
+    }
+
+    /// Whether twice a node's number stays in the ring, with the bit that halving takes.
+    fn has_room_for_twice(&self, id: NodeId) -> bool {
+        let Repr::Ring { scale } = self.graph.node(id).ty.repr else { return false };
+        self.graph.format.int + scale + 3 <= self.graph.format.ring
+    }
+
+    /// Whether all that happens to a product until its truncation can happen to twice the product.
+    fn is_only_truncated(&self, id: NodeId) -> bool {
+        let alone = self.users(id).count() == 1;
+        self.users(id).all(|user| match self.graph.node(user).op {
+            Op::Trunc { bits } => self.graph.format.ring > bits + 4,
+            Op::Add | Op::Sub => self.has_room_for_twice(user) && self.is_only_truncated(user),
+            Op::Neg | Op::Up { .. } if alone => self.has_room_for_twice(user) && self.is_only_truncated(user),
+            Op::SumPool { .. } | Op::Sum { .. } => self.has_room_for_twice(user) && self.is_only_truncated(user),
+            _ => false,
+        })
     }
 
     fn truncate(&mut self, id: NodeId, operand: NodeId, bits: u32, len: usize) -> Value {
@@ -456,12 +490,12 @@ impl Lowering<'_> {
         let (mut parts, mut signs) = (Vec::new(), Vec::new());
         for slice in slices.clone() {
             let summands = match self.values[&operand].clone() {
-                Value::Additive(z) => {
+                Value::Additive(z, twice) => {
                     let z = z.slice(&mut self.b, &slice);
                     let earliest = self.b.ready(z.0[0]);
                     self.b.not_before(earliest);
                     let ring = self.b.ring();
-                    linear::to_two_summand(&mut self.b, &z, ring, slice.roles, slice.len)
+                    linear::to_two_summand(&mut self.b, &z, twice, ring, slice.roles, slice.len)
                 }
                 _ => {
                     let x = self.sliceable(operand, &slices).slice(&mut self.b, &slice);
@@ -595,7 +629,7 @@ impl Lowering<'_> {
 
     fn summands(&self, value: &Value) -> Summands {
         match value {
-            Value::Additive(z) => Summands { operands: Some(z.0.map(Operand::from)), public: false, word: 0 },
+            Value::Additive(z, _) => Summands { operands: Some(z.0.map(Operand::from)), public: false, word: 0 },
             Value::Ring(shares, _) => Summands { operands: Some(shares.at[0]), public: false, word: 0 },
             Value::Splat(word) => Summands { operands: None, public: true, word: *word },
             Value::Public(at) => Summands { operands: Some(*at), public: true, word: 0 },

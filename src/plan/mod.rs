@@ -224,6 +224,20 @@ pub enum Product {
     },
 }
 
+impl Product {
+    /// Multiply-adds of an element of the result.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Product::MatMul { k, .. } => *k,
+            Product::Conv2d { c, window, groups, .. } => {
+                let [height, width] = window.size;
+                c.checked_div(*groups).unwrap_or(0).saturating_mul(height).saturating_mul(width)
+            }
+        }
+    }
+}
+
 /// What a step does. `Copy`, `Concat` and `Gather` move the words of ring buffers, or the bits of each plane. All words are modulo 2^64; meaning is limited to each buffer's `width` low bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kernel {

@@ -713,7 +713,16 @@ mod tests {
     /// the same round, with the same streams.
     #[test]
     fn what_is_watched_does_what_it_does_unwatched() {
-        for body in [PRODUCT, COMPARISONS] {
+        let long = "\
+%0 = input \"x\" : clear(a) [2, 80]
+%1 = input \"y\" : clear(b) [80, 3]
+%2 = share scale=16 %0 : ring(16) [2, 80]
+%3 = share scale=16 %1 : ring(16) [80, 3]
+%4 = matmul %2 %3 : ring(32) [2, 3]
+%5 = trunc bits=16 %4 : ring(16) [2, 3]
+%6 = reveal \"out\" to=a %5 : ring(16) [2, 3]
+";
+        for body in [PRODUCT, COMPARISONS, long] {
             let graph = graph(body);
             let lower = |graph: &Graph| lower::lower(graph, &sources(), lower::Options::default());
             let (alone, watched) = (lower(&graph), lower(Watch::new(&graph).graph()));

@@ -4,6 +4,7 @@ use crate::table::{Draw, FEW, Instance, Operator, at, count, positions};
 
 pub const OPERATORS: &[Operator] = &[
     Operator::new("matmul", |d| matmul(d, &[], false)),
+    Operator::new("matmul, long", long),
     Operator::new("matmul, batched", |d| {
         let batch = [d.pick(&[2, 1, 3]), d.pick(&[1, 3])];
         matmul(d, &batch, false)
@@ -37,8 +38,18 @@ fn product(x: &[f64], y: &[f64], [batch, m, k, n]: [usize; 4]) -> Vec<f64> {
     positions(&[batch, m, n]).iter().map(value).collect()
 }
 
+/// As many products a result as make one product a party worth it.
+fn long(d: &mut Draw) -> Instance {
+    let sizes = [d.pick(&[1, 5]), d.pick(&[64, 67, 129]), d.pick(&[3, 1, 7])];
+    matmul_of(d, &[], sizes, false)
+}
+
 fn matmul(d: &mut Draw, batch: &[usize], public: bool) -> Instance {
-    let (m, k, n) = (d.pick(&[1, 3, 7, 13, 65]), d.pick(&[1, 2, 5, 31, 67]), d.pick(&[1, 2, 7, 17]));
+    let sizes = [d.pick(&[1, 3, 7, 13, 65]), d.pick(&[1, 2, 5, 31, 67]), d.pick(&[1, 2, 7, 17])];
+    matmul_of(d, batch, sizes, public)
+}
+
+fn matmul_of(d: &mut Draw, batch: &[usize], [m, k, n]: [usize; 3], public: bool) -> Instance {
     let limit = factors(d, k);
     let b = count(batch);
     let (x, y) = (d.around(b * m * k, limit), d.around(b * k * n, limit));

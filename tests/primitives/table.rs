@@ -138,6 +138,16 @@ pub const CASES: &[Case] = &[
          %6 = reveal \"p\" to=a %5 : ring(16) [{n}, 2]\n%7 = reveal \"w\" to=b %4 : ring(32) [{n}, 2]\n",
     },
     Case {
+        name: "long matrix product",
+        format: WIDE,
+        inputs: &[("x", upto(10.0)), ("y", upto(10.0)), ("z", upto(10.0))],
+        ulps: 1.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}, 64]\n%1 = input \"y\" : clear(b) [64, 1]\n%2 = share scale=16 %0 : ring(16) [{n}, 64]\n\
+         %3 = share scale=16 %1 : ring(16) [64, 1]\n%4 = matmul %2 %3 : ring(32) [{n}, 1]\n\
+         %5 = input \"z\" : clear(b) [{n}, 1]\n%6 = share scale=32 %5 : ring(32) [{n}, 1]\n%7 = sub %6 %4 : ring(32) [{n}, 1]\n\
+         %8 = trunc bits=16 %7 : ring(16) [{n}, 1]\n%9 = reveal \"p\" to=a %8 : ring(16) [{n}, 1]\n",
+    },
+    Case {
         name: "convolution",
         format: WIDE,
         inputs: &[("x", upto(10.0)), ("y", upto(10.0))],

@@ -192,8 +192,8 @@ impl Lowering<'_> {
     }
 
     fn linear_kernel(&mut self, operand: NodeId, len: usize, kernel: &Kernel) -> Value {
-        if let Value::Additive(z) = self.values[&operand].clone() {
-            return Value::Additive(local::launch_summands(&mut self.b, &z, len, kernel));
+        if let Value::Additive(z, twice) = self.values[&operand].clone() {
+            return Value::Additive(local::launch_summands(&mut self.b, &z, len, kernel), twice);
         }
         let x = self.dense(operand);
         Value::Ring(local::launch_shares(&mut self.b, &[x], len, |_| kernel.clone()), None)

@@ -1,6 +1,6 @@
 //! Products of two shared tensors, and the ways from one summand a party to other forms.
 //!
-//! `z_i = x_i (y_i + y_{i+1}) + x_{i+1} y_i`: two products a party. Then either 2K bits to two-summand form (before a
+//! `z_i = x_i (y_i + y_{i+1}) + x_{i+1} y_i`: two products a party, or one for twice the result. Then either 2K bits to two-summand form (before a
 //! truncation) or 3K bits to replicated shares; one round each. Source: Araki et al., CCS 2016; the two-summand form
 //! after Mohassel and Rindal, CCS 2018 (ABY3), section 5.
 
@@ -36,6 +36,37 @@ pub fn product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes
     }))
 }
 
+/// Twice a matrix product or convolution, local part: one product a party, of what it knows of either factor.
+///
+/// `2 x y = (x_0 + 2 x_1)(y_0 + 2 y_1) + (2 x_1 - 2 x_2)(y_2 - y_1) + (2 x_2 + x_0)(2 y_2 + y_0)`: the nine `x_i y_j` count
+/// twice each. Three products that each party could compute do not make `x y` itself modulo a power of two: of a number and
+/// its difference to 1, which would have to be units, one is even.
+pub fn double_product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes: [usize; 3]) -> Additive {
+    let [x_len, y_len, out_len] = sizes;
+    let mut factor = |x: &Shares, len: usize, second: bool| {
+        local::each_summand(b, "product.factor", len, &[x.at[0], x.at[1]], |m, i, r| match (i, second) {
+            (0, _) => {
+                let twice = m.shl(r[1], 1);
+                m.add(r[0], twice)
+            }
+            (1, true) => m.sub(r[1], r[0]),
+            (1, false) => {
+                let difference = m.sub(r[0], r[1]);
+                m.shl(difference, 1)
+            }
+            _ => {
+                let twice = m.shl(r[0], 1);
+                m.add(twice, r[1])
+            }
+        })
+    };
+    let (x, y) = (factor(x, x_len, false), factor(y, y_len, true));
+    Additive(Party::ALL.map(|party| {
+        let ins = [x.0[party.index()], y.0[party.index()]];
+        b.launch(party, Kernel::Product(product.clone()), &ins, out_len)
+    }))
+}
+
 /// One summand a party -> replicated shares. 3K bits, 1 round: `z_i + F(k_i) - F(k_{i+1})` to party i - 1.
 pub fn reshare(b: &mut Builder, z: &Additive, len: usize) -> Shares {
     let (ring, id) = (b.ring(), b.stream());
@@ -58,7 +89,10 @@ pub fn reshare(b: &mut Builder, z: &Additive, len: usize) -> Shares {
 /// One summand a party -> two-summand form modulo `2^ring`. 2 `ring` bits, 1 round; role 0 has U without a message.
 ///
 /// P1 -> P2: `z_1 + F(k_1)`, P2 -> P1: `z_2 - F(k_0)`; their sum is V, and `U = z_0 + F(k_0) - F(k_1)`.
-pub fn to_two_summand(b: &mut Builder, z: &Additive, ring: u32, roles: Roles, len: usize) -> TwoSummand {
+///
+/// Of twice a number, the form is of the number itself, modulo `2^(ring - 1)`: U and V are both even or both odd, and
+/// `floor(U / 2) + ceil(V / 2)` is half their sum.
+pub fn to_two_summand(b: &mut Builder, z: &Additive, twice: bool, ring: u32, roles: Roles, len: usize) -> TwoSummand {
     let id = b.stream();
     let [p0, p1, p2] = [0, 1, 2].map(|r| roles.party(r));
     let [k0, k1] = [0, 1].map(|j| roles.index(j));
@@ -68,7 +102,14 @@ pub fn to_two_summand(b: &mut Builder, z: &Additive, ring: u32, roles: Roles, le
     let (f0, f1) = (m.prf(k0, id, ring), m.prf(k1, id, ring));
     let u = m.add(z0, f0);
     let u = m.sub(u, f1);
-    let u = m.write(u, ring);
+    let half = ring - u32::from(twice);
+    let u = if twice {
+        let u = m.low(u, ring);
+        m.shr(u, 1)
+    } else {
+        u
+    };
+    let u = m.write(u, half);
     m.finish();
 
     let mut m = b.ring_map(p1, "summand.v1", len);
@@ -87,9 +128,17 @@ pub fn to_two_summand(b: &mut Builder, z: &Additive, ring: u32, roles: Roles, le
         let mut m = b.ring_map(party, "summand.v", len);
         let (own, other) = (m.read(own), m.read(other));
         let v = m.add(own, other);
-        let v = m.write(v, ring);
+        let v = if twice {
+            let v = m.low(v, ring);
+            let odd = m.low(v, 1);
+            let floor = m.shr(v, 1);
+            m.add(floor, odd)
+        } else {
+            v
+        };
+        let v = m.write(v, half);
         m.finish();
         v
     });
-    TwoSummand { ring, roles, u, v, len }
+    TwoSummand { ring: half, roles, u, v, len }
 }

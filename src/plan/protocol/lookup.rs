@@ -171,7 +171,7 @@ pub fn exponential(b: &mut Builder, x: &Shares, pieces: &Pieces, roles: Roles, l
     let table = pieces.kernel(vec![Term::Multiples { of: series, factors }], EXP_BITS + GUARD, sizes);
     let [y1, y2] = pieces.sums(b, &x, Some(value), &table, sizes.ring).map(|sums| sums[0]);
     let z = Additive::of_roles(roles, [zero, y1, y2]);
-    let z = linear::to_two_summand(b, &z, sizes.ring, roles, len);
+    let z = linear::to_two_summand(b, &z, false, sizes.ring, roles, len);
     let result = truncate(b, &z, sizes.drop);
     b.not_before(0);
     result
@@ -283,7 +283,7 @@ pub fn polynomials(
     m.finish();
 
     let z = Additive::of_roles(roles, [z0, own[0], own[1]]);
-    let z = linear::to_two_summand(b, &z, ring, roles, len);
+    let z = linear::to_two_summand(b, &z, false, ring, roles, len);
     let result = truncate(b, &z, sizes.drop);
     b.not_before(0);
     result
