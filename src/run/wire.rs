@@ -13,38 +13,48 @@ pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
     for plane in words.chunks_exact(buf.stride().max(1)) {
         match width {
             1 => {
-                let bytes = buf.len.div_ceil(8);
-                let end = out.len() + bytes;
-                plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+                let end = out.len() + buf.len.div_ceil(8);
+                pack_words(plane, out);
                 out.truncate(end);
                 if let (Some(last), rest @ 1..) = (out.last_mut(), buf.len % 8) {
                     *last &= (1 << rest) - 1;
                 }
             }
-            64 => plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes())),
-            _ if width.is_multiple_of(8) => {
-                plane.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()[..width / 8]))
-            }
+            64 => pack_words(plane, out),
             _ => pack_bits(plane, width, out),
         }
     }
     debug_assert_eq!(out.len() - start, buf.wire_bytes());
 }
 
+fn pack_words(words: &[u64], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + 8 * words.len(), 0);
+    out[start..].as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+}
+
+/// Packs words of 2 to 63 bits.
 fn pack_bits(words: &[u64], width: usize, out: &mut Vec<u8>) {
     let mask = low_mask(width as u32);
-    let (mut held, mut bits) = (0u128, 0);
+    let start = out.len();
+    out.resize(start + (words.len() * width).div_ceil(8), 0);
+    let (whole, rest) = out[start..].as_chunks_mut::<8>();
+    let mut whole = whole.iter_mut();
+    // Fewer than 64 bits that are not written yet.
+    let (mut held, mut bits) = (0u64, 0);
     for word in words {
-        held |= u128::from(word & mask) << bits;
+        let word = word & mask;
+        held |= word << bits;
         bits += width;
-        while bits >= 8 {
-            out.push(held as u8);
-            held >>= 8;
-            bits -= 8;
+        if bits >= 64 {
+            bits -= 64;
+            *whole.next().expect("there is room for all bits") = held.to_le_bytes();
+            held = word >> (width - bits);
         }
     }
-    if bits > 0 {
-        out.push(held as u8);
+    match whole.next() {
+        Some(bytes) => *bytes = held.to_le_bytes(),
+        None => rest.copy_from_slice(&held.to_le_bytes()[..rest.len()]),
     }
 }
 
@@ -57,13 +67,18 @@ pub fn unpack(buf: &Buf, bytes: &[u8]) -> Vec<u64> {
     let plane_bytes = (buf.len * width).div_ceil(8);
     for plane in bytes.chunks_exact(plane_bytes.max(1)) {
         match width {
-            1 => words.extend(plane.chunks(8).map(partial)),
-            64 => words.extend(plane.chunks_exact(8).map(partial)),
-            _ if width.is_multiple_of(8) => words.extend(plane.chunks_exact(width / 8).map(partial)),
+            1 | 64 => words.extend(unpack_words(plane)),
             _ => unpack_bits(plane, width, buf.len, &mut words),
         }
     }
     words
+}
+
+/// Eight bytes at a time, and what is left.
+fn unpack_words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let last = if rest.is_empty() { None } else { Some(partial(rest)) };
+    whole.iter().map(|bytes| u64::from_le_bytes(*bytes)).chain(last)
 }
 
 /// Up to eight little-endian bytes as a word.
@@ -73,20 +88,25 @@ fn partial(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
+/// Unpacks words of 2 to 63 bits.
 fn unpack_bits(bytes: &[u8], width: usize, len: usize, words: &mut Vec<u64>) {
-    let mask = u128::from(low_mask(width as u32));
-    let (mut held, mut bits) = (0u128, 0);
-    let mut bytes = bytes.iter();
-    for _ in 0..len {
-        while bits < width {
-            let byte = bytes.next().expect("the length was checked against the plan");
-            held |= u128::from(*byte) << bits;
-            bits += 8;
+    let mask = low_mask(width as u32);
+    let mut source = unpack_words(bytes);
+    // Fewer than 64 bits that were read and not used.
+    let (mut held, mut bits) = (0u64, 0);
+    words.extend((0..len).map(|_| {
+        let mut word = held;
+        if bits < width {
+            let next = source.next().expect("the length was checked against the plan");
+            word |= next << bits;
+            held = next >> (width - bits);
+            bits += 64 - width;
+        } else {
+            held >>= width;
+            bits -= width;
         }
-        words.push((held & mask) as u64);
-        held >>= width;
-        bits -= width;
-    }
+        word & mask
+    }));
 }
 
 #[cfg(test)]
