@@ -245,6 +245,8 @@ pub enum Kernel {
     Map(Program),
     /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`. One or two pairs.
     Product(Product),
+    /// `outs[0] = (a ins[0] + b ins[1]) * (c ins[2] + d ins[3])` for `[[a, b], [c, d]]`.
+    ProductOfSums(Product, [[i8; 2]; 2]),
     /// `outs[0][i] = ins[0][view(i)]`: transposition, slices, broadcast, the positions of a window.
     Copy(View),
     /// `outs[0]` is `ins` one after the other along the axis: operand j has `lens[j]` elements of it, `inner` words inside.
@@ -402,8 +404,10 @@ impl Kernel {
     pub fn name(&self) -> &str {
         match self {
             Kernel::Map(program) => &program.name,
-            Kernel::Product(Product::MatMul { .. }) => "matmul",
-            Kernel::Product(Product::Conv2d { .. }) => "conv2d",
+            Kernel::Product(product) | Kernel::ProductOfSums(product, _) => match product {
+                Product::MatMul { .. } => "matmul",
+                Product::Conv2d { .. } => "conv2d",
+            },
             Kernel::Copy(_) => "copy",
             Kernel::Concat { .. } => "concat",
             Kernel::Gather { .. } => "gather",

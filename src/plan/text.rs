@@ -176,9 +176,17 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
             let parts: Vec<String> = [ins, streams].into_iter().filter(|s| !s.is_empty()).collect();
             format!("{}({})", programs.name(program), parts.join("; "))
         }
-        Kernel::Product(product) => {
-            let pairs =
-                step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * ")).collect::<Vec<_>>().join(" + ");
+        Kernel::Product(product) | Kernel::ProductOfSums(product, _) => {
+            let pairs = if let Kernel::ProductOfSums(_, factors) = &step.kernel {
+                let sums = step.ins.chunks(2).zip(factors).map(|(pair, factors)| {
+                    let terms = pair.iter().zip(factors).map(|(x, factor)| format!("{factor} {}", operand(x)));
+                    format!("({})", terms.collect::<Vec<_>>().join(" + "))
+                });
+                sums.collect::<Vec<_>>().join(" * ")
+            } else {
+                let pairs = step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * "));
+                pairs.collect::<Vec<_>>().join(" + ")
+            };
             match product {
                 Product::MatMul { batch, m, k, n } => format!("matmul {batch} x [{m}, {k}] [{k}, {n}] ({pairs})"),
                 Product::Conv2d { n, c, h, w, o, window: win, groups } => {

@@ -26,6 +26,7 @@ pub fn kind(kernel: &Kernel) -> &'static str {
         Kernel::Map(_) => "Map",
         Kernel::Product(Product::MatMul { .. }) => "MatMul",
         Kernel::Product(Product::Conv2d { .. }) => "Conv2d",
+        Kernel::ProductOfSums(..) => "ProductOfSums",
         Kernel::Copy(_) => "Copy",
         Kernel::Concat { .. } => "Concat",
         Kernel::Gather { .. } => "Gather",
@@ -118,6 +119,13 @@ fn parameters(kernel: &Kernel) -> Vec<Kernel> {
     let mut found = Vec::new();
     match kernel {
         Kernel::Map(_) | Kernel::Product(Product::MatMul { .. }) | Kernel::Concat { .. } => {}
+        Kernel::ProductOfSums(product, factors) => {
+            for (side, term) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let mut factors = *factors;
+                factors[side][term] = -factors[side][term];
+                found.push(Kernel::ProductOfSums(product.clone(), factors));
+            }
+        }
         Kernel::Product(Product::Conv2d { n, c, h, w, o, window, groups }) => {
             found.extend(windows(window, *h, *w).into_iter().map(|window| {
                 Kernel::Product(Product::Conv2d { n: *n, c: *c, h: *h, w: *w, o: *o, window, groups: *groups })
@@ -205,6 +213,7 @@ pub fn of_kernel(kernel: &Kernel, operands: usize) -> Vec<Mistake> {
             operands_are(vec![2, 3]);
             operands_are(vec![2, 1, 0, 3]);
         }
+        Kernel::ProductOfSums(..) => operands_are(vec![1, 0, 2, 3]),
         Kernel::Concat { .. } => operands_are((0..operands).rev().collect()),
         _ => {}
     }

@@ -113,6 +113,10 @@ fn others() -> Vec<Case> {
         Case::new(name, Kernel::Product(product), dense(ins.iter().map(|len| ring(*len, 64))), vec![ring(out, 64)])
     };
     let square = Product::MatMul { batch: 1, m: 4, k: 4, n: 4 };
+    let sums = |name: &str, ins: &[usize]| {
+        let kernel = Kernel::ProductOfSums(Product::MatMul { batch: 1, m: 4, k: 4, n: 4 }, [[1, 2], [2, 1]]);
+        Case::new(name, kernel, dense(ins.iter().map(|len| ring(*len, 64))), vec![ring(16, 64)])
+    };
     let huge = usize::MAX / 2;
     let conv = |window, groups| Product::Conv2d { n: 1, c: 4, h: 4, w: 4, o: 4, window, groups };
     let copy = |name: &str, shape: &[usize], strides: &[usize], start| {
@@ -140,6 +144,9 @@ fn others() -> Vec<Case> {
         product("refused: one and a half pairs", square.clone(), &[16, 16, 16], 16),
         product("refused: no pair", square.clone(), &[], 16),
         product("refused: three pairs", square, &[16; 6], 16),
+        sums("refused: one pair as sums", &[16; 2]),
+        sums("refused: three operands of sums", &[16; 3]),
+        sums("refused: a sum of unlike terms", &[16, 16, 16, 15]),
         product("refused: huge matrices", Product::MatMul { batch: 1, m: huge, k: huge, n: huge }, &[1, 1], 1),
         product("refused: a window without stride", conv(Window { stride: [0, 1], ..window }, 1), &[64, 144], 16),
         product("refused: a window larger than the image", conv(Window { size: [5, 5], ..window }, 1), &[64, 400], 16),

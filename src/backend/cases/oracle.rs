@@ -17,20 +17,21 @@ pub fn results(case: &Case) -> Vec<Vec<u64>> {
     }
     let result = match &case.kernel {
         Kernel::Map(program) => return map(case, program),
-        Kernel::Product(product) => {
+        Kernel::Product(kind) => {
             let mut sum = vec![0u64; case.bufs[case.outs[0].index()].words()];
             for pair in 0..case.ins.len() / 2 {
-                let summand = match *product {
-                    Product::MatMul { batch, m, k, n } => {
-                        matmul([batch, m, k, n], operand(2 * pair), operand(2 * pair + 1))
-                    }
-                    Product::Conv2d { n, c, h, w, o, window, groups } => {
-                        conv([n, c, h, w, o, groups], &window, operand(2 * pair), operand(2 * pair + 1))
-                    }
-                };
+                let summand = product(kind, operand(2 * pair), operand(2 * pair + 1));
                 sum.iter_mut().zip(summand).for_each(|(sum, word)| *sum = sum.wrapping_add(word));
             }
             sum
+        }
+        Kernel::ProductOfSums(kind, factors) => {
+            let sums = [0, 1].map(|side: usize| {
+                let [a, b] = factors[side].map(|factor| i64::from(factor) as u64);
+                let terms = operand(2 * side).iter().zip(operand(2 * side + 1));
+                terms.map(|(x, y)| a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y))).collect::<Vec<u64>>()
+            });
+            product(kind, &sums[0], &sums[1])
         }
         Kernel::Copy(view) => copy(view, operand(0)),
         Kernel::Concat { outer, chunks } => {
@@ -123,6 +124,13 @@ fn move_bits(case: &Case) -> Vec<u64> {
 }
 
 /// Runs the program once for every word.
+fn product(kind: &Product, left: &[u64], right: &[u64]) -> Vec<u64> {
+    match *kind {
+        Product::MatMul { batch, m, k, n } => matmul([batch, m, k, n], left, right),
+        Product::Conv2d { n, c, h, w, o, window, groups } => conv([n, c, h, w, o, groups], &window, left, right),
+    }
+}
+
 fn map(case: &Case, program: &Program) -> Vec<Vec<u64>> {
     let out_bufs: Vec<&Buf> = case.outs.iter().map(|id| &case.bufs[id.index()]).collect();
     let mut outs: Vec<Vec<u64>> = out_bufs.iter().map(|buf| vec![0; buf.words()]).collect();

@@ -34,10 +34,12 @@ pub(super) fn cases() -> Vec<Case> {
         for pairs in [1, 2] {
             cases.push(matmul([1, m, k, n], [false, false], pairs));
         }
+        cases.push(of_sums(matmul([1, m, k, n], [false, false], 2), [[1, 2], [-1, 1]]));
     }
     for shared in [[false, false], [true, false], [false, true], [true, true]] {
         for [m, k, n] in [[1, 19, 33], [5, 7, 3], [12, 30, 26]] {
             cases.push(matmul([3, m, k, n], shared, 2));
+            cases.push(of_sums(matmul([3, m, k, n], shared, 2), [[2, -2], [2, 1]]));
         }
     }
     cases.push(matmul([0, 2, 2, 2], [false, false], 1));
@@ -67,6 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
         for pairs in [1, 2] {
             cases.push(conv(image, o, window, groups, pairs));
         }
+        cases.push(of_sums(conv(image, o, window, groups, 2), [[2, -2], [-1, 1]]));
     }
     cases
 }
@@ -93,4 +96,19 @@ pub fn conv([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize, p
     let name = format!("conv: [{n}, {c}, {h}, {w}] to {o} channels in {groups} groups, {window:?}, {pairs} pairs");
     let kernel = Kernel::Product(Product::Conv2d { n, c, h, w, o, window, groups });
     Case::new(name, kernel, dense(ins), vec![ring(n * o * oh * ow, 64)])
+}
+
+/// The product of two sums of the operands of a case of two pairs, with these factors.
+#[must_use]
+pub fn of_sums(case: Case, factors: [[i8; 2]; 2]) -> Case {
+    let Kernel::Product(product) = case.kernel else { return case };
+    // The two left operands, then the two right ones.
+    let ins = [0, 2, 1, 3].map(|at: usize| case.bufs[case.ins[at].buf.index()].clone());
+    let out = case.bufs[case.outs[0].index()].clone();
+    Case::new(
+        format!("{}, as sums {factors:?}", case.name),
+        Kernel::ProductOfSums(product, factors),
+        dense(ins),
+        vec![out],
+    )
 }

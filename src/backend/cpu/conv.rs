@@ -1,7 +1,7 @@
 //! Convolution as a product of the weights with the matrix of windows, whose panels are packed from the image.
 
 use super::check::{misfit, size};
-use super::factor::{Axis, Factor};
+use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, Target, Workspace};
 use super::isa::Isa;
 use crate::backend::BackendError;
@@ -108,8 +108,16 @@ pub(super) fn window_output(window: &Window, h: usize, w: usize) -> Result<[usiz
 }
 
 /// Adds the convolutions of `(image, weight)` pairs to `out`.
-pub(super) fn add(isa: Isa, geometry: &Geometry, pairs: &[(&[u64], &[u64])], space: &mut Workspace, out: &mut [u64]) {
-    let images: Vec<_> = pairs.iter().map(|(image, _)| Image::padded(geometry, image)).collect();
+pub(super) fn add(
+    isa: Isa,
+    geometry: &Geometry,
+    pairs: &[(Words<'_>, Words<'_>)],
+    space: &mut Workspace,
+    out: &mut [u64],
+) {
+    let mut room = std::mem::take(&mut space.images);
+    let images: Vec<&[u64]> =
+        pairs.iter().zip(&mut room).map(|((image, _), room)| padded(geometry, *image, room)).collect();
     let taps = geometry.taps();
     let (sources, targets) = geometry.positions();
     let pixels = geometry.result[0] * geometry.result[1];
@@ -120,49 +128,55 @@ pub(super) fn add(isa: Isa, geometry: &Geometry, pairs: &[(&[u64], &[u64])], spa
             .iter()
             .zip(&images)
             .map(|((_, weight), image)| {
-                let weight = &weight[group * weights_of_group..(group + 1) * weights_of_group];
-                let words = image.words().get(group * channel_words..).unwrap_or_default();
-                let windows = Factor { words, rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
+                let weight = weight.range(group * weights_of_group, (group + 1) * weights_of_group);
+                let words = image.get(group * channel_words..).unwrap_or_default();
+                let windows = Factor { words: words.into(), rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
                 (Factor::row_major(weight, taps.len()), windows)
             })
             .collect();
-        let Some(out) = out.get_mut(group * geometry.outputs * pixels..) else { return };
+        let Some(out) = out.get_mut(group * geometry.outputs * pixels..) else { break };
         let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) };
         Product { rows: geometry.outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target }
             .run(isa, space, out);
     }
+    space.images = room;
 }
 
-/// The image operand, copied only if it needs padding.
-enum Image<'a> {
-    Plain(&'a [u64]),
-    Padded(Vec<u64>),
-}
-
-impl<'a> Image<'a> {
-    fn padded(geometry: &Geometry, image: &'a [u64]) -> Image<'a> {
-        let [h, w] = geometry.plain;
-        let [padded_h, padded_w] = geometry.padded;
-        if (h, w) == (padded_h, padded_w) {
-            return Image::Plain(image);
-        }
-        let [above, left] = geometry.window.pad;
-        let mut words = vec![0; geometry.images * geometry.image()];
-        if image.is_empty() {
-            return Image::Padded(words);
-        }
-        for (plain, padded) in image.chunks_exact(h * w).zip(words.chunks_exact_mut(padded_h * padded_w)) {
-            for (plain, padded) in plain.chunks_exact(w).zip(padded.chunks_exact_mut(padded_w).skip(above)) {
-                padded[left..left + w].copy_from_slice(plain);
+/// The words of an image with its padding, put together in `room` if they are not so already.
+fn padded<'a>(geometry: &Geometry, image: Words<'a>, room: &'a mut Vec<u64>) -> &'a [u64] {
+    let ([h, w], [padded_h, padded_w]) = (geometry.plain, geometry.padded);
+    let bordered = (h, w) != (padded_h, padded_w);
+    let (second, [a, b]) = match image.second {
+        None if !bordered => return image.first,
+        None => (image.first, [1, 0]),
+        Some(sum) => sum,
+    };
+    room.clear();
+    if !bordered {
+        let terms = image.first.iter().zip(second);
+        room.extend(terms.map(|(x, y)| a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y))));
+        return room;
+    }
+    room.resize(geometry.images * geometry.image(), 0);
+    if image.first.is_empty() {
+        return room;
+    }
+    let [above, left] = geometry.window.pad;
+    let planes = image.first.chunks_exact(h * w).zip(second.chunks_exact(h * w));
+    for ((first, second), padded) in planes.zip(room.chunks_exact_mut(padded_h * padded_w)) {
+        let rows = first.chunks_exact(w).zip(second.chunks_exact(w));
+        for ((first, second), padded) in rows.zip(padded.chunks_exact_mut(padded_w).skip(above)) {
+            let padded = &mut padded[left..left + w];
+            match image.second {
+                None => padded.copy_from_slice(first),
+                Some(_) => {
+                    let terms = first.iter().zip(second);
+                    padded.iter_mut().zip(terms).for_each(|(word, (x, y))| {
+                        *word = a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y));
+                    });
+                }
             }
         }
-        Image::Padded(words)
     }
-
-    fn words(&self) -> &[u64] {
-        match self {
-            Image::Plain(words) => words,
-            Image::Padded(words) => words,
-        }
-    }
+    room
 }

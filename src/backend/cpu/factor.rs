@@ -42,11 +42,50 @@ impl Axis<'_> {
     }
 }
 
+/// Words, or the sum of two kinds of them: `a * first + b * second`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
+    /// Storage.
+    pub first: &'a [u64],
+    /// The other storage, as long, with `a` and `b`.
+    pub second: Option<(&'a [u64], [u64; 2])>,
+}
+
+impl<'a> From<&'a [u64]> for Words<'a> {
+    fn from(first: &'a [u64]) -> Words<'a> {
+        Words { first, second: None }
+    }
+}
+
+impl<'a> Words<'a> {
+    /// Number `at`.
+    #[inline(always)]
+    pub(super) fn word(self, at: usize) -> u64 {
+        match self.second {
+            None => self.first[at],
+            Some((second, [a, b])) => a.wrapping_mul(self.first[at]).wrapping_add(b.wrapping_mul(second[at])),
+        }
+    }
+
+    /// Those in a range.
+    pub(super) fn range(self, start: usize, end: usize) -> Words<'a> {
+        Words {
+            first: &self.first[start..end],
+            second: self.second.map(|(second, factors)| (&second[start..end], factors)),
+        }
+    }
+
+    /// How many.
+    pub(super) fn len(self) -> usize {
+        self.first.len()
+    }
+}
+
 /// A matrix whose element `(i, j)` is `words[rows.at(i) + cols.at(j)]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Factor<'a> {
     /// Storage.
-    pub words: &'a [u64],
+    pub words: Words<'a>,
     /// Offsets of rows.
     pub rows: Axis<'a>,
     /// Offsets of columns.
@@ -55,7 +94,7 @@ pub(super) struct Factor<'a> {
 
 impl<'a> Factor<'a> {
     /// A row-major matrix with `cols` columns.
-    pub(super) fn row_major(words: &'a [u64], cols: usize) -> Factor<'a> {
+    pub(super) fn row_major(words: Words<'a>, cols: usize) -> Factor<'a> {
         Factor { words, rows: Axis::Stride(cols), cols: Axis::Stride(1) }
     }
 

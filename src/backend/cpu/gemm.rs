@@ -32,6 +32,8 @@ const NARROW: usize = 16;
 pub(super) struct Workspace {
     left: Vec<u64>,
     right: Vec<Group>,
+    /// Images with their padding, one for each pair.
+    pub(super) images: [Vec<u64>; 2],
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -98,7 +100,7 @@ impl TileTask for Packed<'_, '_> {
     #[inline(always)]
     fn run<S: Simd, const R: usize, const G: usize>(self, simd: S) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
-        let Workspace { left: packed_left, right: packed_right } = self.space;
+        let Workspace { left: packed_left, right: packed_right, .. } = self.space;
         for first_col in (0..cols).step_by(WIDTH) {
             let end_col = cols.min(first_col + WIDTH);
             for (left, right) in pairs {
@@ -132,17 +134,38 @@ fn pack_left<S: Simd, const R: usize>(
     if packed.len() < words {
         packed.resize(words, 0);
     }
+    let Some((second, [a, b])) = left.words.second else {
+        return pack_left_words::<S, R>(simd, left, left.words.first, inner, (first, end), packed, |_, word| word);
+    };
+    pack_left_words::<S, R>(simd, left, left.words.first, inner, (first, end), packed, |_, word| a.wrapping_mul(word));
+    pack_left_words::<S, R>(simd, left, second, inner, (first, end), packed, |sum, word| {
+        sum.wrapping_add(b.wrapping_mul(word))
+    });
+}
+
+/// The same with one storage: `put` makes a packed word of what was there before and what is read.
+#[inline(always)]
+fn pack_left_words<S: Simd, const R: usize>(
+    simd: S,
+    left: &Factor<'_>,
+    source: &[u64],
+    inner: (usize, usize),
+    (first, end): (usize, usize),
+    packed: &mut [u64],
+    put: impl Fn(u64, u64) -> u64 + Copy,
+) {
+    let panel = R * (inner.1 - inner.0);
     for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(R)) {
         if let (Axis::Stride(1), GROUP) = (left.cols, R) {
             let offsets = from_fn(|i| left.rows.at((start + i).min(end - 1)));
             let panel = panel.as_chunks_mut::<GROUP>().0;
-            columns(simd, left.words, &offsets, inner, |i, words| panel[i] = words);
+            columns(simd, source, &offsets, inner, |i, words| panel[i] = from_fn(|j| put(panel[i][j], words[j])));
             continue;
         }
         let offsets: [usize; R] = from_fn(|i| left.rows.at((start + i).min(end - 1)));
         for (words, k) in panel.as_chunks_mut::<R>().0.iter_mut().zip(inner.0..inner.1) {
             let base = left.cols.at(k);
-            *words = offsets.map(|offset| left.words[base + offset]);
+            *words = from_fn(|r| put(words[r], source[base + offsets[r]]));
         }
     }
 }
@@ -162,10 +185,34 @@ fn pack_right<S: Simd, const G: usize>(
         packed.resize(groups, Group::default());
     }
     let lanes: Vec<_> = (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    let Some((second, [a, b])) = right.words.second else {
+        return pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| word);
+    };
+    pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| a.wrapping_mul(word));
+    pack_right_words::<S, G>(simd, right, second, inner, &lanes, packed, |sum, word| {
+        sum.wrapping_add(b.wrapping_mul(word))
+    });
+}
+
+/// The same with one storage: `put` makes a packed word of what was there before and what is read.
+#[inline(always)]
+fn pack_right_words<S: Simd, const G: usize>(
+    simd: S,
+    right: &Factor<'_>,
+    source: &[u64],
+    inner: (usize, usize),
+    lanes: &[Lanes<G>],
+    packed: &mut [Group],
+    put: impl Fn(u64, u64) -> u64 + Copy,
+) {
+    let panel = G * (inner.1 - inner.0);
     if let Axis::Stride(1) = right.rows {
-        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(lanes) {
             for g in 0..G {
-                columns(simd, right.words, lanes.offsets(g), inner, |i, words| panel[i * G + g] = Group(words));
+                columns(simd, source, lanes.offsets(g), inner, |i, words| {
+                    let group = &mut panel[i * G + g].0;
+                    *group = from_fn(|j| put(group[j], words[j]));
+                });
             }
         }
         return;
@@ -173,9 +220,10 @@ fn pack_right<S: Simd, const G: usize>(
     // Row by row: neighbouring panels are neighbours in a row.
     for (i, k) in (inner.0..inner.1).enumerate() {
         let base = right.rows.at(k);
-        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(&lanes) {
+        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(lanes) {
             for (g, group) in panel[i * G..(i + 1) * G].iter_mut().enumerate() {
-                *group = Group(lanes.load(right.words, base, g));
+                let words = lanes.load(source, base, g);
+                *group = Group(from_fn(|j| put(group.0[j], words[j])));
             }
         }
     }
@@ -295,11 +343,19 @@ impl<const R: usize> Thin<'_, '_, R> {
             for (left, right) in pairs {
                 let offsets: [usize; R] = from_fn(|r| left.rows.at(r.min(rows - 1)));
                 let lanes = Lanes::<G>::new(right.cols, col, cols);
+                let second = right.words.second.map(|(words, factors)| (words, factors.map(|x| simd.splat(x))));
                 for k in 0..depth {
                     let (row, column) = (right.rows.at(k), left.cols.at(k));
-                    let left = offsets.map(|offset| simd.splat(left.words[offset + column]));
+                    let left = offsets.map(|offset| simd.splat(left.words.word(offset + column)));
                     for g in 0..G {
-                        let right = simd.load(lanes.load(right.words, row, g));
+                        let first = simd.load(lanes.load(right.words.first, row, g));
+                        let right = match second {
+                            None => first,
+                            Some((second, [a, b])) => {
+                                let second = simd.load(lanes.load(second, row, g));
+                                simd.multiply_add(simd.multiply_add(simd.splat(0), a, first), b, second)
+                            }
+                        };
                         for r in 0..R {
                             sums[r][g] = simd.multiply_add(sums[r][g], left[r], right);
                         }
@@ -331,14 +387,22 @@ impl Task for Dots<'_, '_> {
         for (left, right) in pairs {
             packed.clear();
             for row in 0..rows {
-                packed.extend((0..depth).map(|k| left.words[left.rows.at(row) + left.cols.at(k)]));
+                packed.extend((0..depth).map(|k| left.words.word(left.rows.at(row) + left.cols.at(k))));
             }
             for col in 0..cols {
                 let start = right.cols.at(col);
-                let column = &right.words[start..start + depth];
+                let column = right.words.range(start, start + depth);
                 for (row, weights) in packed.chunks_exact(depth).enumerate() {
                     let word = &mut self.out[target.rows.at(row) + target.cols.at(col)];
-                    *word = word.wrapping_add(dot(weights, column));
+                    let product = match column.second {
+                        None => dot(weights, column.first),
+                        // A sum times a factor is a sum of products.
+                        Some((second, [a, b])) => {
+                            let (first, second) = (dot(weights, column.first), dot(weights, second));
+                            a.wrapping_mul(first).wrapping_add(b.wrapping_mul(second))
+                        }
+                    };
+                    *word = word.wrapping_add(product);
                 }
             }
         }

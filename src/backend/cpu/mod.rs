@@ -167,7 +167,8 @@ impl Cpu {
         let isa = self.isa;
         match launch.kernel {
             Kernel::Map(program) => map::run(isa, program, launch.ins, &ins, &streams, outs),
-            Kernel::Product(product) => product::run(isa, product, space, &ins, outs),
+            Kernel::Product(product) => product::run(isa, product, None, space, &ins, outs),
+            Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, &ins, outs),
             Kernel::Copy(view) => copy::view(view, &ins, outs),
             Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, &ins, outs),
             Kernel::Gather { outer, axis, inner, index } => {

@@ -3,34 +3,45 @@
 
 use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size};
 use super::conv::{self, Geometry};
-use super::factor::{Axis, Factor};
+use super::factor::{Axis, Factor, Words};
 use super::gemm::{self, Target, Workspace};
 use super::isa::Isa;
 use crate::backend::BackendError;
 use crate::plan::Product;
 
-/// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`.
+/// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums.
 pub(super) fn run(
     isa: Isa,
     product: &Product,
+    factors: Option<&[[i8; 2]; 2]>,
     space: &mut Workspace,
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
 ) -> Result<(), BackendError> {
     expect_dense("product", ins)?;
     let (pairs, rest) = ins.as_chunks::<2>();
-    if !rest.is_empty() || !(1..=2).contains(&pairs.len()) {
+    if !rest.is_empty() || !(1..=2).contains(&pairs.len()) || factors.is_some() && pairs.len() != 2 {
         return misfit(format!("product: one or two pairs of operands expected, found {} operands", ins.len()));
     }
-    let pairs: Vec<(&[u64], &[u64])> = pairs.iter().map(|[l, r]| (l.words, r.words)).collect();
+    let pairs: Vec<(Words<'_>, Words<'_>)> = match (factors, pairs) {
+        (Some(factors), [left, right]) => {
+            let mut sums = [Words::from(left[0].words), Words::from(right[0].words)];
+            for (sum, (pair, factors)) in sums.iter_mut().zip([left, right].into_iter().zip(factors)) {
+                expect_words("product: second term of a sum", pair[1].words, sum.len())?;
+                sum.second = Some((pair[1].words, factors.map(|factor| i64::from(factor) as u64)));
+            }
+            vec![(sums[0], sums[1])]
+        }
+        _ => pairs.iter().map(|[l, r]| (l.words.into(), r.words.into())).collect(),
+    };
     let out = &mut single("product", outs)?.words;
     match *product {
         Product::MatMul { batch, m, k, n } => matmul(isa, [batch, m, k, n], space, &pairs, out),
         Product::Conv2d { n, c, h, w, o, window, groups } => {
             let geometry = Geometry::new([n, c, h, w], o, window, groups)?;
             for (image, weight) in &pairs {
-                expect_words("product: left operand", image, size(&[n, c, h, w])?)?;
-                expect_words("product: right operand", weight, geometry.weight_words()?)?;
+                expect_words("product: left operand", image.first, size(&[n, c, h, w])?)?;
+                expect_words("product: right operand", weight.first, geometry.weight_words()?)?;
             }
             expect_words("product: result", out, geometry.out_words()?)?;
             out.fill(0);
@@ -45,15 +56,15 @@ fn matmul(
     isa: Isa,
     [batch, m, k, n]: [usize; 4],
     space: &mut Workspace,
-    pairs: &[(&[u64], &[u64])],
+    pairs: &[(Words<'_>, Words<'_>)],
     out: &mut [u64],
 ) -> Result<(), BackendError> {
     for (left, right) in pairs {
         if left.len() != size(&[m, k])? {
-            expect_words("product: left operand", left, size(&[batch, m, k])?)?;
+            expect_words("product: left operand", left.first, size(&[batch, m, k])?)?;
         }
         if right.len() != size(&[k, n])? {
-            expect_words("product: right operand", right, size(&[batch, k, n])?)?;
+            expect_words("product: right operand", right.first, size(&[batch, k, n])?)?;
         }
     }
     expect_words("product: result", out, size(&[batch, m, n])?)?;
@@ -66,10 +77,14 @@ fn matmul(
     let (batch, m) = if one_right { (1, batch * m) } else { (batch, m) };
     for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
         debug_assert!(index < batch);
-        let part = |words, size: usize| part_of_batch(words, index, size);
         let pairs: Vec<_> = pairs
             .iter()
-            .map(|(left, right)| (Factor::row_major(part(left, m * k), k), Factor::row_major(part(right, k * n), n)))
+            .map(|(left, right)| {
+                (
+                    Factor::row_major(part_of_batch(*left, index, m * k), k),
+                    Factor::row_major(part_of_batch(*right, index, k * n), n),
+                )
+            })
             .collect();
         let target = Target { rows: Axis::Stride(n), cols: Axis::Stride(1) };
         gemm::Product { rows: m, depth: k, cols: n, pairs: &pairs, target }.run(isa, space, out);
@@ -78,6 +93,6 @@ fn matmul(
 }
 
 /// Matrix number `index` of an operand, or its only one.
-fn part_of_batch(words: &[u64], index: usize, size: usize) -> &[u64] {
-    if words.len() == size { words } else { &words[index * size..(index + 1) * size] }
+fn part_of_batch(words: Words<'_>, index: usize, size: usize) -> Words<'_> {
+    if words.len() == size { words } else { words.range(index * size, (index + 1) * size) }
 }

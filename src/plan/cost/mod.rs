@@ -95,6 +95,7 @@ fn product_of(sizes: &[usize]) -> usize {
 
 fn step_multiply_adds(step: &Step) -> u64 {
     match &step.kernel {
+        Kernel::ProductOfSums(product, _) => multiply_adds(product),
         Kernel::Product(product) => multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2),
         _ => 0,
     }

@@ -122,7 +122,7 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
     let outs: Vec<&Buf> = step.outs.iter().map(|id| &bufs[id.index()]).collect();
     let mut work = Work::of(Unit::Launch, 1.0);
     // A multiply-add is measured with the words that it reads.
-    if !matches!(step.kernel, Kernel::Product(_)) {
+    if !matches!(step.kernel, Kernel::Product(_) | Kernel::ProductOfSums(..)) {
         ins.iter().chain(&outs).for_each(|buf| work.buffer(buf));
     }
     let words = |bufs: &[&Buf]| -> f64 { bufs.iter().map(|buf| buf.words() as f64).sum() };
@@ -132,9 +132,10 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
     };
     match &step.kernel {
         Kernel::Map(program) => map(&mut work, program, step, &outs),
-        Kernel::Product(product) => {
+        Kernel::Product(product) | Kernel::ProductOfSums(product, _) => {
             let class = class(product);
-            work.add(class, multiply_adds(product).saturating_mul(step.ins.len() as u64 / 2) as f64);
+            let pairs = if let Kernel::Product(_) = step.kernel { step.ins.len() as u64 / 2 } else { 1 };
+            work.add(class, multiply_adds(product).saturating_mul(pairs) as f64);
             // The others take their factors as they are.
             if let Unit::Packed | Unit::Grouped = class {
                 work.add(Unit::Factor, words(&ins) + words(&outs));

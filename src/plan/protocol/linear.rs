@@ -43,27 +43,12 @@ pub fn product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes
 /// its difference to 1, which would have to be units, one is even.
 pub fn double_product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes: [usize; 3]) -> Additive {
     let [x_len, y_len, out_len] = sizes;
-    let mut factor = |x: &Shares, len: usize, second: bool| {
-        local::each_summand(b, "product.factor", len, &[x.at[0], x.at[1]], |m, i, r| match (i, second) {
-            (0, _) => {
-                let twice = m.shl(r[1], 1);
-                m.add(r[0], twice)
-            }
-            (1, true) => m.sub(r[1], r[0]),
-            (1, false) => {
-                let difference = m.sub(r[0], r[1]);
-                m.shl(difference, 1)
-            }
-            _ => {
-                let twice = m.shl(r[0], 1);
-                m.add(twice, r[1])
-            }
-        })
-    };
-    let (x, y) = (factor(x, x_len, false), factor(y, y_len, true));
+    let (x, y) = (local::dense_shares(b, x, x_len), local::dense_shares(b, y, y_len));
+    let factors = [[[1, 2], [1, 2]], [[2, -2], [-1, 1]], [[2, 1], [2, 1]]];
     Additive(Party::ALL.map(|party| {
-        let ins = [x.0[party.index()], y.0[party.index()]];
-        b.launch(party, Kernel::Product(product.clone()), &ins, out_len)
+        let i = party.index();
+        let ins = [x.at[0][i].buf, x.at[1][i].buf, y.at[0][i].buf, y.at[1][i].buf];
+        b.launch(party, Kernel::ProductOfSums(product.clone(), factors[i]), &ins, out_len)
     }))
 }
 
