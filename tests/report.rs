@@ -301,3 +301,19 @@ fn a_plan_made_for_a_network_takes_no_longer_over_it() {
     let (far, near) = (report("wan", &["--for", "wan"]), report("wan", &["--for", "datacentre"]));
     assert!(far.1 < near.1 && far.2 > near.2 && far.0 < 0.95 * near.0, "{far:?}, {near:?}");
 }
+
+#[test]
+fn a_benchmark_runs_what_the_plan_costs() {
+    let program = ["examples/lenet.sml", "--dim", "N=2"];
+    let cost: Value = serde_json::from_str(&report(&program, "json")).unwrap();
+    let bench: Value =
+        serde_json::from_str(&smlc(&[&["bench"], &program[..], &["--repeat", "2", "--format", "json"]].concat()))
+            .unwrap();
+    for field in ["rounds", "bytes_total"] {
+        assert_eq!(bench[field], cost[field], "{field}");
+    }
+    let number = |field: &str| bench[field].as_f64().unwrap();
+    assert!(0.0 < number("seconds_least") && number("seconds_least") <= number("seconds_median"));
+    // The results are those of the plaintext, and not all 0.
+    assert!(number("error") < 0.001 && number("largest") > 0.01, "{bench}");
+}

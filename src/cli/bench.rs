@@ -1,21 +1,96 @@
-//! `smlc bench`: how long this machine takes for each unit of work that predictions count.
+//! `smlc bench`: how long a network takes on this machine, and how long each unit of work that predictions count.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
+use super::compile::{self, Checked, Options};
+use super::cost::{Format, bytes, count, seconds};
+use super::prepare::told;
 use super::{Outcome, Talk, build, machine, output};
+use crate::graph::{Graph, eval};
+use crate::hir::{Kind, Leaf};
+use crate::net::Shape;
+use crate::plan::cost::{self, Cost};
 use crate::run::calibrate::calibrate;
+use crate::run::local;
 
-/// Measure this machine, for predictions
+/// Measure a network with made-up data, or this machine for predictions
 #[derive(Debug, Args)]
 pub(super) struct Bench {
-    /// Keep the figures for `smlc cost` and `smlc run --profile`, in the user's folder for caches
-    #[arg(long)]
+    /// A program to run; without one, the units of work that predictions count are measured
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Runs, of which the median is told
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000), requires = "file")]
+    repeat: u32,
+    /// Imitate a network: datacentre, lan, wan, or RTT,RATE such as 40ms,100Mb
+    #[arg(long, value_name = "NET", requires = "file")]
+    net: Option<Shape>,
+    /// How the figures are written
+    #[arg(long, value_name = "FORMAT", default_value = "table", requires = "file")]
+    format: Format,
+    /// Keep the units' figures for `smlc cost` and `smlc run --profile`, in the user's folder for caches
+    #[arg(long, conflicts_with = "file")]
     calibrate: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 impl Bench {
     pub fn run(&self, talk: Talk) -> Outcome {
+        match &self.file {
+            Some(file) => self.network(&compile::check(file, talk)?),
+            None => self.units(talk),
+        }
+    }
+
+    /// Runs a program.
+    fn network(&self, checked: &Checked) -> Outcome {
+        let entry = checked.entry(&self.options)?;
+        checked.runnable(entry)?;
+        let graph = checked.unrolled(&entry.name, &self.options.dims()?, &self.options)?;
+        let plan = checked.planned(&graph, &self.options)?;
+        let data = made_up(&graph, &checked.program.leaves(entry));
+        let wanted = eval::results(&graph, &data, eval::Mode::Real).map_err(anyhow::Error::new)?;
+        let (mut times, mut shares, mut error) = (Vec::new(), Vec::new(), 0.0f64);
+        for _ in 0..self.repeat {
+            let (outcome, timeline) = local::timed(&plan, &data, self.net, &|_| {}).map_err(told)?;
+            times.push(timeline.seconds());
+            shares.push((outcome.share + outcome.run).as_secs_f64() - timeline.seconds());
+            for (name, values) in &wanted {
+                let pairs = values.iter().zip(&outcome.outputs[name]);
+                error = pairs.map(|(wanted, found)| (wanted - found).abs()).fold(error, f64::max);
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        shares.sort_by(f64::total_cmp);
+        let measured = Measured {
+            what: format!("{} {}", checked.path.display(), entry.name),
+            cost: cost::cost(&plan),
+            median: times[times.len() / 2],
+            least: times[0],
+            inputs: shares[shares.len() / 2],
+            runs: times.len(),
+            error,
+            largest: wanted.values().flatten().fold(0.0, |most, value| value.abs().max(most)),
+        };
+        match self.format {
+            Format::Table => output::print(measured.table()),
+            Format::Json => output::line(serde_json::to_string_pretty(&measured.json())?),
+        }?;
+        // Half a per cent is far above what roundings add up to.
+        if !(error <= 0.005 * measured.largest.max(1.0)) {
+            return Err(anyhow!("the results are {error} off: made-up data do not suit this program").into());
+        }
+        Ok(())
+    }
+
+    /// Measures the machine.
+    fn units(&self, talk: Talk) -> Outcome {
         // Said now, not when the work is done.
         let path = if self.calibrate { Some(machine::calibration()?) } else { None };
         let threads = std::thread::available_parallelism().context("cannot count the cores")?.get();
@@ -37,6 +112,100 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// What running a network came to.
+struct Measured {
+    what: String,
+    cost: Cost,
+    /// Seconds from the parties' shares of the inputs to the last round: the median and the least.
+    median: f64,
+    least: f64,
+    /// The median of what encoding, sharing and handing over the inputs took beside that.
+    inputs: f64,
+    runs: usize,
+    /// The largest difference to the plaintext, and the largest result there.
+    error: f64,
+    largest: f64,
+}
+
+impl Measured {
+    fn multiply_adds(&self) -> u64 {
+        self.cost.multiply_adds.iter().sum()
+    }
+
+    fn table(&self) -> String {
+        let mut out = String::new();
+        let cost = &self.cost;
+        let (adds, peak) = (self.multiply_adds(), cost.peak_bytes.iter().sum());
+        let _ = writeln!(out, "{}: {} with made-up data, three parties on {}", self.what, runs(self.runs), processor());
+        let _ = writeln!(out, "time           {} (median), {} (least)", seconds(self.median), seconds(self.least));
+        let _ = writeln!(out, "inputs         {} beside that", seconds(self.inputs));
+        let _ = writeln!(out, "rounds         {}", cost.rounds);
+        let _ = writeln!(out, "sent           {}", bytes(cost.bytes_total));
+        let _ = writeln!(
+            out,
+            "multiply-adds  {}, {} a second",
+            count(adds, ""),
+            count((adds as f64 / self.median) as u64, "")
+        );
+        let _ = writeln!(out, "peak memory    {} of all three", bytes(peak));
+        let _ = writeln!(out, "error          at most {:.1e}, of results up to {:.3}", self.error, self.largest);
+        out
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "program": self.what,
+            "machine": processor(),
+            "runs": self.runs,
+            "seconds_median": self.median,
+            "seconds_least": self.least,
+            "seconds_inputs": self.inputs,
+            "rounds": self.cost.rounds,
+            "bytes_total": self.cost.bytes_total,
+            "multiply_adds": self.multiply_adds(),
+            "peak_bytes": self.cost.peak_bytes,
+            "error": self.error,
+            "largest": self.largest,
+        })
+    }
+}
+
+fn runs(count: usize) -> String {
+    if count == 1 { "1 run".to_string() } else { format!("{count} runs") }
+}
+
+/// Data for every input, always the same: weights of the size at which layers with ReLU neither grow nor shrink what they are given,
+/// scales and variances around 1, numbers of a declared range in it, others between -1 and 1.
+fn made_up(graph: &Graph, leaves: &[Leaf]) -> BTreeMap<String, Vec<f64>> {
+    let mut state = 1u64;
+    let mut unit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let tensor = |(id, path): (crate::graph::NodeId, &str)| {
+        let shape = &graph.node(id).ty.shape;
+        let fan: usize = shape.iter().skip(1).product();
+        let leaf = leaves.iter().find(|leaf| leaf.path == path);
+        let whole = leaf.is_some_and(|leaf| leaf.kind != Kind::Fix);
+        let field = path.rsplit_once('.').map(|(_, field)| field);
+        let (low, high) = match (leaf.and_then(|leaf| leaf.range), field, shape.len()) {
+            (Some(range), _, _) => range,
+            (None, Some("running_var" | "weight"), 1) => (0.5, 1.5),
+            (None, Some(_), 0 | 1) => (-0.1, 0.1),
+            (None, Some(_), _) => {
+                let limit = (6.0 / fan.max(1) as f64).sqrt();
+                (-limit, limit)
+            }
+            (None, None, _) => (-1.0, 1.0),
+        };
+        let number = |unit: f64| {
+            if whole { (low + (high + 1.0 - low) * unit).floor().min(high) } else { low + (high - low) * unit }
+        };
+        (path.to_string(), (0..shape.iter().product()).map(|_| number(unit())).collect())
+    };
+    graph.inputs().map(tensor).collect()
 }
 
 /// What the processor calls itself.

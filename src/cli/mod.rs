@@ -71,7 +71,7 @@ enum Command {
     Build(build::Build),
     /// Count rounds, bytes, multiply-adds and memory, by line; predict seconds
     Cost(cost::CostCommand),
-    /// Measure this machine, for predictions
+    /// Measure a network with made-up data, or this machine for predictions
     Bench(bench::Bench),
     /// Run the three parties on this machine
     Run(run::Run),

@@ -38,7 +38,7 @@ pub fn run<L: OwnerLink>(
     let clear = owner::clear_graph(plan)?;
     for (whose, name) in submissions(plan) {
         let parts: [Vec<u8>; 3] = match whose {
-            Some(number) => owner::submit(plan, &clear, number, data)?.map(|part| part.to_vec()),
+            Some(number) => owner::submit(plan, &clear, number, data)?,
             None => {
                 let public = owner::publish(plan, &clear, data)?;
                 [public.clone(), public.clone(), public]

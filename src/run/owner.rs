@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::wire;
 use crate::backend::StreamKey;
 use crate::backend::cpu::Keystream;
@@ -14,7 +12,7 @@ use crate::graph::{self, Graph, NodeId, Receiver, eval};
 use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 
 /// Bytes of a seed.
-const SEED: usize = 16;
+pub(super) const SEED: usize = 16;
 
 /// Why an owner's data cannot be submitted.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +76,9 @@ pub fn submit(
     clear: &Graph,
     owner: u32,
     data: &BTreeMap<String, Vec<f64>>,
-) -> Result<[Zeroizing<Vec<u8>>; 3], OwnerError> {
+) -> Result<[Vec<u8>; 3], OwnerError> {
     let seeds = [random_key()?, random_key()?];
-    let mut parts = [(); 3].map(|()| Zeroizing::new(Vec::new()));
+    let mut parts = Party::ALL.map(|party| Vec::with_capacity(submission_bytes(plan, Some(owner), party)));
     let [p0, p1, p2] = &mut parts;
     p0.extend_from_slice(&seeds[0].0);
     p0.extend_from_slice(&seeds[1].0);

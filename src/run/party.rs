@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::session::{Session, expected, incoming};
 use super::{RunError, owner};
@@ -107,10 +107,12 @@ fn steps<B: Backend>(
         let message = owners.recv(patience, &room)?;
         let at = awaited.iter().position(|(_, n)| *n == message.name).expect("only awaited names are admitted");
         let (whose, _) = awaited.swap_remove(at);
-        let payload = Zeroizing::new(message.payload);
+        let mut payload = message.payload;
         for (id, words) in owner::accept(plan, whose, me, &payload)? {
             session.load(id, words).map_err(|e| RunError::device(plan, e, None))?;
         }
+        // The seeds; a share alone is noise.
+        payload.iter_mut().take(2 * owner::SEED).for_each(Zeroize::zeroize);
     }
     let mut report = Report::default();
     for round in 0..plan.rounds.len() {

@@ -75,6 +75,18 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// The scalar product with as many numbers.
+    #[inline(always)]
+    pub(super) fn dot(self, others: &[u64]) -> u64 {
+        let dot =
+            |words: &[u64]| words.iter().zip(others).fold(0, |sum: u64, (x, y)| sum.wrapping_add(x.wrapping_mul(*y)));
+        match self.second {
+            None => dot(self.first),
+            // The factors of a sum are factors of its product.
+            Some((second, [a, b])) => a.wrapping_mul(dot(self.first)).wrapping_add(b.wrapping_mul(dot(second))),
+        }
+    }
+
     /// How many.
     pub(super) fn len(self) -> usize {
         self.first.len()

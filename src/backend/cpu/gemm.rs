@@ -5,8 +5,8 @@
 
 use std::array::from_fn;
 
-use super::factor::{Axis, Factor, Lanes};
-use super::isa::{Isa, Task, TileTask};
+use super::factor::{Axis, Factor, Lanes, Words};
+use super::isa::{Isa, TileTask};
 use super::simd::{GROUP, Group, Simd};
 
 /// Rows of the inner dimension packed at a time.
@@ -22,9 +22,9 @@ const WIDTH: usize = 768;
 const THIN: usize = 8;
 
 /// Rows up to which scalar products are better than packing, where columns lie in one piece.
-const DOTS: usize = 3;
+const DOTS: usize = 16;
 
-/// Columns below which the roles of rows and columns are exchanged, when rows are more.
+/// Columns up to which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
 
 /// Room for packed panels, kept from launch to launch.
@@ -65,7 +65,7 @@ impl Product<'_> {
         if self.rows == 0 || self.cols == 0 || self.depth == 0 {
             return;
         }
-        if self.cols < self.rows && self.cols < NARROW {
+        if self.cols < self.rows && self.cols <= NARROW {
             let pairs: Vec<_> = self.pairs.iter().map(|(l, r)| (r.transposed(), l.transposed())).collect();
             let target = Target { rows: self.target.cols, cols: self.target.rows };
             let flipped = Product { rows: self.cols, depth: self.depth, cols: self.rows, pairs: &pairs, target };
@@ -78,7 +78,7 @@ impl Product<'_> {
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
         let in_one_piece = self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1)));
         match (self.rows, in_one_piece) {
-            (..=DOTS, true) => isa.run(Dots { product: self, space, out }),
+            (..=DOTS, true) => isa.run_tiles(Dots { product: self, space, out }),
             (1, false) => isa.run_tiles(Thin::<1> { product: self, out }),
             (2, false) => isa.run_tiles(Thin::<2> { product: self, out }),
             (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
@@ -370,47 +370,108 @@ impl<const R: usize> Thin<'_, '_, R> {
     }
 }
 
-/// Up to [`DOTS`] rows over a right factor whose columns lie in one piece: scalar products.
+/// Up to [`DOTS`] rows over a right factor whose columns lie in one piece: scalar products, four rows by four columns at a
+/// time. Nothing is transposed, which for so few rows would cost as much as to multiply.
 struct Dots<'a, 'b> {
     product: &'a Product<'a>,
     space: &'b mut Workspace,
     out: &'b mut [u64],
 }
 
-impl Task for Dots<'_, '_> {
-    type Output = ();
+/// Rows and columns of a tile of scalar products.
+const SIDE: usize = 4;
 
+impl TileTask for Dots<'_, '_> {
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
-        let packed = &mut self.space.left;
+        let Workspace { left: packed_left, right: columns, .. } = self.space;
+        let groups = depth.div_ceil(GROUP);
         for (left, right) in pairs {
-            packed.clear();
-            for row in 0..rows {
-                packed.extend((0..depth).map(|k| left.words.word(left.rows.at(row) + left.cols.at(k))));
+            packed_left.clear();
+            packed_left.resize(rows * groups * GROUP, 0);
+            for (row, packed) in packed_left.chunks_exact_mut(groups * GROUP).enumerate() {
+                for (k, word) in packed.iter_mut().enumerate().take(depth) {
+                    *word = left.words.word(left.rows.at(row) + left.cols.at(k));
+                }
             }
-            for col in 0..cols {
-                let start = right.cols.at(col);
-                let column = right.words.range(start, start + depth);
-                for (row, weights) in packed.chunks_exact(depth).enumerate() {
-                    let word = &mut self.out[target.rows.at(row) + target.cols.at(col)];
-                    let product = match column.second {
-                        None => dot(weights, column.first),
-                        // A sum times a factor is a sum of products.
-                        Some((second, [a, b])) => {
-                            let (first, second) = (dot(weights, column.first), dot(weights, second));
-                            a.wrapping_mul(first).wrapping_add(b.wrapping_mul(second))
+            if rows < 3 {
+                // Too few to gather columns for.
+                for col in 0..cols {
+                    let start = right.cols.at(col);
+                    let column = right.words.range(start, start + depth);
+                    for (row, weights) in packed_left.chunks_exact(groups * GROUP).enumerate() {
+                        let word = &mut self.out[target.rows.at(row) + target.cols.at(col)];
+                        *word = word.wrapping_add(column.dot(weights));
+                    }
+                }
+                continue;
+            }
+            columns.clear();
+            columns.resize(SIDE * groups, Group::default());
+            for col in (0..cols).step_by(SIDE) {
+                let used = (cols - col).min(SIDE);
+                for (i, column) in columns.chunks_exact_mut(groups).enumerate().take(used) {
+                    let start = right.cols.at(col + i);
+                    gather(simd, right.words.range(start, start + depth), column);
+                }
+                let packed = packed_left.as_chunks::<GROUP>().0;
+                let mut add = |row: usize, sums: &[[u64; SIDE]]| {
+                    for (i, sums) in sums.iter().enumerate() {
+                        for (j, sum) in sums.iter().enumerate().take(used) {
+                            let word = &mut self.out[target.rows.at(row + i) + target.cols.at(col + j)];
+                            *word = word.wrapping_add(*sum);
                         }
-                    };
-                    *word = word.wrapping_add(product);
+                    }
+                };
+                let whole = rows - rows % SIDE;
+                for row in (0..whole).step_by(SIDE) {
+                    add(row, &dots::<S, SIDE>(simd, &packed[row * groups..], columns, groups));
+                }
+                match rows - whole {
+                    1 => add(whole, &dots::<S, 1>(simd, &packed[whole * groups..], columns, groups)),
+                    2 => add(whole, &dots::<S, 2>(simd, &packed[whole * groups..], columns, groups)),
+                    3 => add(whole, &dots::<S, 3>(simd, &packed[whole * groups..], columns, groups)),
+                    _ => {}
                 }
             }
         }
     }
 }
 
-/// The scalar product.
+/// Words in groups; the last one is filled up with what was there.
 #[inline(always)]
-fn dot(left: &[u64], right: &[u64]) -> u64 {
-    left.iter().zip(right).fold(0, |sum: u64, (l, r)| sum.wrapping_add(l.wrapping_mul(*r)))
+fn gather<S: Simd>(simd: S, words: Words<'_>, groups: &mut [Group]) {
+    let (first, rest) = words.first.as_chunks::<GROUP>();
+    match words.second {
+        None => groups.iter_mut().zip(first).for_each(|(group, words)| group.0 = *words),
+        Some((second, factors)) => {
+            let [a, b] = factors.map(|factor| simd.splat(factor));
+            for ((group, first), second) in groups.iter_mut().zip(first).zip(second.as_chunks::<GROUP>().0) {
+                let scaled = simd.multiply_add(simd.splat(0), a, simd.load(*first));
+                group.0 = simd.store(simd.multiply_add(scaled, b, simd.load(*second)));
+            }
+        }
+    }
+    if let Some(last) = groups.get_mut(first.len()) {
+        last.0 = from_fn(|i| if i < rest.len() { words.word(first.len() * GROUP + i) } else { 0 });
+    }
+}
+
+/// The scalar products of `R` rows with four columns, each of so many groups.
+#[inline(always)]
+fn dots<S: Simd, const R: usize>(simd: S, rows: &[[u64; GROUP]], columns: &[Group], groups: usize) -> [[u64; SIDE]; R] {
+    let mut sums = [[simd.splat(0); SIDE]; R];
+    let rows: [&[[u64; GROUP]]; R] = from_fn(|i| &rows[i * groups..(i + 1) * groups]);
+    let columns: [&[Group]; SIDE] = from_fn(|j| &columns[j * groups..(j + 1) * groups]);
+    for k in 0..groups {
+        let columns: [S::Words; SIDE] = from_fn(|j| simd.load(columns[j][k].0));
+        for i in 0..R {
+            let row = simd.load(rows[i][k]);
+            for j in 0..SIDE {
+                sums[i][j] = simd.multiply_add(sums[i][j], row, columns[j]);
+            }
+        }
+    }
+    sums.map(|sums| sums.map(|sum| simd.store(sum).iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))))
 }

@@ -198,9 +198,7 @@ fn map(work: &mut Work, program: &Program, step: &Step, outs: &[&Buf]) {
 /// Products with at most this many rows or columns are not cut into panels.
 const THIN: usize = 8;
 /// Those with at most this many use scalar products, where the longer factor lies along.
-const DOTS: usize = 3;
-/// Columns below which a product is computed transposed when its rows are more.
-const NARROW: usize = 16;
+const DOTS: usize = 16;
 
 /// How the product is computed.
 #[must_use]
@@ -213,8 +211,8 @@ pub fn class(product: &Product) -> Unit {
         }
     };
     // Exchanged, the longer factor lies along.
-    if cols < rows && cols < NARROW {
-        return if cols <= DOTS { Unit::Dots } else { Unit::Packed };
+    if cols < rows && cols <= DOTS {
+        return Unit::Dots;
     }
     match product {
         Product::Conv2d { .. } if rows <= THIN => Unit::Grouped,
