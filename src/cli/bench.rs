@@ -176,7 +176,7 @@ fn runs(count: usize) -> String {
     if count == 1 { "1 run".to_string() } else { format!("{count} runs") }
 }
 
-/// Data for every input, always the same: weights of the size at which layers with ReLU neither grow nor shrink what they are given,
+/// Data for every input, always the same: weights of the size at which layers without ReLU neither grow nor shrink what they are given,
 /// scales and variances around 1, numbers of a declared range in it, others between -1 and 1.
 fn made_up(graph: &Graph, leaves: &[Leaf]) -> BTreeMap<String, Vec<f64>> {
     let mut state = 1u64;
@@ -195,7 +195,7 @@ fn made_up(graph: &Graph, leaves: &[Leaf]) -> BTreeMap<String, Vec<f64>> {
             (None, Some("running_var" | "weight"), 1) => (0.5, 1.5),
             (None, Some(_), 0 | 1) => (-0.1, 0.1),
             (None, Some(_), _) => {
-                let limit = (6.0 / fan.max(1) as f64).sqrt();
+                let limit = (3.0 / fan.max(1) as f64).sqrt();
                 (-limit, limit)
             }
             (None, None, _) => (-1.0, 1.0),

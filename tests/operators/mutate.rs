@@ -40,8 +40,21 @@ pub fn kind(kernel: &Kernel) -> &'static str {
 }
 
 /// All that [`kind`] gives.
-pub const KINDS: [&str; 12] =
-    ["Map", "MatMul", "Conv2d", "Copy", "Concat", "Gather", "Sum", "SumPool", "OneHot", "Rotate", "Lookup", "ToPlanes"];
+pub const KINDS: [&str; 13] = [
+    "Map",
+    "MatMul",
+    "Conv2d",
+    "ProductOfSums",
+    "Copy",
+    "Concat",
+    "Gather",
+    "Sum",
+    "SumPool",
+    "OneHot",
+    "Rotate",
+    "Lookup",
+    "ToPlanes",
+];
 
 /// Other instructions in the place of one.
 fn others(program: &Program, at: usize) -> Vec<Instr> {
