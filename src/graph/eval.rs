@@ -146,22 +146,13 @@ fn node(
 ) -> Result<Elements, EvalError> {
     let node = graph.node(id);
     match &node.op {
-        Op::Input { path } => {
-            let data = inputs.get(path).ok_or_else(|| EvalError::Missing(path.clone()))?;
-            if data.len() != node.ty.len() {
-                return Err(EvalError::Size { path: path.clone(), found: data.len(), wanted: node.ty.len() });
-            }
-            return Ok(Elements::Real(data.clone()));
-        }
+        Op::Input { path } => return Ok(Elements::Real(given(graph, id, path, inputs)?.to_vec())),
         Op::Stored { path } => {
-            let data = inputs.get(path).ok_or_else(|| EvalError::Missing(path.clone()))?;
-            if data.len() != node.ty.len() {
-                return Err(EvalError::Size { path: path.clone(), found: data.len(), wanted: node.ty.len() });
-            }
+            let data = given(graph, id, path, inputs)?;
             let Repr::Ring { scale } = node.ty.repr else { unreachable!("what is stored is shared") };
             let encoded = encode(graph, id, data, scale)?;
             return Ok(match mode {
-                Mode::Real => Elements::Real(data.clone()),
+                Mode::Real => Elements::Real(data.to_vec()),
                 Mode::Fixed => Elements::Ring(encoded.into_iter().map(|w| graph.format.signed(w)).collect()),
             });
         }
@@ -237,17 +228,31 @@ fn wrap(x: &mut [i64], format: Format) {
 
 /// Ring elements of clear values; names the input they stem from when one is out of range.
 fn encode(graph: &Graph, id: NodeId, x: &[f64], scale: u32) -> Result<Vec<u64>, EvalError> {
-    x.iter()
-        .enumerate()
-        .map(|(index, value)| {
-            graph.format.encode(*value, scale).ok_or_else(|| EvalError::Range {
-                path: origin(graph, id),
-                index,
-                value: *value,
-                limit: graph.format.limit(),
-            })
-        })
-        .collect()
+    let mut words = Vec::with_capacity(x.len());
+    for (index, value) in x.iter().enumerate() {
+        let word = graph.format.encode(*value, scale).ok_or_else(|| EvalError::Range {
+            path: origin(graph, id),
+            index,
+            value: *value,
+            limit: graph.format.limit(),
+        })?;
+        words.push(word);
+    }
+    Ok(words)
+}
+
+/// The data of an input, which have its size.
+fn given<'a>(
+    graph: &Graph,
+    id: NodeId,
+    path: &str,
+    inputs: &'a BTreeMap<String, Vec<f64>>,
+) -> Result<&'a [f64], EvalError> {
+    let (data, wanted) = (inputs.get(path), graph.node(id).ty.len());
+    match data.ok_or_else(|| EvalError::Missing(path.to_string()))? {
+        data if data.len() == wanted => Ok(data),
+        data => Err(EvalError::Size { path: path.to_string(), found: data.len(), wanted }),
+    }
 }
 
 /// The inputs a clear node is computed from.
@@ -273,6 +278,16 @@ fn origin(graph: &Graph, id: NodeId) -> String {
 /// # Errors
 /// If an input is missing, mis-sized or out of the format's range.
 pub fn encoded(graph: &Graph, inputs: &BTreeMap<String, Vec<f64>>, id: NodeId) -> Result<Vec<u64>, EvalError> {
+    // Most are inputs as they are: large, and not worth a copy.
+    if let Op::Share { scale } | Op::Encode { scale } = graph.node(id).op {
+        let operand = graph.operands(id)[0];
+        if let Op::Input { path } = &graph.node(operand).op {
+            return encode(graph, operand, given(graph, operand, path, inputs)?, scale);
+        }
+        if let [Elements::Real(values)] = nodes(graph, inputs, Mode::Fixed, &[operand])?.as_slice() {
+            return encode(graph, operand, values, scale);
+        }
+    }
     let values = nodes(graph, inputs, Mode::Fixed, &[id])?;
     let mask = graph.format.mask();
     Ok(as_ring(&values[0]).iter().map(|v| *v as u64 & mask).collect())

@@ -11,6 +11,9 @@ use crate::backend::cpu::Keystream;
 use crate::graph::{self, Graph, NodeId, Receiver, eval};
 use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 
+/// Words of a share that are expanded at a time.
+const CHUNK: usize = 1 << 10;
+
 /// Bytes of a seed.
 pub(super) const SEED: usize = 16;
 
@@ -87,8 +90,12 @@ pub fn submit(
     for (number, input) in owned(plan, Some(owner)) {
         let mut x2 = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
         for seed in &seeds {
-            let share = expand(plan, seed, number, input.len);
-            x2.iter_mut().zip(&share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
+            let (keystream, mut share) = (Keystream::new(seed), [0; CHUNK]);
+            for (start, x2) in (0u64..).step_by(CHUNK).zip(x2.chunks_mut(CHUNK)) {
+                let share = &mut share[..x2.len()];
+                keystream.fill(&stream(plan, number), start, share);
+                x2.iter_mut().zip(share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
+            }
         }
         let at = p1.len();
         wire::pack(&element_buf(plan, input.len), &x2, p1);
@@ -179,9 +186,13 @@ fn element_buf(plan: &Plan, len: usize) -> Buf {
 
 fn expand(plan: &Plan, seed: &StreamKey, number: u32, len: usize) -> Vec<u64> {
     let mut words = vec![0; len];
-    let stream = Stream { key: 0, id: number, bits: plan.format.ring };
-    Keystream::new(seed).fill(&stream, 0, &mut words);
+    Keystream::new(seed).fill(&stream(plan, number), 0, &mut words);
     words
+}
+
+/// The stream of an input's share under a seed.
+fn stream(plan: &Plan, number: u32) -> Stream {
+    Stream { key: 0, id: number, bits: plan.format.ring }
 }
 
 /// The results that a receiver learns.
