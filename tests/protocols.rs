@@ -487,3 +487,24 @@ fn a_maximum_and_its_index_share_a_tournament() {
         }
     }
 }
+
+/// Halving the summands of twice a product loses nothing: a multiple of the unit is truncated exactly, for a unit of few bits
+/// too, where the lowest bit of the product counts.
+#[test]
+fn products_that_are_multiples_are_exact() {
+    let (n, k) = (2000, 64);
+    let text = format!(
+        "graph test\nformat ring=64 int=24 frac=4\nowners a\n%0 = input \"x\" : clear(a) [{n}, {k}]\n\
+         %1 = input \"y\" : clear(a) [{k}, 1]\n%2 = share scale=4 %0 : ring(4) [{n}, {k}]\n%3 = share scale=4 %1 : ring(4) [{k}, 1]\n\
+         %4 = matmul %2 %3 : ring(8) [{n}, 1]\n%5 = trunc bits=4 %4 : ring(4) [{n}, 1]\n%6 = reveal \"z\" to=a %5 : ring(4) [{n}, 1]\n"
+    );
+    let mut random = Random(29);
+    let (x, y) = (random.fixed(n * k, 100.0, 0), random.fixed(k, 100.0, 0));
+    let plan = plan(&text, Prefer::Rounds);
+    let once = |kernel: &Kernel| matches!(kernel, Kernel::ProductOfSums(..));
+    assert!(plan.rounds.iter().flat_map(|r| &r.steps).any(|s| once(&s.kernel)), "one product a party");
+    let out = run(&plan, &data(&[("x", &x), ("y", &y)]));
+    for (row, z) in x.chunks(k).zip(&out["z"]) {
+        assert_eq!(*z, row.iter().zip(&y).map(|(x, y)| x * y).sum::<f64>());
+    }
+}

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 
-use super::cost::parse_net;
 use super::{Failure, Talk};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
@@ -36,8 +35,8 @@ pub(super) struct Options {
     pub spare: Spare,
     /// Make the plan for this network, where comparisons trade bytes for rounds: datacentre, lan, wan, or RTT,RATE such as
     /// 40ms,100Mb
-    #[arg(long = "for", value_name = "NET", value_parser = parse_net, conflicts_with = "spare")]
-    pub made_for: Option<(String, Shape)>,
+    #[arg(long = "for", value_name = "NET", conflicts_with = "spare")]
+    pub made_for: Option<Shape>,
 }
 
 /// What comparisons should spare.
@@ -217,10 +216,10 @@ impl Checked {
             return Err(self.not_run(span, what));
         }
         let lower = |prefer: Prefer| lower::lower(graph, &self.sources, lower::Options { prefer });
-        let plan = match (&options.made_for, options.spare) {
-            (Some((_, shape)), _) => {
+        let plan = match (options.made_for, options.spare) {
+            (Some(shape), _) => {
                 // By the built-in figures: the plan must not depend on where it is made.
-                let (machine, network) = (Machine::built_in(), Network::from(*shape));
+                let (machine, network) = (Machine::built_in(), Network::from(shape));
                 let seconds = |plan: &Plan| predict(plan, &machine, network, Place::Apart).seconds();
                 let timed = network.choices().map(lower).map(|plan| (seconds(&plan), plan));
                 let fastest = timed.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));

@@ -37,7 +37,7 @@ pub(super) struct CostCommand {
     options: Options,
 }
 
-pub(super) fn parse_net(text: &str) -> Result<(String, Shape), String> {
+fn parse_net(text: &str) -> Result<(String, Shape), String> {
     let shape: Shape = text.parse().map_err(|e: crate::net::shape::ShapeError| e.to_string())?;
     Ok((text.to_string(), shape))
 }

@@ -284,9 +284,9 @@ pub fn encoded(graph: &Graph, inputs: &BTreeMap<String, Vec<f64>>, id: NodeId) -
         if let Op::Input { path } = &graph.node(operand).op {
             return encode(graph, operand, given(graph, operand, path, inputs)?, scale);
         }
-        if let [Elements::Real(values)] = nodes(graph, inputs, Mode::Fixed, &[operand])?.as_slice() {
-            return encode(graph, operand, values, scale);
-        }
+        let values = nodes(graph, inputs, Mode::Fixed, &[operand])?;
+        let Elements::Real(values) = &values[0] else { unreachable!("what is encoded is in the clear") };
+        return encode(graph, operand, values, scale);
     }
     let values = nodes(graph, inputs, Mode::Fixed, &[id])?;
     let mask = graph.format.mask();

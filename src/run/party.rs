@@ -108,11 +108,12 @@ fn steps<B: Backend>(
         let at = awaited.iter().position(|(_, n)| *n == message.name).expect("only awaited names are admitted");
         let (whose, _) = awaited.swap_remove(at);
         let mut payload = message.payload;
-        for (id, words) in owner::accept(plan, whose, me, &payload)? {
-            session.load(id, words).map_err(|e| RunError::device(plan, e, None))?;
-        }
+        let accepted = owner::accept(plan, whose, me, &payload);
         // The seeds; a share alone is noise.
         payload.iter_mut().take(2 * owner::SEED).for_each(Zeroize::zeroize);
+        for (id, words) in accepted? {
+            session.load(id, words).map_err(|e| RunError::device(plan, e, None))?;
+        }
     }
     let mut report = Report::default();
     for round in 0..plan.rounds.len() {

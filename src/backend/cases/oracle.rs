@@ -123,7 +123,6 @@ fn move_bits(case: &Case) -> Vec<u64> {
     words
 }
 
-/// Runs the program once for every word.
 fn product(kind: &Product, left: &[u64], right: &[u64]) -> Vec<u64> {
     match *kind {
         Product::MatMul { batch, m, k, n } => matmul([batch, m, k, n], left, right),
@@ -131,6 +130,7 @@ fn product(kind: &Product, left: &[u64], right: &[u64]) -> Vec<u64> {
     }
 }
 
+/// Runs the program once for every word.
 fn map(case: &Case, program: &Program) -> Vec<Vec<u64>> {
     let out_bufs: Vec<&Buf> = case.outs.iter().map(|id| &case.bufs[id.index()]).collect();
     let mut outs: Vec<Vec<u64>> = out_bufs.iter().map(|buf| vec![0; buf.words()]).collect();

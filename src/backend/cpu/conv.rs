@@ -146,36 +146,19 @@ pub(super) fn add(
 fn padded<'a>(geometry: &Geometry, image: Words<'a>, room: &'a mut Vec<u64>) -> &'a [u64] {
     let ([h, w], [padded_h, padded_w]) = (geometry.plain, geometry.padded);
     let bordered = (h, w) != (padded_h, padded_w);
-    let (second, [a, b]) = match image.second {
-        None if !bordered => return image.first,
-        None => (image.first, [1, 0]),
-        Some(sum) => sum,
-    };
+    if !bordered && image.second.is_none() {
+        return image.first;
+    }
     room.clear();
-    if !bordered {
-        let terms = image.first.iter().zip(second);
-        room.extend(terms.map(|(x, y)| a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y))));
-        return room;
-    }
     room.resize(geometry.images * geometry.image(), 0);
-    if image.first.is_empty() {
-        return room;
-    }
-    let [above, left] = geometry.window.pad;
-    let planes = image.first.chunks_exact(h * w).zip(second.chunks_exact(h * w));
-    for ((first, second), padded) in planes.zip(room.chunks_exact_mut(padded_h * padded_w)) {
-        let rows = first.chunks_exact(w).zip(second.chunks_exact(w));
-        for ((first, second), padded) in rows.zip(padded.chunks_exact_mut(padded_w).skip(above)) {
-            let padded = &mut padded[left..left + w];
-            match image.second {
-                None => padded.copy_from_slice(first),
-                Some(_) => {
-                    let terms = first.iter().zip(second);
-                    padded.iter_mut().zip(terms).for_each(|(word, (x, y))| {
-                        *word = a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y));
-                    });
-                }
-            }
+    if !bordered {
+        image.write(room);
+    } else if image.len() > 0 {
+        let [above, left] = geometry.window.pad;
+        let planes = room.chunks_exact_mut(padded_h * padded_w);
+        let rows = planes.flat_map(|plane| plane.chunks_exact_mut(padded_w).skip(above).take(h));
+        for (start, row) in (0..image.len()).step_by(w).zip(rows) {
+            image.range(start, start + w).write(&mut row[left..left + w]);
         }
     }
     room

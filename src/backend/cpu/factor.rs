@@ -75,6 +75,14 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Writes them all.
+    pub(super) fn write(self, to: &mut [u64]) {
+        match self.second {
+            None => to.copy_from_slice(self.first),
+            Some(_) => to.iter_mut().enumerate().for_each(|(at, word)| *word = self.word(at)),
+        }
+    }
+
     /// The scalar product with as many numbers.
     #[inline(always)]
     pub(super) fn dot(self, others: &[u64]) -> u64 {
