@@ -3,15 +3,19 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use smlc::backend::{Backend, Launch, StreamKey, cpu::Cpu};
 use smlc::graph::Window;
+use smlc::plan::layout::Layout;
 use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream};
 
 /// A launch of `kernel` at P0 on ring operands and results of these lengths.
 fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
     let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
     let bufs: Vec<Buf> = ins.iter().chain(outs).cloned().collect();
-    for (id, buf) in (0..).zip(ins) {
-        let words = (0..buf.words() as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        device.write(BufId(id), words).expect("the device has memory");
+    device.reserve(Layout::apart(&bufs)).expect("there is memory");
+    for id in 0..ins.len() as u32 {
+        let fill = &mut |words: &mut [u64]| {
+            words.iter_mut().zip(0u64..).for_each(|(word, i)| *word = i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        };
+        device.write(BufId(id), fill).expect("the buffer has a place");
     }
     let first_out = ins.len() as u32;
     let operands: Vec<_> = (0..first_out).map(|id| Operand { buf: BufId(id), access: Access::Dense }).collect();

@@ -2,12 +2,14 @@
 //! three-party run computes what the fixed-point evaluator says, for those that are small enough to be run here.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use smlc::graph::{self, eval};
+use smlc::plan::course::{Action, Course};
+use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{cost, file, lower, verify};
+use smlc::plan::{BufId, Party, Plan, cost, file, lower, verify};
 use smlc::run::lockstep;
 use smlc::span::Sources;
 use smlc::{hir, pass, syntax};
@@ -76,6 +78,50 @@ fn balanced(name: &str, cost: &cost::Cost) {
     }
 }
 
+/// Places of buffers that are live at once do not meet, and there is little memory beside them.
+fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
+    for party in Party::ALL {
+        let layout = Layout::of(plan, party, |_| false);
+        let mut taken: BTreeMap<usize, (usize, BufId)> = BTreeMap::new();
+        let mut there = BTreeSet::new();
+        let mut take = |taken: &mut BTreeMap<usize, (usize, BufId)>, id: BufId| {
+            let id = plan.buf(id).storage(id).0;
+            let place = layout.place(id).unwrap();
+            assert_eq!(place.len(), plan.buf(id).words());
+            if there.insert(id) {
+                let before = taken.range(..place.end).next_back();
+                assert!(before.is_none_or(|(_, (end, _))| *end <= place.start), "{name}: {id} lies over {before:?}");
+                taken.insert(place.start, (place.end, id));
+            }
+        };
+        let free = |taken: &mut BTreeMap<usize, (usize, BufId)>, id: &BufId| {
+            let start = layout.place(*id).unwrap().start;
+            assert_eq!(taken.remove(&start).unwrap().1, *id);
+        };
+        plan.inputs.iter().flat_map(|input| input.bufs).for_each(|bufs| take(&mut taken, bufs[party.index()]));
+        for (number, action) in Course::of(plan, party).actions() {
+            match action {
+                Action::Step(at) => {
+                    let step = &plan.rounds[number].steps[*at];
+                    step.outs.iter().for_each(|id| take(&mut taken, *id));
+                    step.free.iter().for_each(|id| free(&mut taken, id));
+                }
+                Action::Send(_) => {}
+                Action::Receive(piece) => {
+                    let sends = &plan.rounds[piece.round].sends;
+                    piece.sends.iter().for_each(|at| take(&mut taken, sends[*at].target));
+                }
+                Action::Free => {
+                    let sends = plan.rounds[number].sends.iter().filter(|send| send.from == party);
+                    sends.flat_map(|send| &send.free).for_each(|id| free(&mut taken, id));
+                }
+            }
+        }
+        let (takes, live) = (cost.peak_bytes[party.index()], cost.live_bytes[party.index()]);
+        assert!(layout.bytes() == takes && live <= takes && takes * 8 <= live * 9, "{name}: {takes} for {live}");
+    }
+}
+
 /// What whole networks may cost: bytes of all three parties together, and rounds, for one image.
 #[test]
 fn networks_cost_no_more_than_they_did() {
@@ -124,6 +170,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
             let plan = lower::lower(&graph, &sources, lower::Options::default());
             let cost = cost::cost(&plan);
             balanced(&name, &cost);
+            planned_memory(&name, &plan, &cost);
             if cost.multiply_adds.iter().sum::<u64>() > SMALL {
                 verify::verify(&plan).unwrap();
                 assert!(cost.rounds > 10);
@@ -162,7 +209,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 let outcome = lockstep::run(&plan, &data, &mut |_, _, _, _| {}).unwrap();
                 let cost = cost::cost(&plan);
                 assert_eq!((outcome.bytes_per_link, outcome.rounds), (cost.bytes_per_link, cost.rounds), "{name}");
-                assert_eq!(outcome.peak_bytes, cost.peak_bytes, "{name}");
+                assert_eq!(outcome.live_bytes, cost.live_bytes, "{name}");
                 for (result, values) in &wanted {
                     for (a, b) in outcome.outputs[result].iter().zip(values) {
                         assert!((a - b).abs() < 2f64.powi(-8), "{name} {result}: {a} instead of {b}");

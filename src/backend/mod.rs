@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod cpu;
 
+use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Operand, Stream};
 
 /// A 128-bit AES key of one stream family; zeroised on drop, never printed.
@@ -26,6 +27,9 @@ pub enum BackendError {
     /// The plan uses a stream whose key this party does not hold.
     #[error("stream key k{0} is not this party's: the plan is damaged")]
     Key(u8),
+    /// The device has no room for a plan's buffers.
+    #[error("no {0} bytes of memory for the plan's buffers: {1}")]
+    Memory(u64, String),
     /// A kernel's operands do not fit it.
     #[error("{0}: the plan is damaged")]
     Shape(String),
@@ -46,13 +50,22 @@ pub struct Launch<'a> {
     pub bufs: &'a [Buf],
 }
 
+/// Writes all words of a buffer, whatever they were.
+pub type Fill<'f> = &'f mut dyn FnMut(&mut [u64]);
+
 /// A device.
 pub trait Backend {
-    /// Puts words into a buffer (`bufs[id].words()` of them).
+    /// Takes memory for buffers with these places; what was there is forgotten.
     ///
     /// # Errors
-    /// If the device has no memory for it.
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError>;
+    /// If the device has not so much.
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError>;
+
+    /// Fills a buffer (`bufs[id].words()` of them).
+    ///
+    /// # Errors
+    /// If it has no place.
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError>;
 
     /// Reads a buffer.
     ///
@@ -71,8 +84,12 @@ pub trait Backend {
 }
 
 impl<B: Backend + ?Sized> Backend for Box<B> {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        (**self).write(id, words)
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        (**self).reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        (**self).write(id, fill)
     }
 
     fn read(&self, id: BufId) -> Result<&[u64], BackendError> {

@@ -252,7 +252,7 @@ pub(super) fn table(cost: &Cost) -> String {
     let _ =
         writeln!(out, "\nsent by {}; {} messages, {} bytes exactly", each.join(", "), cost.messages, cost.bytes_total);
     let most: Vec<String> = cost.peak_bytes.iter().enumerate().map(|(i, b)| format!("P{i} {}", bytes(*b))).collect();
-    let largest = (0..3).max_by_key(|party| (cost.peak_bytes[*party], 2 - party)).unwrap_or(0);
+    let largest = (0..3).max_by_key(|party| (cost.live_bytes[*party], 2 - party)).unwrap_or(0);
     let at = cost.peak_places[largest].as_ref().map_or_else(|| "the inputs".to_string(), |place| place.clone());
     let _ = writeln!(out, "peak memory {}; most at {at}", most.join(", "));
     let _ = writeln!(out, "owners send {} and receive {}", bytes(cost.owner_bytes_in), bytes(cost.owner_bytes_out));

@@ -179,7 +179,7 @@ impl Profile {
                     What::Inputs => ("inputs", "inputs".to_string()),
                     What::Step(step) => ("compute", plan.rounds[slice.round].steps[step].kernel.name().to_string()),
                     What::Pack => ("pack", "pack".to_string()),
-                    What::Wait(from) => ("wait", format!("wait for {from}")),
+                    What::Wait(from, _) => ("wait", format!("wait for {from}")),
                     What::Unpack(from) => ("unpack", format!("unpack from {from}")),
                 };
                 let place = line(&served(plan, party, slice));

@@ -159,11 +159,11 @@ impl Total {
                 planned.rounds
             ));
         }
-        let peak = outcome.reports.clone().map(|r| r.peak_bytes);
-        if peak != planned.peak_bytes {
+        let peak = outcome.reports.clone().map(|r| r.live_bytes);
+        if peak != planned.live_bytes {
             return Err(anyhow!(
                 "mistake in smlc: the plan says {:?} bytes of live buffers, the parties counted {peak:?}",
-                planned.peak_bytes
+                planned.live_bytes
             ));
         }
         let opened = outcome.reports.iter().map(|r| r.openings).sum::<usize>();

@@ -45,11 +45,14 @@ pub trait Mesh: Send {
     /// The party this endpoint belongs to.
     fn me(&self) -> Party;
 
-    /// Queues the payload of a round for a peer.
+    /// Queues a payload of a round for a peer.
     ///
     /// # Errors
     /// The failure that ended the run, if one has become known.
     fn send(&mut self, to: Party, round: u32, payload: Vec<u8>) -> Result<(), NetError>;
+
+    /// Says what [`Mesh::recv`] will ask a peer for next after what it was said before, so that it can come in the meantime.
+    fn expect(&mut self, from: Party, round: u32, len: usize);
 
     /// Waits for a peer's payload of a round, which must have `len` bytes.
     ///

@@ -1,9 +1,10 @@
 //! The mesh over byte streams: for each peer a task that reads and one that writes, on the IO thread.
 //!
-//! The reader takes a data frame's header as it comes but waits with the payload until the party asks for it, since only then is
-//! the length known that the plan expects. Whatever fails first, in any task, is the failure of the run: it is kept, all
+//! The reader takes a data frame's header as it comes but waits with the payload until the party expects it, since only then
+//! is the length known that the plan has. Whatever fails first, in any task, is the failure of the run: it is kept, all
 //! peers get an abort frame, and the party learns it from its next call.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,8 +58,8 @@ impl Outgoing {
 struct Fate {
     me: Party,
     ended: Mutex<Option<Ended>>,
-    /// Payloads, in the order they were asked for, or the failure.
-    events: Sender<Result<Vec<u8>, NetError>>,
+    /// Payloads with their senders, or the failure.
+    events: Sender<Result<(Party, Vec<u8>), NetError>>,
     outgoing: [UnboundedSender<Outgoing>; 2],
 }
 
@@ -119,7 +120,11 @@ struct Link {
 pub struct StreamMesh {
     io: Arc<Io>,
     fate: Arc<Fate>,
-    events: Receiver<Result<Vec<u8>, NetError>>,
+    events: Receiver<Result<(Party, Vec<u8>), NetError>>,
+    /// What came before it was asked for, by sender.
+    waiting: [VecDeque<Vec<u8>>; 3],
+    /// Payloads that are expected and were not asked for yet, by sender.
+    expected: [usize; 3],
     links: [Link; 2],
     timing: Timing,
     traffic: Traffic,
@@ -143,7 +148,16 @@ impl StreamMesh {
             let line = shape.map(|shape| DelayLine::new(shape, outgoing.clone()));
             Link { peer, expect: Some(expect), outgoing, line, tasks }
         });
-        StreamMesh { io, fate, events, links, timing, traffic: Traffic::default() }
+        StreamMesh {
+            io,
+            fate,
+            events,
+            waiting: Default::default(),
+            expected: [0; 3],
+            links,
+            timing,
+            traffic: Traffic::default(),
+        }
     }
 
     fn link(&mut self, peer: Party) -> &mut Link {
@@ -174,19 +188,30 @@ impl Mesh for StreamMesh {
         Ok(())
     }
 
-    fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
-        self.fate.check()?;
+    fn expect(&mut self, from: Party, round: u32, len: usize) {
+        self.expected[from.index()] += 1;
         if let Some(expect) = &self.link(from).expect {
             // A reader that is gone has left a failure among the events.
             let _ = expect.send(Expect { kind: Kind::Data, round, len });
         }
-        match self.events.recv() {
-            Ok(Ok(payload)) => {
+    }
+
+    fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
+        self.fate.check()?;
+        if self.expected[from.index()] == 0 {
+            self.expect(from, round, len);
+        }
+        self.expected[from.index()] -= 1;
+        loop {
+            if let Some(payload) = self.waiting[from.index()].pop_front() {
                 self.traffic.received[from.index()].count(payload.len());
-                Ok(payload)
+                return Ok(payload);
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(self.fate.fail(NetError::Lost(from, Loss::Closed))),
+            match self.events.recv() {
+                Ok(Ok((sender, payload))) => self.waiting[sender.index()].push_back(payload),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(self.fate.fail(NetError::Lost(from, Loss::Closed))),
+            }
         }
     }
 
@@ -271,7 +296,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     expect.check(header).map_err(wrong)?;
                     let payload = read_payload(&mut self.stream, expect.len, idle).await;
                     // The endpoint may have been dropped meanwhile.
-                    let _ = self.fate.events.send(Ok(payload.map_err(|error| error.blame(peer))?));
+                    let payload = payload.map_err(|error| error.blame(peer))?;
+                    let _ = self.fate.events.send(Ok((peer, payload)));
                 }
                 Kind::Abort => {
                     Expect { kind: Kind::Abort, round: 0, len: Abort::LEN }.check(header).map_err(wrong)?;

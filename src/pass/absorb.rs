@@ -64,7 +64,8 @@ fn knows(graph: &Graph, id: NodeId, clear: NodeId) -> bool {
 enum Place {
     /// The layer, the factor's shape with the weights' axes, and by how many bits the weights are encoded finer.
     Weights(Linear, Vec<usize>, u32),
-    Factor(Scaled),
+    /// What is scaled, and the fraction bits of the product of both factors.
+    Factor(Scaled, u32),
 }
 
 fn place(graph: &Graph, id: NodeId, factor: NodeId, into: Into) -> Option<Place> {
@@ -76,8 +77,20 @@ fn place(graph: &Graph, id: NodeId, factor: NodeId, into: Into) -> Option<Place>
         Into::Factor => scaled(graph, id)
             .into_iter()
             .find(|s| knows(graph, s.factor, factor) && !grows(graph, s.factor, factor))
-            .map(Place::Factor),
+            .and_then(|s| joint_digits(graph, &s, factor).map(|digits| Place::Factor(s, digits))),
     }
+}
+
+/// Fraction bits with which the product of two factors, rounded once, is as good as one after the other: what it is off by
+/// makes less than half a unit of any number that it scales. `None` when the ring has no room for them.
+fn joint_digits(graph: &Graph, scaled: &Scaled, factor: NodeId) -> Option<u32> {
+    if splat(graph, factor).is_some() && known::value(graph, scaled.factor).is_some() {
+        // Constants have digits of their own.
+        return Some(scaled.bits);
+    }
+    let (format, have) = (graph.format, scale(graph, scaled.x)?);
+    let digits = have + format.int - 1;
+    (format.int + have + digits < format.ring).then_some(digits)
 }
 
 /// Whether the product of two factors has more elements than they have together, or is no constant that the number format
@@ -122,10 +135,10 @@ fn put(graph: &mut Graph, id: NodeId, factor: Factor, into: Into) -> NodeId {
                 };
                 rebuild(graph, id, &layer, layer.x, clear, more)
             }
-            Place::Factor(scaled) => {
+            Place::Factor(scaled, digits) => {
                 let own = known::small(graph, scaled.factor);
                 let clear = known::combine(graph, Op::Mul, own, factor.clear, node.span);
-                scale_by(graph, scaled.x, Factor { clear, digits: factor.digits.max(scaled.bits) }, node.span)
+                scale_by(graph, scaled.x, Factor { clear, digits: digits.max(factor.digits) }, node.span)
             }
         },
         Op::Add | Op::Sub => {

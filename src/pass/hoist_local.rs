@@ -3,7 +3,8 @@
 //! Before: `(x a + b) c` with a, b and c of one owner (or public): two products, two truncations. After: `x (a c) + b c`.
 //! Before: `(x + share a) + share b`. After: `x + share (a + b)`. Before: `slice (share a)`. After: `share (slice a)`. Factors save a
 //! product and a truncation for each element, and their two rounds; summands and moves save what the owner sends, and
-//! work. Labels have settled before what is computed in the clear from the beginning; this pass finds what algebra
+//! work. A product of factors is rounded once, to so many more digits that no number notices; in a ring that has no room for
+//! them it is not formed. Labels have settled before what is computed in the clear from the beginning; this pass finds what algebra
 //! brings together.
 
 use std::collections::BTreeMap;

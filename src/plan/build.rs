@@ -9,6 +9,8 @@ use super::{Access, Buf, BufId, Instr, Kernel, Operand, Part, Party, Program, Re
 use crate::fixed::{Format, low_mask};
 use crate::span::Span;
 
+mod order;
+
 /// A plan under construction.
 #[derive(Debug)]
 pub struct Builder {
@@ -254,6 +256,7 @@ impl Builder {
     /// `kept` outlive the last round.
     #[must_use]
     pub fn finish(mut self, kept: &[BufId]) -> (Vec<Buf>, Vec<Round>) {
+        self.rounds.iter_mut().for_each(|round| order::sends_first(&self.bufs, round));
         let storage: Vec<BufId> =
             self.bufs.iter().enumerate().map(|(id, buf)| buf.storage(BufId(id as u32)).0).collect();
         let mut dead: Vec<bool> = vec![true; self.bufs.len()];

@@ -10,7 +10,9 @@
 
 pub mod build;
 pub mod cost;
+pub mod course;
 pub mod file;
+pub mod layout;
 pub mod lower;
 pub mod program;
 pub mod protocol;

@@ -1,11 +1,13 @@
 //! Three sessions in one thread, round by round: no transport, no clock. For tests that look at every message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::session::{Session, Taken, expected};
+use super::session::{Link, Session, Taken};
 use super::{RunError, owner};
 use crate::backend::cpu::Cpu;
-use crate::backend::{Backend, StreamKey};
+use crate::backend::{Backend, BackendError, StreamKey};
+use crate::net::{Loss, NetError};
+use crate::plan::course::Piece;
 use crate::plan::{BufId, Party, Plan};
 
 /// Results and traffic of a run.
@@ -20,7 +22,7 @@ pub struct Outcome {
     /// What P0 and P1 give to the receivers of the outputs, in the plan's order.
     pub halves: [Vec<Vec<u8>>; 2],
     /// The most bytes of buffers that were live at each party.
-    pub peak_bytes: [u64; 3],
+    pub live_bytes: [u64; 3],
     /// Every transfer that a party took.
     pub taken: Vec<Taken>,
 }
@@ -66,15 +68,20 @@ pub fn devices(keys: &[StreamKey; 3]) -> [Cpu; 3] {
 pub fn share(plan: &Plan, data: &BTreeMap<String, Vec<f64>>) -> Result<Loads, RunError> {
     let clear = owner::clear_graph(plan)?;
     let mut loads = Loads::default();
+    let words = |(id, share): (BufId, owner::Share<'_>)| {
+        let mut words = vec![0; plan.buf(id).words()];
+        share.fill(&mut words);
+        (id, words)
+    };
     for owner in 0..plan.owners.len() as u32 {
         let parts = owner::submit(plan, &clear, owner, data)?;
         for ((party, load), part) in Party::ALL.into_iter().zip(&mut loads).zip(&parts) {
-            load.extend(owner::accept(plan, Some(owner), party, part)?);
+            load.extend(owner::accept(plan, Some(owner), party, part)?.into_iter().map(words));
         }
     }
     let public = owner::publish(plan, &clear, data)?;
     for (party, load) in Party::ALL.into_iter().zip(&mut loads) {
-        load.extend(owner::accept(plan, None, party, &public)?);
+        load.extend(owner::accept(plan, None, party, &public)?.into_iter().map(words));
     }
     Ok(loads)
 }
@@ -89,43 +96,66 @@ pub fn execute<B: Backend>(
     loads: Loads,
     observe: Observer<'_>,
 ) -> Result<Outcome, RunError> {
-    let mut party = Party(0);
-    let mut sessions = devices.map(|device| {
-        let session = Session::new(plan, party, device);
-        party = party.plus(1);
-        session
-    });
     let failed = |e| RunError::Device { cause: e, place: String::new() };
+    let [p0, p1, p2] = devices;
+    let session = |party, device| Session::new(plan, Party(party), device).map_err(failed);
+    let mut sessions = [session(0, p0)?, session(1, p1)?, session(2, p2)?];
     for (session, load) in sessions.iter_mut().zip(loads) {
         for (id, words) in load {
-            session.load(id, words).map_err(failed)?;
+            let mut fits = true;
+            let fill = &mut |to: &mut [u64]| {
+                fits = to.len() == words.len();
+                to.iter_mut().zip(&words).for_each(|(to, word)| *to = *word);
+            };
+            session.load(id, fill).map_err(failed)?;
+            if !fits {
+                return Err(failed(BackendError::Shape(format!("{id} has not {} words", words.len()))));
+            }
         }
     }
     let mut outcome = Outcome::default();
-    for round in 0..plan.rounds.len() {
-        let mut sent = Vec::new();
+    let mut queues = Queues::default();
+    for number in 0..=plan.rounds.len() {
         for session in &mut sessions {
-            sent.push(session.compute(round).map_err(|(e, span)| RunError::device(plan, e, span))?);
+            session.round(number, &mut queues)?;
         }
-        let mut any = false;
-        for (from, messages) in Party::ALL.into_iter().zip(&sent) {
-            for (to, payload) in Party::ALL.into_iter().zip(messages) {
-                let Some(payload) = payload else { continue };
-                debug_assert_eq!(payload.len(), expected(plan, round, from, to));
-                observe(round, from, to, payload);
-                outcome.bytes_per_link[from.index()][to.index()] += payload.len() as u64;
-                sessions[to.index()].receive(round, from, payload).map_err(failed)?;
-                any = true;
-            }
+        outcome.rounds += usize::from(!queues.sent.is_empty());
+        for ((from, to), payload) in std::mem::take(&mut queues.sent) {
+            outcome.bytes_per_link[from.index()][to.index()] += payload.len() as u64;
+            observe(number, from, to, &payload);
         }
-        outcome.rounds += usize::from(any);
     }
     outcome.halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
     for (at, output) in plan.outputs.iter().enumerate() {
         let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
         outcome.outputs.insert(output.name.clone(), values);
     }
-    outcome.peak_bytes = sessions.each_ref().map(Session::peak_bytes);
+    outcome.live_bytes = sessions.each_ref().map(Session::live_bytes);
     outcome.taken = sessions.iter().flat_map(Session::taken).copied().collect();
     Ok(outcome)
+}
+
+/// The links between all three.
+#[derive(Default)]
+struct Queues {
+    /// Pieces on their way, by sender and receiver.
+    pieces: BTreeMap<(Party, Party), VecDeque<Vec<u8>>>,
+    /// The round's messages, whole.
+    sent: BTreeMap<(Party, Party), Vec<u8>>,
+}
+
+impl Link for Queues {
+    fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {
+        let link = (piece.from, piece.to);
+        self.sent.entry(link).or_default().extend_from_slice(&payload);
+        self.pieces.entry(link).or_default().push_back(payload);
+        Ok(())
+    }
+
+    fn expect(&mut self, _: &Piece) {}
+
+    fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
+        let queue = self.pieces.entry((piece.from, piece.to)).or_default();
+        queue.pop_front().ok_or(NetError::Lost(piece.from, Loss::Closed))
+    }
 }

@@ -128,22 +128,40 @@ pub fn submission_bytes(plan: &Plan, owner: Option<u32>, party: Party) -> usize 
     }
 }
 
-/// The words that a submission puts into a party's buffers.
+/// Words of a party's buffer as a submission has them.
+#[derive(Debug)]
+pub enum Share<'m> {
+    /// Packed.
+    Packed(Buf, &'m [u8]),
+    /// All of a stream.
+    Drawn(StreamKey, Stream),
+}
+
+impl Share<'_> {
+    /// Writes the words.
+    pub fn fill(&self, words: &mut [u64]) {
+        match self {
+            Share::Packed(buf, bytes) => wire::unpack_to(buf, bytes, words),
+            Share::Drawn(seed, stream) => Keystream::new(seed).fill(stream, 0, words),
+        }
+    }
+}
+
+/// What a submission puts into a party's buffers.
 ///
 /// # Errors
 /// If its length is not the plan's.
-pub fn accept(
+pub fn accept<'m>(
     plan: &Plan,
     owner: Option<u32>,
     party: Party,
-    payload: &[u8],
-) -> Result<Vec<(BufId, Vec<u64>)>, OwnerError> {
+    payload: &'m [u8],
+) -> Result<Vec<(BufId, Share<'m>)>, OwnerError> {
     let wanted = submission_bytes(plan, owner, party);
     if payload.len() != wanted {
         let owner = owner.map_or("public inputs".to_string(), |o| plan.owners[o as usize].clone());
         return Err(OwnerError::Length { owner, found: payload.len(), wanted });
     }
-    let mut words = Vec::new();
     let seeds = match (owner, party.0) {
         (None, _) => 0,
         (Some(_), 0) => 2,
@@ -152,42 +170,29 @@ pub fn accept(
     let (seeds, mut rest) = payload.split_at(seeds * SEED);
     let seeds: Vec<StreamKey> =
         seeds.chunks_exact(SEED).map(|s| StreamKey(s.try_into().expect("chunks of a seed's size"))).collect();
+    let mut shares = Vec::new();
     for (number, input) in owned(plan, owner) {
-        let mut explicit = || {
+        let mut packed = || {
             let buf = element_buf(plan, input.len);
             let (now, later) = rest.split_at(buf.wire_bytes());
             rest = later;
-            wire::unpack(&buf, now)
+            Share::Packed(buf, now)
         };
+        let drawn = |seed: usize| Share::Drawn(seeds[seed].clone(), stream(plan, number));
         let [own, next] = [0, 1].map(|part: usize| input.bufs[part][party.index()]);
         match (owner, party.0) {
-            (None, _) => words.push((own, explicit())),
-            (Some(_), 0) => {
-                words.push((own, expand(plan, &seeds[0], number, input.len)));
-                words.push((next, expand(plan, &seeds[1], number, input.len)));
-            }
+            (None, _) => shares.push((own, packed())),
+            (Some(_), 0) => shares.extend([(own, drawn(0)), (next, drawn(1))]),
             // P1 holds shares 1 and 2, P2 holds 2 and 0.
-            (Some(_), 1) => {
-                words.push((own, expand(plan, &seeds[0], number, input.len)));
-                words.push((next, explicit()));
-            }
-            (Some(_), _) => {
-                words.push((own, explicit()));
-                words.push((next, expand(plan, &seeds[0], number, input.len)));
-            }
+            (Some(_), 1) => shares.extend([(own, drawn(0)), (next, packed())]),
+            (Some(_), _) => shares.extend([(own, packed()), (next, drawn(0))]),
         }
     }
-    Ok(words)
+    Ok(shares)
 }
 
 fn element_buf(plan: &Plan, len: usize) -> Buf {
     Buf::ring(Party(0), len, plan.format.ring)
-}
-
-fn expand(plan: &Plan, seed: &StreamKey, number: u32, len: usize) -> Vec<u64> {
-    let mut words = vec![0; len];
-    Keystream::new(seed).fill(&stream(plan, number), 0, &mut words);
-    words
 }
 
 /// The stream of an input's share under a seed.

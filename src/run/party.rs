@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::session::{Session, expected, incoming};
+use super::session::{Link, Session};
 use super::{RunError, owner};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, NetError};
+use crate::plan::course::Piece;
 use crate::plan::{Party, Plan};
 
 /// The round number of the key exchange, which no plan reaches.
@@ -31,7 +32,7 @@ pub struct Report {
     /// Transfers it took that open a value.
     pub openings: usize,
     /// The most bytes of buffers that were live at once.
-    pub peak_bytes: u64,
+    pub live_bytes: u64,
 }
 
 /// Called after each round with the rounds done.
@@ -97,7 +98,8 @@ fn steps<B: Backend>(
     let me = mesh.me();
     let keys = agree_keys(mesh).map_err(|cause| RunError::net(plan, cause, None))?;
     let base = mesh.traffic();
-    let mut session = Session::new(plan, me, device(me, keys));
+    let refused = |error| RunError::device(plan, error, None);
+    let mut session = Session::new(plan, me, device(me, keys)).map_err(refused)?;
     let mut awaited = submissions(plan);
     while !awaited.is_empty() {
         let room = |kind, name: &str| {
@@ -108,27 +110,28 @@ fn steps<B: Backend>(
         let at = awaited.iter().position(|(_, n)| *n == message.name).expect("only awaited names are admitted");
         let (whose, _) = awaited.swap_remove(at);
         let mut payload = message.payload;
-        let accepted = owner::accept(plan, whose, me, &payload);
+        let accepted = load(&mut session, plan, whose, &payload);
         // The seeds; a share alone is noise.
         payload.iter_mut().take(2 * owner::SEED).for_each(Zeroize::zeroize);
-        for (id, words) in accepted? {
-            session.load(id, words).map_err(|e| RunError::device(plan, e, None))?;
-        }
+        accepted?;
     }
     let mut report = Report::default();
-    for round in 0..plan.rounds.len() {
-        report.rounds += usize::from(exchange(plan, mesh, &mut session, round)?);
-        progress(round + 1);
+    let mut link = OverMesh(mesh);
+    for (number, round) in plan.rounds.iter().enumerate() {
+        session.round(number, &mut link)?;
+        report.rounds += usize::from(!round.sends.is_empty());
+        progress(number + 1);
     }
+    session.round(plan.rounds.len(), &mut link)?;
     let traffic = mesh.traffic();
     for party in Party::ALL.map(Party::index) {
         report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
         report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
     }
     report.openings = session.taken().iter().filter(|t| t.opening.is_some()).count();
-    report.peak_bytes = session.peak_bytes();
+    report.live_bytes = session.live_bytes();
     mesh.finish().map_err(|cause| RunError::net(plan, cause, None))?;
-    let outputs = session.outputs().map_err(|e| RunError::device(plan, e, None))?;
+    let outputs = session.outputs().map_err(refused)?;
     for (output, payload) in plan.outputs.iter().zip(outputs) {
         owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
     }
@@ -137,35 +140,34 @@ fn steps<B: Backend>(
     Ok(report)
 }
 
-/// Compute, send, receive. Whether anything travelled in the round between any two parties.
-fn exchange<B: Backend>(
-    plan: &Plan,
-    mesh: &mut dyn Mesh,
+/// Fills the buffers of an owner's inputs.
+fn load<B: Backend>(
     session: &mut Session<'_, B>,
-    round: usize,
-) -> Result<bool, RunError> {
-    let me = session.party();
-    let messages = session.compute(round).map_err(|(e, span)| RunError::device(plan, e, span))?;
-    for (to, payload) in Party::ALL.into_iter().zip(messages) {
-        if let Some(payload) = payload {
-            mesh.send(to, round as u32, payload).map_err(|e| failed(plan, round, me, to, e))?;
-        }
+    plan: &Plan,
+    whose: Option<u32>,
+    payload: &[u8],
+) -> Result<(), RunError> {
+    for (id, share) in owner::accept(plan, whose, session.party(), payload)? {
+        session.load(id, &mut |words| share.fill(words)).map_err(|e| RunError::device(plan, e, None))?;
     }
-    for from in [me.plus(1), me.plus(2)] {
-        let len = expected(plan, round, from, me);
-        if len > 0 {
-            let payload = mesh.recv(from, round as u32, len).map_err(|e| failed(plan, round, from, me, e))?;
-            session.receive(round, from, &payload).map_err(|e| RunError::device(plan, e, None))?;
-        }
-    }
-    Ok(!plan.rounds[round].sends.is_empty())
+    Ok(())
 }
 
-/// A network error in a round, with the line of the model that the round serves.
-fn failed(plan: &Plan, round: usize, from: Party, to: Party, cause: NetError) -> RunError {
-    let span = incoming(plan, round, from, to).find_map(|s| s.span);
-    let span = span.or_else(|| plan.rounds[round].sends.iter().find_map(|s| s.span));
-    RunError::net(plan, cause, Some((round, span)))
+/// A mesh as a session's link.
+struct OverMesh<'m>(&'m mut dyn Mesh);
+
+impl Link for OverMesh<'_> {
+    fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {
+        self.0.send(piece.to, piece.round as u32, payload)
+    }
+
+    fn expect(&mut self, piece: &Piece) {
+        self.0.expect(piece.from, piece.round as u32, piece.bytes);
+    }
+
+    fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
+        self.0.recv(piece.from, piece.round as u32, piece.bytes)
+    }
 }
 
 /// Each party draws its own key and gives it to the party before it, which holds it too.

@@ -2,12 +2,14 @@
 //!
 //! Only launches, messages and the arrival of inputs are noted; packing and unpacking are what lies between.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::backend::{Backend, BackendError, Launch};
+use crate::backend::{Backend, BackendError, Fill, Launch};
 use crate::net::{AbortReason, Mesh, NetError, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
+use crate::plan::layout::Layout;
 use crate::plan::{BufId, Party, Plan};
 
 /// What a clock saw.
@@ -68,9 +70,13 @@ impl<T> Timed<T> {
 }
 
 impl<B: Backend> Backend for Timed<B> {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.inner.reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         let start = Instant::now();
-        self.inner.write(id, words)?;
+        self.inner.write(id, fill)?;
         self.log.note(Seen::Written, start);
         Ok(())
     }
@@ -101,6 +107,10 @@ impl<M: Mesh> Mesh for Timed<M> {
         self.inner.send(to, round, payload)?;
         self.log.note(Seen::Sent(round as usize, to, bytes), start);
         Ok(())
+    }
+
+    fn expect(&mut self, from: Party, round: u32, len: usize) {
+        self.inner.expect(from, round, len);
     }
 
     fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
@@ -140,7 +150,7 @@ pub fn timeline(plan: &Plan, logs: &[Log; 3]) -> Timeline {
     for message in &mut timeline.messages {
         let taken = timeline.slices[message.to.index()]
             .iter()
-            .find(|slice| slice.round == message.round && slice.what == What::Wait(message.from));
+            .find(|slice| slice.round == message.round && slice.what == What::Wait(message.from, message.piece));
         message.arrived = taken.map_or(message.sent, |slice| slice.end.max(message.sent));
     }
     timeline.messages.sort_by(|a, b| a.sent.total_cmp(&b.sent));
@@ -188,8 +198,15 @@ impl Clock {
             numbers.map(|(at, _)| at).collect::<Vec<_>>()
         };
         let mut steps = mine(0).into_iter();
-        // The party whose message is being unpacked.
-        let mut unpacking: Option<Party> = None;
+        // The message that is being unpacked.
+        let mut unpacking: Option<(Party, usize)> = None;
+        // Pieces of each message so far, by the other party and whether it receives.
+        let mut pieces: BTreeMap<(usize, Party, bool), usize> = BTreeMap::new();
+        let mut piece = |message| {
+            let next = pieces.entry(message).or_default();
+            *next += 1;
+            *next - 1
+        };
         if self.now > self.origin {
             let start = self.origin;
             let ready = std::mem::replace(&mut self.now, start);
@@ -197,7 +214,7 @@ impl Clock {
             self.now = ready;
         }
         for event in events {
-            if let Some(from) = unpacking.take() {
+            if let Some((from, round)) = unpacking.take() {
                 self.until(event.start, What::Unpack(from), round);
                 self.now = event.start;
             }
@@ -206,19 +223,16 @@ impl Clock {
                     let Some(step) = steps.next() else { continue };
                     self.until(event.end, What::Step(step), round);
                 }
-                Seen::Sent(_, to, bytes) => {
+                Seen::Sent(round, to, bytes) => {
                     self.until(event.end, What::Pack, round);
-                    let sent = self.seconds(event.end);
-                    self.messages.push(Message { from: party, to, round, bytes, sent, arrived: sent });
+                    let (sent, piece) = (self.seconds(event.end), piece((round, to, true)));
+                    self.messages.push(Message { from: party, to, round, piece, bytes, sent, arrived: sent });
                 }
-                Seen::Received(_, from) => {
-                    // Buffers that the last transfer freed, and the like.
-                    if event.start > self.now {
-                        self.until(event.start, What::Pack, round);
-                        self.now = event.start;
-                    }
-                    self.until(event.end, What::Wait(from), round);
-                    unpacking = Some(from);
+                Seen::Received(round, from) => {
+                    // What lies before is the end of the slice before.
+                    self.now = self.now.max(event.start);
+                    self.until(event.end, What::Wait(from, piece((round, from, false))), round);
+                    unpacking = Some((from, round));
                 }
                 Seen::Done(rounds) => {
                     round = rounds;

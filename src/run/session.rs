@@ -1,10 +1,34 @@
-//! One party's session over a plan, without sockets or clock: it says what to send and takes what came.
+//! One party's session over a plan, without sockets or clock: it follows the party's [`Course`] and hands what it sends
+//! to a [`Link`], which gives it what it receives.
 
 use std::collections::BTreeSet;
 
-use super::wire;
-use crate::backend::{Backend, BackendError, Launch};
-use crate::plan::{BufId, Party, Plan, Send, Step};
+use super::{RunError, wire};
+use crate::backend::{Backend, BackendError, Fill, Launch};
+use crate::net::NetError;
+use crate::plan::course::{Action, Course, Piece};
+use crate::plan::layout::Layout;
+use crate::plan::{BufId, Party, Plan, Step};
+use crate::span::Span;
+
+/// What lies between a party and the two others.
+pub trait Link {
+    /// Sends a piece of a message.
+    ///
+    /// # Errors
+    /// [`NetError`], whichever party is at fault.
+    fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError>;
+
+    /// Says that a piece will be received, so that it can come while the party computes; in the order of [`Link::receive`]
+    /// for each sender.
+    fn expect(&mut self, piece: &Piece);
+
+    /// Waits for a piece, which has `piece.bytes` bytes.
+    ///
+    /// # Errors
+    /// [`NetError`], whichever party is at fault.
+    fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError>;
+}
 
 /// A party in the middle of a plan.
 #[derive(Debug)]
@@ -12,10 +36,11 @@ pub struct Session<'p, B> {
     plan: &'p Plan,
     party: Party,
     backend: B,
+    course: Course,
     taken: Vec<Taken>,
-    /// Bytes of buffers on the device, now and at most.
     /// Buffers with storage on the device.
     held: BTreeSet<BufId>,
+    /// Bytes of these, now and at most.
     live: u64,
     peak: u64,
 }
@@ -35,13 +60,15 @@ pub struct Taken {
     pub opening: Option<u32>,
 }
 
-/// The payload for each peer in one round; `None` where nothing is sent.
-pub type Messages = [Option<Vec<u8>>; 3];
-
 impl<'p, B: Backend> Session<'p, B> {
     /// A session whose inputs are still to be loaded.
-    pub fn new(plan: &'p Plan, party: Party, backend: B) -> Session<'p, B> {
-        Session { plan, party, backend, taken: Vec::new(), held: BTreeSet::new(), live: 0, peak: 0 }
+    ///
+    /// # Errors
+    /// If the device has no room for the plan's buffers.
+    pub fn new(plan: &'p Plan, party: Party, mut backend: B) -> Result<Session<'p, B>, BackendError> {
+        backend.reserve(Layout::of(plan, party, |_| false))?;
+        let course = Course::of(plan, party);
+        Ok(Session { plan, party, backend, course, taken: Vec::new(), held: BTreeSet::new(), live: 0, peak: 0 })
     }
 
     /// The party.
@@ -49,16 +76,12 @@ impl<'p, B: Backend> Session<'p, B> {
         self.party
     }
 
-    /// Puts an input's words into one of this party's buffers.
+    /// Fills one of this party's buffers.
     ///
     /// # Errors
-    /// If the device refuses them.
-    pub fn load(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.write(id, words)
-    }
-
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.backend.write(id, words)?;
+    /// If the device refuses.
+    pub fn load(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.backend.write(id, fill)?;
         self.grow(&[id]);
         Ok(())
     }
@@ -81,23 +104,60 @@ impl<'p, B: Backend> Session<'p, B> {
         }
     }
 
-    /// Runs this party's steps of a round and packs what it sends.
+    /// Does what this party does in a round; in the one behind the last it takes what is left to receive.
     ///
     /// # Errors
-    /// If a launch fails; `place` of the error is the step's.
-    pub fn compute(&mut self, round: usize) -> Result<Messages, (BackendError, Option<crate::span::Span>)> {
-        let (round, party) = (&self.plan.rounds[round], self.party);
-        for step in round.steps.iter().filter(|s| s.party == party) {
-            self.step(step).map_err(|e| (e, step.span))?;
+    /// The device's or the network's, with the line of the model.
+    pub fn round(&mut self, number: usize, link: &mut dyn Link) -> Result<(), RunError> {
+        let actions = std::mem::take(&mut self.course.rounds[number]);
+        for action in &actions {
+            if let Action::Receive(piece) = action {
+                link.expect(piece);
+            }
         }
-        let mut messages = Messages::default();
-        for send in round.sends.iter().filter(|s| s.from == party) {
+        let result = actions.iter().try_for_each(|action| self.act(number, action, link));
+        self.course.rounds[number] = actions;
+        result
+    }
+
+    fn act(&mut self, number: usize, action: &Action, link: &mut dyn Link) -> Result<(), RunError> {
+        let plan = self.plan;
+        match action {
+            Action::Step(at) => {
+                let step = &plan.rounds[number].steps[*at];
+                self.step(step).map_err(|e| RunError::device(plan, e, step.span))
+            }
+            Action::Send(piece) => {
+                let payload = self.pack(piece).map_err(|(e, span)| RunError::device(plan, e, span))?;
+                link.send(piece, payload).map_err(|e| self.failed(piece, e))
+            }
+            Action::Receive(piece) => {
+                let payload = link.receive(piece).map_err(|e| self.failed(piece, e))?;
+                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, None))
+            }
+            Action::Free => {
+                let me = self.party;
+                let sends = plan.rounds[number].sends.iter().filter(|send| send.from == me);
+                sends.flat_map(|send| &send.free).for_each(|id| self.free(*id));
+                Ok(())
+            }
+        }
+    }
+
+    /// A network error, with the line of the model that the message serves.
+    fn failed(&self, piece: &Piece, cause: NetError) -> RunError {
+        let sends = &self.plan.rounds[piece.round].sends;
+        let span = piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span));
+        RunError::net(self.plan, cause, Some((piece.round, span)))
+    }
+
+    fn pack(&self, piece: &Piece) -> Result<Vec<u8>, (BackendError, Option<Span>)> {
+        let mut payload = Vec::with_capacity(piece.bytes);
+        for send in piece.sends.iter().map(|at| &self.plan.rounds[piece.round].sends[*at]) {
             let words = self.backend.read(send.source).map_err(|e| (e, send.span))?;
-            let payload = messages[send.to.index()].get_or_insert_default();
-            wire::pack(self.plan.buf(send.source), words, payload);
-            send.free.iter().for_each(|id| self.free(*id));
+            wire::pack(self.plan.buf(send.source), words, &mut payload);
         }
-        Ok(messages)
+        Ok(payload)
     }
 
     fn step(&mut self, step: &Step) -> Result<(), BackendError> {
@@ -113,18 +173,19 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    /// Takes the payload of a peer in a round; its length was checked against [`expected`].
-    ///
-    /// # Errors
-    /// If the device refuses the words.
-    pub fn receive(&mut self, round: usize, from: Party, payload: &[u8]) -> Result<(), BackendError> {
-        let mut at = 0;
-        for (number, send) in numbered(self.plan, round, from, self.party) {
+    fn unpack(&mut self, piece: &Piece, payload: &[u8]) -> Result<(), BackendError> {
+        let mut rest = payload;
+        for number in &piece.sends {
+            let send = &self.plan.rounds[piece.round].sends[*number];
             let buf = self.plan.buf(send.target);
             let bytes = buf.wire_bytes();
-            self.write(send.target, wire::unpack(buf, &payload[at..at + bytes]))?;
-            self.taken.push(Taken { round, send: number, by: self.party, bytes, opening: send.opening });
-            at += bytes;
+            let Some((mine, behind)) = rest.split_at_checked(bytes) else {
+                return Err(BackendError::Shape(format!("{} is longer than what is sent", send.target)));
+            };
+            rest = behind;
+            self.load(send.target, &mut |words| wire::unpack_to(buf, mine, words))?;
+            let (round, opening) = (piece.round, send.opening);
+            self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening });
         }
         Ok(())
     }
@@ -149,7 +210,7 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     /// The most bytes of buffers that were on the device at once.
-    pub fn peak_bytes(&self) -> u64 {
+    pub fn live_bytes(&self) -> u64 {
         self.peak
     }
 
@@ -157,20 +218,4 @@ impl<'p, B: Backend> Session<'p, B> {
     pub fn backend(&self) -> &B {
         &self.backend
     }
-}
-
-/// Transfers between two parties in a round, in packing order.
-pub fn incoming(plan: &Plan, round: usize, from: Party, to: Party) -> impl Iterator<Item = &Send> {
-    numbered(plan, round, from, to).map(|(_, send)| send)
-}
-
-/// The same with their numbers among the round's transfers.
-pub fn numbered(plan: &Plan, round: usize, from: Party, to: Party) -> impl Iterator<Item = (usize, &Send)> {
-    plan.rounds[round].sends.iter().enumerate().filter(move |(_, s)| s.from == from && s.to == to)
-}
-
-/// Payload bytes between two parties in a round; 0: no message.
-#[must_use]
-pub fn expected(plan: &Plan, round: usize, from: Party, to: Party) -> usize {
-    incoming(plan, round, from, to).map(|s| plan.buf(s.source).wire_bytes()).sum()
 }

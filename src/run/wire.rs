@@ -61,17 +61,22 @@ fn pack_bits(words: &[u64], width: usize, out: &mut Vec<u8>) {
 /// The words of a buffer from its packed bytes, which must be `buf.wire_bytes()` long.
 #[must_use]
 pub fn unpack(buf: &Buf, bytes: &[u8]) -> Vec<u64> {
-    debug_assert_eq!(bytes.len(), buf.wire_bytes());
+    let mut words = vec![0; buf.words()];
+    unpack_to(buf, bytes, &mut words);
+    words
+}
+
+/// The same into `buf.words()` words.
+pub fn unpack_to(buf: &Buf, bytes: &[u8], words: &mut [u64]) {
+    debug_assert_eq!((bytes.len(), words.len()), (buf.wire_bytes(), buf.words()));
     let width = buf.width as usize;
-    let mut words = Vec::with_capacity(buf.words());
-    let plane_bytes = (buf.len * width).div_ceil(8);
-    for plane in bytes.chunks_exact(plane_bytes.max(1)) {
+    let plane_bytes = (buf.len * width).div_ceil(8).max(1);
+    for (plane, words) in bytes.chunks_exact(plane_bytes).zip(words.chunks_exact_mut(buf.stride().max(1))) {
         match width {
-            1 | 64 => words.extend(unpack_words(plane)),
-            _ => unpack_bits(plane, width, buf.len, &mut words),
+            1 | 64 => words.iter_mut().zip(unpack_words(plane)).for_each(|(word, found)| *word = found),
+            _ => unpack_bits(plane, width, words),
         }
     }
-    words
 }
 
 /// Eight bytes at a time, and what is left.
@@ -89,12 +94,12 @@ fn partial(bytes: &[u8]) -> u64 {
 }
 
 /// Unpacks words of 2 to 63 bits.
-fn unpack_bits(bytes: &[u8], width: usize, len: usize, words: &mut Vec<u64>) {
+fn unpack_bits(bytes: &[u8], width: usize, words: &mut [u64]) {
     let mask = low_mask(width as u32);
     let mut source = unpack_words(bytes);
     // Fewer than 64 bits that were read and not used.
     let (mut held, mut bits) = (0u64, 0);
-    words.extend((0..len).map(|_| {
+    for to in words {
         let mut word = held;
         if bits < width {
             let next = source.next().expect("the length was checked against the plan");
@@ -105,8 +110,8 @@ fn unpack_bits(bytes: &[u8], width: usize, len: usize, words: &mut Vec<u64>) {
             held >>= width;
             bits -= width;
         }
-        word & mask
-    }));
+        *to = word & mask;
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use smlc::backend::cases::stream_key;
 use smlc::backend::cpu::Cpu;
 use smlc::backend::{Backend, BackendError, Launch};
 use smlc::fixed::low_mask;
+use smlc::plan::layout::Layout;
 use smlc::plan::{BufId, Instr, Kernel, Plan, Program, Step};
 use smlc::run::wire;
 
@@ -161,18 +162,23 @@ pub fn same_step(plan: &Plan, other: &Plan) -> bool {
 fn launched(plan: &Plan, step: &Step, seed: u64) -> Result<Vec<Vec<u8>>, BackendError> {
     let keys = [stream_key(step.party.0), stream_key(step.party.plus(1).0)];
     let mut device = Cpu::new(step.party, keys);
+    device.reserve(Layout::apart(&plan.bufs))?;
     for operand in &step.ins {
         let mut random = Random(seed << 32 | operand.buf.index() as u64);
         let buf = plan.buf(operand.buf);
-        let words =
-            (0..buf.words()).map(|_| random.next() & if buf.width == 1 { u64::MAX } else { low_mask(buf.width) });
-        device.write(operand.buf, words.collect())?;
+        let mask = if buf.width == 1 { u64::MAX } else { low_mask(buf.width) };
+        let (whole, start) = buf.storage(operand.buf);
+        device.write(whole, &mut |words| {
+            words[start..start + buf.words()].fill_with(|| random.next() & mask);
+        })?;
     }
     let Step { kernel, ins, streams, outs, .. } = step;
     device.launch(Launch { kernel, ins, streams, outs, bufs: &plan.bufs })?;
     let packed = |id: &BufId| {
         let mut bytes = Vec::new();
-        wire::pack(plan.buf(*id), device.read(*id)?, &mut bytes);
+        let buf = plan.buf(*id);
+        let (whole, start) = buf.storage(*id);
+        wire::pack(buf, &device.read(whole)?[start..start + buf.words()], &mut bytes);
         Ok(bytes)
     };
     outs.iter().map(packed).collect()

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smlc::backend::cpu::Cpu;
-use smlc::backend::{Backend, BackendError, Launch, StreamKey};
+use smlc::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use smlc::graph::eval;
+use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Kernel, Party, Plan, Program, lower, verify};
 
@@ -384,8 +385,12 @@ struct Damaging {
 }
 
 impl Backend for Damaging {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.inner.write(id, words)
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.inner.reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.inner.write(id, fill)
     }
 
     fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
@@ -411,13 +416,14 @@ impl Backend for Damaging {
         let id = launch.outs[self.random.below(launch.outs.len())];
         let buf = &launch.bufs[id.index()];
         let (plane, element) = (self.random.below(buf.planes), self.random.below(buf.len));
-        let mut words = self.inner.read(id)?.to_vec();
-        if buf.width == 1 {
-            words[plane * buf.stride() + element / 64] ^= 1 << (element % 64);
-        } else {
-            words[element] ^= self.random.next();
-        }
-        self.inner.write(id, words)
+        let noise = self.random.next();
+        self.inner.write(buf.storage(id).0, &mut |words| {
+            if buf.width == 1 {
+                words[plane * buf.stride() + element / 64] ^= 1 << (element % 64);
+            } else {
+                words[buf.storage(id).1 + element] ^= noise;
+            }
+        })
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smlc::backend::cpu::Cpu;
-use smlc::backend::{Backend, BackendError, Launch, StreamKey};
+use smlc::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use smlc::graph::Receiver;
 use smlc::plan::cost::{self, Cost};
+use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Party, Plan};
 use smlc::run::{lockstep, owner};
@@ -30,8 +31,12 @@ impl Counting {
 }
 
 impl Backend for Counting {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.inner.write(id, words)?;
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.inner.reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.inner.write(id, fill)?;
         self.there(id);
         Ok(())
     }
@@ -66,9 +71,9 @@ fn compare(plan: &Plan, data: &Data, cost: &Cost) -> Result<Data, String> {
     let outcome =
         lockstep::execute(plan, devices, loads, &mut |_, _, _, _| messages += 1).map_err(|e| e.to_string())?;
     let peaks = peaks.map(|peak| peak.load(Ordering::Relaxed));
-    if (peaks, outcome.peak_bytes) != (cost.peak_bytes, cost.peak_bytes) {
-        let counted = (peaks, outcome.peak_bytes);
-        return Err(format!("the peak is {:?} bytes, the run counted {counted:?}", cost.peak_bytes));
+    if (peaks, outcome.live_bytes) != (cost.live_bytes, cost.live_bytes) {
+        let counted = (peaks, outcome.live_bytes);
+        return Err(format!("the peak is {:?} bytes, the run counted {counted:?}", cost.live_bytes));
     }
     let counted = (outcome.bytes_per_link, outcome.rounds, messages);
     let stated = (cost.bytes_per_link, cost.rounds, cost.messages);

@@ -18,10 +18,11 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use smlc::backend::cpu::Cpu;
-use smlc::backend::{Backend, BackendError, Launch, StreamKey};
+use smlc::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use smlc::net::handshake::Role;
 use smlc::net::owner::MemoryLink;
 use smlc::net::{AbortReason, MemoryMesh, Mesh, NetError, Traffic};
+use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Instr, Kernel, Party, Plan};
 use smlc::run::{client, lockstep, owner, party};
@@ -69,8 +70,12 @@ struct Recorder {
 }
 
 impl Backend for Recorder {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        self.inner.write(id, words)
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.inner.reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.inner.write(id, fill)
     }
 
     fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
@@ -270,6 +275,10 @@ impl Mesh for KeyTap {
             self.keys.push(payload.clone());
         }
         self.inner.send(to, round, payload)
+    }
+
+    fn expect(&mut self, from: Party, round: u32, len: usize) {
+        self.inner.expect(from, round, len);
     }
 
     fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use smlc::graph::{NodeId, eval};
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Party, Plan};
-use smlc::run::session::numbered;
 use smlc::run::{lockstep, owner};
 
 use crate::random::Random;
@@ -168,7 +167,7 @@ pub fn sample(plan: &Plan, data: &Data, viewer: Viewer, runs: usize, seed: u64) 
                 row.extend_from_slice(payload);
             }
             let mut at = 0;
-            for (_, send) in numbered(plan, round, from, to) {
+            for send in plan.rounds[round].sends.iter().filter(|send| send.from == from && send.to == to) {
                 let bytes = plan.buf(send.source).wire_bytes();
                 if let Some(r) = send.opening {
                     let summand = &mut summands.entry(r).or_default()[from.index()];

@@ -1,7 +1,5 @@
 //! What every launch is checked for before a kernel touches a word.
 
-use std::ops::{Deref, DerefMut, Range};
-
 use crate::backend::BackendError;
 use crate::plan::{Access, Buf};
 
@@ -21,30 +19,7 @@ pub(super) struct Output<'a> {
     /// What the plan says of it.
     pub buf: &'a Buf,
     /// Its words, `buf.words()` of them.
-    pub words: Words,
-}
-
-/// Some words of an allocation, which is taken out of the device's table for a launch.
-#[derive(Debug, Default)]
-pub(super) struct Words {
-    /// The allocation.
-    pub storage: Vec<u64>,
-    /// Which of its words.
-    pub range: Range<usize>,
-}
-
-impl Deref for Words {
-    type Target = [u64];
-
-    fn deref(&self) -> &[u64] {
-        &self.storage[self.range.clone()]
-    }
-}
-
-impl DerefMut for Words {
-    fn deref_mut(&mut self) -> &mut [u64] {
-        &mut self.storage[self.range.clone()]
-    }
+    pub words: &'a mut [u64],
 }
 
 /// The error for operands that do not fit.

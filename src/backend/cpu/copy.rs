@@ -14,7 +14,7 @@ pub(super) fn view(view: &View, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> R
     let (_, output) = unary("copy", ins, outs)?;
     match output.buf.width {
         1 => each_plane("copy", ins, output, |ins, out| view_elements(view, (view.fill & 1) as u8, &ins[0], out)),
-        _ => view_elements(view, view.fill, words(&ins[0])?, &mut output.words),
+        _ => view_elements(view, view.fill, words(&ins[0])?, output.words),
     }
 }
 
@@ -201,7 +201,7 @@ pub(super) fn concat(
         }),
         _ => {
             let ins = ins.iter().map(words).collect::<Result<Vec<_>, _>>()?;
-            concat_elements(outer, chunks, &ins, &mut output.words)
+            concat_elements(outer, chunks, &ins, output.words)
         }
     }
 }
@@ -235,7 +235,7 @@ pub(super) fn gather_axis(
     let (_, output) = unary("gather", ins, outs)?;
     match output.buf.width {
         1 => each_plane("gather", ins, output, |ins, out| gather_elements(sizes, index, 0, &ins[0], out)),
-        _ => gather_elements(sizes, index, 0, words(&ins[0])?, &mut output.words),
+        _ => gather_elements(sizes, index, 0, words(&ins[0])?, output.words),
     }
 }
 

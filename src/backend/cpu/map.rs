@@ -121,7 +121,7 @@ impl Task for Blocks<'_, '_> {
                         self.slots[slot] = words;
                     }
                     Place::Output { output, plane } => {
-                        let mut words = std::mem::take(&mut self.outs[output].words);
+                        let words = std::mem::take(&mut self.outs[output].words);
                         let first = plane * self.stride + start;
                         self.compute(action.what, start, &mut words[first..first + count]);
                         self.outs[output].words = words;

@@ -11,6 +11,7 @@ mod gemm;
 mod isa;
 mod lookup;
 mod map;
+mod memory;
 mod planes;
 mod product;
 mod registers;
@@ -18,15 +19,16 @@ mod simd;
 mod stream;
 mod sums;
 
-use crate::backend::{Backend, BackendError, Launch, StreamKey};
-use crate::plan::{Buf, BufId, Kernel, Operand, Part, Party, Stream};
-use check::{Input, Output, Words, misfit};
+use smallvec::SmallVec;
+
+use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
+use crate::plan::layout::Layout;
+use crate::plan::{Buf, BufId, Kernel, Part, Party, Stream};
+use check::{Input, Output, misfit};
 use gemm::Workspace;
 pub use isa::Isa;
+use memory::{Memory, Ranges, Split};
 pub use stream::Keystream;
-
-/// Allocations kept for reuse.
-const SPARE: usize = 32;
 
 /// One party's processor.
 pub struct Cpu {
@@ -34,8 +36,7 @@ pub struct Cpu {
     /// Keys `party` and `party + 1`.
     keys: [Keystream; 2],
     isa: Isa,
-    bufs: Vec<Option<Vec<u64>>>,
-    spare: Vec<Vec<u64>>,
+    memory: Memory,
     space: Workspace,
 }
 
@@ -59,8 +60,7 @@ impl Cpu {
             party,
             keys: [Keystream::new(&keys[0]), Keystream::new(&keys[1])],
             isa,
-            bufs: Vec::new(),
-            spare: Vec::new(),
+            memory: Memory::default(),
             space: Workspace::default(),
         }
     }
@@ -89,40 +89,22 @@ impl Cpu {
         Ok(buf)
     }
 
-    /// An operand with its words.
-    fn input<'a>(&'a self, bufs: &'a [Buf], operand: &Operand) -> Result<Input<'a>, BackendError> {
-        let buf = self.describe(bufs, operand.buf)?;
-        let (id, start) = buf.storage(operand.buf);
-        let (words, expected) = (self.read(id)?, bufs[id.index()].words());
-        if words.len() != expected {
-            return misfit(format!("buffer {id} holds {} words, expected {expected}", words.len()));
+    /// Where an operand's words are.
+    fn input(&self, bufs: &[Buf], id: BufId) -> Result<std::ops::Range<usize>, BackendError> {
+        let buf = self.describe(bufs, id)?;
+        let (whole, start) = buf.storage(id);
+        let (place, expected) = (self.memory.find(whole)?, bufs[whole.index()].words());
+        if place.len() != expected {
+            return misfit(format!("buffer {whole} holds {} words, expected {expected}", place.len()));
         }
-        Ok(Input { buf, access: operand.access, words: &words[start..start + buf.words()] })
+        Ok(place.start + start..place.start + start + buf.words())
     }
 
-    /// Results with room for their words: new storage, or that of which they are parts.
-    fn outputs<'a>(&mut self, launch: &Launch<'a>) -> Result<Vec<Output<'a>>, BackendError> {
-        let storage = |id: BufId| launch.bufs.get(id.index()).map_or(id, |buf| buf.storage(id).0);
-        let mut taken: Vec<BufId> = launch.ins.iter().map(|operand| storage(operand.buf)).collect();
-        for &id in launch.outs {
-            self.describe(launch.bufs, id)?;
-            if taken.contains(&storage(id)) {
-                return misfit(format!("buffer {id} is written while it is in use"));
-            }
-            taken.push(storage(id));
-        }
-        let mut outs: Vec<Output<'a>> = Vec::with_capacity(launch.outs.len());
-        for &id in launch.outs {
-            let buf = &launch.bufs[id.index()];
-            let (whole, start) = buf.storage(id);
-            let words = launch.bufs[whole.index()].words();
-            let storage = match self.bufs.get_mut(whole.index()).and_then(Option::take) {
-                Some(storage) if storage.len() == words => storage,
-                _ => self.allocate(words),
-            };
-            outs.push(Output { buf, words: Words { storage, range: start..start + buf.words() } });
-        }
-        Ok(outs)
+    /// Where a result's words are.
+    fn output(&mut self, bufs: &[Buf], id: BufId) -> Result<std::ops::Range<usize>, BackendError> {
+        let buf = self.describe(bufs, id)?;
+        self.memory.make(buf.storage(id).0)?;
+        self.input(bufs, id)
     }
 
     /// The key stream behind a stream.
@@ -134,90 +116,71 @@ impl Cpu {
         }
     }
 
-    /// `words` arbitrary words, in the least spare allocation that is large enough and not much too large.
-    fn allocate(&mut self, words: usize) -> Vec<u64> {
-        let fits = |spare: &&(usize, usize)| (words..=words.saturating_mul(2)).contains(&spare.1);
-        let sizes: Vec<_> = self.spare.iter().map(Vec::capacity).enumerate().collect();
-        match sizes.iter().filter(fits).min_by_key(|(_, capacity)| *capacity) {
-            Some((index, _)) => {
-                let mut found = self.spare.swap_remove(*index);
-                found.resize(words, 0);
-                found
-            }
-            None => vec![0; words],
-        }
-    }
-
-    /// Keeps an allocation for reuse; the oldest goes when there are too many.
-    fn recycle(&mut self, words: Vec<u64>) {
-        if words.capacity() == 0 {
-            return;
-        }
-        if self.spare.len() == SPARE {
-            self.spare.remove(0);
-        }
-        self.spare.push(words);
-    }
-
     /// Computes the results of a launch.
-    fn compute(&self, launch: &Launch<'_>, space: &mut Workspace, outs: &mut [Output<'_>]) -> Result<(), BackendError> {
-        let ins: Vec<_> = launch.ins.iter().map(|op| self.input(launch.bufs, op)).collect::<Result<_, _>>()?;
-        let streams: Vec<_> =
+    fn compute(
+        &self,
+        launch: &Launch<'_>,
+        space: &mut Workspace,
+        ins: &[Input<'_>],
+        outs: &mut [Output<'_>],
+    ) -> Result<(), BackendError> {
+        let streams: SmallVec<[_; 8]> =
             launch.streams.iter().map(|s| Ok((*s, self.keystream(s)?))).collect::<Result<_, BackendError>>()?;
         let isa = self.isa;
         match launch.kernel {
-            Kernel::Map(program) => map::run(isa, program, launch.ins, &ins, &streams, outs),
-            Kernel::Product(product) => product::run(isa, product, None, space, &ins, outs),
-            Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, &ins, outs),
-            Kernel::Copy(view) => copy::view(view, &ins, outs),
-            Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, &ins, outs),
+            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs),
+            Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
+            Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
+            Kernel::Copy(view) => copy::view(view, ins, outs),
+            Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, ins, outs),
             Kernel::Gather { outer, axis, inner, index } => {
-                copy::gather_axis([*outer, *axis, *inner], index, &ins, outs)
+                copy::gather_axis([*outer, *axis, *inner], index, ins, outs)
             }
-            Kernel::Sum { outer, axis, inner } => sums::axis(isa, [*outer, *axis, *inner], &ins, outs),
-            Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, &ins, outs),
-            Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, &ins, outs),
-            Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, &ins, outs),
-            Kernel::Lookup(table) => lookup::lookup(isa, table, &ins, outs),
-            Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, &ins, outs),
+            Kernel::Sum { outer, axis, inner } => sums::axis(isa, [*outer, *axis, *inner], ins, outs),
+            Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, ins, outs),
+            Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, ins, outs),
+            Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, ins, outs),
+            Kernel::Lookup(table) => lookup::lookup(isa, table, ins, outs),
+            Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, ins, outs),
         }
     }
 }
 
 impl Backend for Cpu {
-    fn write(&mut self, id: BufId, words: Vec<u64>) -> Result<(), BackendError> {
-        if self.bufs.len() <= id.index() {
-            self.bufs.resize_with(id.index() + 1, || None);
-        }
-        if let Some(old) = self.bufs[id.index()].replace(words) {
-            self.recycle(old);
-        }
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.memory.reserve(layout)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        let place = self.memory.make(id)?;
+        fill(&mut self.memory.words_mut()[place]);
         Ok(())
     }
 
     fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
-        match self.bufs.get(id.index()) {
-            Some(Some(words)) => Ok(words),
-            _ => Err(BackendError::Missing(id)),
-        }
+        Ok(&self.memory.words()[self.memory.find(id)?])
     }
 
     fn free(&mut self, id: BufId) {
-        if let Some(words) = self.bufs.get_mut(id.index()).and_then(Option::take) {
-            self.recycle(words);
-        }
+        self.memory.free(id);
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        let mut outs = self.outputs(&launch)?;
-        let mut space = std::mem::take(&mut self.space);
-        let result = self.compute(&launch, &mut space, &mut outs);
-        self.space = space;
-        result?;
-        for (id, out) in launch.outs.iter().zip(outs) {
-            self.write(out.buf.storage(*id).0, out.words.storage)?;
-        }
-        Ok(())
+        let bufs = launch.bufs;
+        let ins: Ranges = launch.ins.iter().map(|op| self.input(bufs, op.buf)).collect::<Result<_, _>>()?;
+        let outs: Ranges = launch.outs.iter().map(|id| self.output(bufs, *id)).collect::<Result<_, _>>()?;
+        // Both are put aside, for the rest of the device to be at hand.
+        let (mut memory, mut space) = (std::mem::take(&mut self.memory), std::mem::take(&mut self.space));
+        let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
+            let ins = ins.into_iter().zip(launch.ins);
+            let ins: SmallVec<[_; 8]> =
+                ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], access: op.access, words }).collect();
+            let outs = outs.into_iter().zip(launch.outs);
+            let mut outs: SmallVec<[_; 8]> = outs.map(|(words, id)| Output { buf: &bufs[id.index()], words }).collect();
+            self.compute(&launch, &mut space, &ins, &mut outs)
+        });
+        (self.memory, self.space) = (memory, space);
+        result
     }
 }
 
@@ -246,19 +209,6 @@ mod tests {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }
         }
-    }
-
-    #[test]
-    fn allocations_are_used_again() {
-        let mut device = Cpu::new(Party(0), [cases::stream_key(0), cases::stream_key(1)]);
-        device.write(BufId(3), vec![7; 1000]).unwrap();
-        let before = device.read(BufId(3)).unwrap().as_ptr();
-        device.free(BufId(3));
-        assert!(matches!(device.read(BufId(3)), Err(BackendError::Missing(BufId(3)))));
-        let much_smaller = device.allocate(400);
-        assert_ne!(much_smaller.as_ptr(), before);
-        let smaller = device.allocate(600);
-        assert_eq!(smaller.as_ptr(), before);
     }
 
     proptest! {

@@ -28,7 +28,7 @@ pub(super) fn to_planes(
     }
     if !output.words.is_empty() {
         let (stride, planes) = (target.stride(), target.planes);
-        isa.run_tiles(ToPlanes { words: input.words, add, from, stride, planes, out: &mut output.words });
+        isa.run_tiles(ToPlanes { words: input.words, add, from, stride, planes, out: output.words });
     }
     Ok(())
 }

@@ -15,10 +15,10 @@ pub(super) fn axis(
 ) -> Result<(), BackendError> {
     let (input, output) = unary("sum", ins, outs)?;
     expect_words("sum: operand", input.words, size(&[outer, axis, inner])?)?;
-    expect_words("sum: result", &output.words, size(&[outer, inner])?)?;
+    expect_words("sum: result", output.words, size(&[outer, inner])?)?;
     output.words.fill(0);
     if !input.words.is_empty() {
-        isa.run(SumAxis { words: input.words, axis, inner, out: &mut output.words });
+        isa.run(SumAxis { words: input.words, axis, inner, out: output.words });
     }
     Ok(())
 }
@@ -64,10 +64,10 @@ pub(super) fn pool(
         return misfit("sum_pool: a window with gaps");
     }
     expect_words("sum_pool: operand", input.words, size(&[planes, h, w])?)?;
-    expect_words("sum_pool: result", &output.words, size(&[planes, result[0], result[1]])?)?;
+    expect_words("sum_pool: result", output.words, size(&[planes, result[0], result[1]])?)?;
     output.words.fill(0);
     if !input.words.is_empty() {
-        isa.run(SumPool { words: input.words, size: [h, w], result, window, out: &mut output.words });
+        isa.run(SumPool { words: input.words, size: [h, w], result, window, out: output.words });
     }
     Ok(())
 }

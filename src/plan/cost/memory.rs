@@ -1,11 +1,12 @@
 //! How many bytes of buffers are live at each party, from the plan's own lists of what dies when.
 //!
 //! Counted are the words of buffers as a device holds them: inputs before the first round, results from their launch on,
-//! received buffers from the end of their round on, each until the step or transfer that frees it. Not counted are payloads
-//! on their way, and what a device keeps for itself.
+//! received buffers from when their message is taken ([`Course`]), each until the step or the round that frees it. Not
+//! counted are payloads on their way, and what a device keeps for itself.
 
 use std::collections::BTreeMap;
 
+use crate::plan::course::{Action, Course};
 use crate::plan::{BufId, Party, Plan};
 use crate::span::Span;
 
@@ -30,18 +31,27 @@ pub fn memory(plan: &Plan) -> Memory {
         }
     }
     Party::ALL.into_iter().for_each(|party| live.note(party, None));
-    for round in &plan.rounds {
-        for step in &round.steps {
-            step.outs.iter().for_each(|id| live.add(*id));
-            live.note(step.party, step.span);
-            step.free.iter().for_each(|id| live.free(*id));
-        }
-        for send in &round.sends {
-            send.free.iter().for_each(|id| live.free(*id));
-        }
-        for send in &round.sends {
-            live.add(send.target);
-            live.note(send.to, send.span);
+    for party in Party::ALL {
+        for (number, action) in Course::of(plan, party).actions() {
+            match action {
+                Action::Step(at) => {
+                    let step = &plan.rounds[number].steps[*at];
+                    step.outs.iter().for_each(|id| live.add(*id));
+                    live.note(party, step.span);
+                    step.free.iter().for_each(|id| live.free(*id));
+                }
+                Action::Send(_) => {}
+                Action::Receive(piece) => {
+                    for send in piece.sends.iter().map(|at| &plan.rounds[piece.round].sends[*at]) {
+                        live.add(send.target);
+                        live.note(party, send.span);
+                    }
+                }
+                Action::Free => {
+                    let sends = plan.rounds[number].sends.iter().filter(|send| send.from == party);
+                    sends.flat_map(|send| &send.free).for_each(|id| live.free(*id));
+                }
+            }
         }
     }
     live.memory

@@ -19,6 +19,7 @@ pub mod work;
 
 use serde::Serialize;
 
+use super::layout::Layout;
 use super::{Instr, Kernel, Party, Plan, Product, Step, Stream};
 use crate::graph::Receiver;
 use crate::span::Span;
@@ -40,8 +41,10 @@ pub struct Cost {
     pub multiply_adds: [u64; 3],
     /// Keystream bytes that each party draws.
     pub stream_bytes: [u64; 3],
-    /// The most bytes of buffers that are live at each party.
+    /// Bytes of memory that each party takes for its buffers ([`Layout`]).
     pub peak_bytes: [u64; 3],
+    /// The most bytes of buffers that are live at each party.
+    pub live_bytes: [u64; 3],
     /// Where that is: `file:line:col`; `None` when the inputs are the most.
     pub peak_places: [Option<String>; 3],
     /// Bytes that owners send to the parties: shares, without the 16-byte seeds.
@@ -129,7 +132,8 @@ pub fn cost(plan: &Plan) -> Cost {
         stream_bytes: [0; 3],
         owner_bytes_in: 0,
         owner_bytes_out: 0,
-        peak_bytes: memory.peak,
+        peak_bytes: Party::ALL.map(|party| Layout::of(plan, party, |_| false).bytes()),
+        live_bytes: memory.peak,
         peak_places: memory.at.map(|span| plan.place(span).map(str::to_string)),
         lines: plan.places.iter().map(line_cost).collect(),
     };

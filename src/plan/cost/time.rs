@@ -1,13 +1,13 @@
-//! The parties' progress over a network, simulated as the runtime goes: each party computes a round's steps, packs and
-//! hands over its messages, then waits for those of the next party and of the one behind it. Nobody waits for the end of a
-//! round that does not concern it.
+//! The parties' progress over a network, simulated as the runtime goes: each follows its [`Course`]. Nobody waits for the
+//! end of a round that does not concern it.
 //!
-//! A directed link carries one message after the other at its rate, and each arrives half a round trip after it has left.
+//! A directed link carries one piece of a message after the other at its rate, and each arrives half a round trip after it has left.
 //! Only payloads count. Time starts when the shares of the inputs are there and ends with the last round.
 
 use super::machine::Machine;
 use super::timeline::{Message, Slice, Timeline, What};
 use super::work::{self, Unit, Work};
+use crate::plan::course::{Action, Course, Piece};
 use crate::plan::protocol::sign::Prefer;
 use crate::plan::{Party, Plan};
 
@@ -47,8 +47,10 @@ pub enum Place {
 enum Task {
     /// Seconds on one core.
     Work(What, f64),
-    Send(Party, usize),
-    Wait(Party),
+    /// To whom, and of which number and size a piece.
+    Send(Party, usize, usize),
+    /// From whom, and of which number a piece.
+    Wait(Party, usize),
 }
 
 /// A party in the middle of its tasks.
@@ -80,7 +82,7 @@ impl Runner {
         let Some((round, task)) = self.tasks.pop() else { return };
         let what = match task {
             Task::Work(what, _) => Some(what),
-            Task::Wait(from) => Some(What::Wait(from)),
+            Task::Wait(from, piece) => Some(What::Wait(from, piece)),
             Task::Send(..) => None,
         };
         self.slices.extend(what.map(|what| Slice { what, round, start: self.since, end: now }));
@@ -109,7 +111,7 @@ pub fn predict(plan: &Plan, machine: &Machine, network: Network, place: Place) -
             for party in Party::ALL {
                 let runner = &mut runners[party.index()];
                 match runner.tasks.last() {
-                    Some((round, Task::Send(to, bytes))) => {
+                    Some((round, Task::Send(to, piece, bytes))) => {
                         let left =
                             now.max(free[party.index()][to.index()]) + *bytes as f64 * 8.0 / network.bits_per_second;
                         free[party.index()][to.index()] = left;
@@ -117,16 +119,17 @@ pub fn predict(plan: &Plan, machine: &Machine, network: Network, place: Place) -
                             from: party,
                             to: *to,
                             round: *round,
+                            piece: *piece,
                             bytes: *bytes,
                             sent: now,
                             arrived: left + network.rtt / 2.0,
                         };
-                        arrived.insert((*round, party, *to), message.arrived);
+                        arrived.insert((*round, party, *to, *piece), message.arrived);
                         messages.push(message);
                     }
                     Some((_, Task::Work(..))) if runner.left <= 0.0 => {}
-                    Some((round, Task::Wait(from)))
-                        if arrived.get(&(*round, *from, party)).is_some_and(|at| *at <= now) => {}
+                    Some((round, Task::Wait(from, piece)))
+                        if arrived.get(&(*round, *from, party, *piece)).is_some_and(|at| *at <= now) => {}
                     _ => continue,
                 }
                 runner.done(now);
@@ -140,7 +143,7 @@ pub fn predict(plan: &Plan, machine: &Machine, network: Network, place: Place) -
             let runner = &runners[party.index()];
             match runner.tasks.last() {
                 Some((_, Task::Work(..))) => Some(now + runner.left / speed),
-                Some((round, Task::Wait(from))) => arrived.get(&(*round, *from, party)).copied(),
+                Some((round, Task::Wait(from, piece))) => arrived.get(&(*round, *from, party, *piece)).copied(),
                 Some((_, Task::Send(..))) | None => None,
             }
         });
@@ -157,32 +160,27 @@ pub fn predict(plan: &Plan, machine: &Machine, network: Network, place: Place) -
 
 /// Everything that a party does, the first task last.
 fn tasks(plan: &Plan, machine: &Machine, me: Party) -> Vec<(usize, Task)> {
+    let packing = |piece: &Piece| -> f64 {
+        let sends = piece.sends.iter().map(|at| &plan.rounds[piece.round].sends[*at]);
+        sends.map(|send| machine.seconds(&work::wire(plan.buf(send.source)))).sum()
+    };
+    let waking = machine.seconds(&Work::of(Unit::Wake, 1.0));
     let mut tasks = Vec::new();
-    for (number, round) in plan.rounds.iter().enumerate() {
-        let mut push = |task| tasks.push((number, task));
-        for (at, step) in round.steps.iter().enumerate().filter(|(_, step)| step.party == me) {
-            push(Task::Work(What::Step(at), machine.seconds(&work::step(&plan.bufs, step))));
-        }
-        let sent = |from: Party, to: Party| {
-            round.sends.iter().filter(move |s| s.from == from && s.to == to).map(|s| plan.buf(s.source))
-        };
-        let packing = |from: Party, to: Party| -> f64 { sent(from, to).map(|b| machine.seconds(&work::wire(b))).sum() };
-        if round.sends.iter().any(|send| send.from == me) {
-            push(Task::Work(What::Pack, Party::ALL.into_iter().map(|to| packing(me, to)).sum()));
-        }
-        for to in Party::ALL {
-            let bytes: usize = sent(me, to).map(crate::plan::Buf::wire_bytes).sum();
-            if sent(me, to).next().is_some() {
-                push(Task::Send(to, bytes));
+    for (round, action) in Course::of(plan, me).actions() {
+        match action {
+            Action::Step(at) => {
+                let seconds = machine.seconds(&work::step(&plan.bufs, &plan.rounds[round].steps[*at]));
+                tasks.push((round, Task::Work(What::Step(*at), seconds)));
             }
-        }
-        for from in [me.plus(1), me.plus(2)] {
-            let bytes: usize = sent(from, me).map(crate::plan::Buf::wire_bytes).sum();
-            if bytes > 0 {
-                push(Task::Wait(from));
-                let waking = machine.seconds(&Work::of(Unit::Wake, 1.0));
-                push(Task::Work(What::Unpack(from), waking + packing(from, me)));
+            Action::Send(piece) => {
+                tasks.push((round, Task::Work(What::Pack, packing(piece))));
+                tasks.push((round, Task::Send(piece.to, piece.number, piece.bytes)));
             }
+            Action::Receive(piece) => {
+                tasks.push((piece.round, Task::Wait(piece.from, piece.number)));
+                tasks.push((piece.round, Task::Work(What::Unpack(piece.from), waking + packing(piece))));
+            }
+            Action::Free => {}
         }
     }
     tasks.reverse();

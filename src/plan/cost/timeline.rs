@@ -17,8 +17,8 @@ pub enum What {
     Step(usize),
     /// Packs what it sends in the round.
     Pack,
-    /// Waits for the round's message from a party.
-    Wait(Party),
+    /// Waits for a piece of the round's message from a party, by its number.
+    Wait(Party, usize),
     /// Unpacks it.
     Unpack(Party),
 }
@@ -46,11 +46,11 @@ impl Slice {
     /// Whether it is time that the party waits.
     #[must_use]
     pub fn is_wait(&self) -> bool {
-        matches!(self.what, What::Wait(_))
+        matches!(self.what, What::Wait(..))
     }
 }
 
-/// A message between parties.
+/// A piece of a message between parties.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Message {
     /// Sender.
@@ -59,6 +59,8 @@ pub struct Message {
     pub to: Party,
     /// The round.
     pub round: usize,
+    /// Its number among the pieces.
+    pub piece: usize,
     /// Payload bytes.
     pub bytes: usize,
     /// When the sender handed it over.
@@ -129,8 +131,8 @@ impl Timeline {
     /// The way, from its end to its start, each piece with its seconds.
     #[must_use]
     pub fn way(&self) -> Vec<(Piece, f64)> {
-        let by_key: BTreeMap<(usize, Party, Party), usize> =
-            self.messages.iter().enumerate().map(|(at, m)| ((m.round, m.from, m.to), at)).collect();
+        let by_key: BTreeMap<(usize, Party, Party, usize), usize> =
+            self.messages.iter().enumerate().map(|(at, m)| ((m.round, m.from, m.to, m.piece), at)).collect();
         let mut way = Vec::new();
         let end = |party: Party| self.slices[party.index()].last().map_or(0.0, |slice| slice.end);
         let Some(mut party) = Party::ALL.into_iter().max_by(|a, b| end(*a).total_cmp(&end(*b))) else { return way };
@@ -140,15 +142,15 @@ impl Timeline {
             at = before;
             let slice = &self.slices[party.index()][at];
             match slice.what {
-                What::Wait(from) if slice.seconds() > 0.0 => {
-                    let Some(number) = by_key.get(&(slice.round, from, party)) else { continue };
+                What::Wait(from, piece) if slice.seconds() > 0.0 => {
+                    let Some(number) = by_key.get(&(slice.round, from, party, piece)) else { continue };
                     let sent = self.messages[*number].sent.min(now);
                     way.push((Piece::Between(*number), now - sent));
                     now = sent;
                     party = from;
                     at = self.slices[party.index()].partition_point(|slice| slice.end <= now);
                 }
-                What::Wait(_) => {}
+                What::Wait(..) => {}
                 // What lies between two slices is the earlier one's.
                 What::Inputs | What::Step(_) | What::Pack | What::Unpack(_) => {
                     way.push((Piece::At(party, at), now - slice.start));
@@ -210,7 +212,7 @@ pub fn served(plan: &Plan, party: Party, slice: &Slice) -> Vec<(Option<Span>, f6
         What::Inputs => vec![(None, 1.0)],
         What::Step(step) => vec![(plan.rounds[slice.round].steps[step].span, 1.0)],
         What::Pack => sent(plan, slice.round, |from, _| from == party),
-        What::Wait(from) | What::Unpack(from) => sent(plan, slice.round, |f, t| f == from && t == party),
+        What::Wait(from, _) | What::Unpack(from) => sent(plan, slice.round, |f, t| f == from && t == party),
     }
 }
 

@@ -1,0 +1,282 @@
+//! Where a party's buffers are in its memory, planned before anything runs: a device takes its memory once and never again.
+//!
+//! A buffer has its place from the action of the party's [`Course`] that writes it until the one that frees it.
+//! Places are given in that order, each the lowest that is free and large enough (first fit). Inputs are there from the
+//! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it. That comes
+//! within an eighth of what is live at once (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
+//!
+//! Parts of a buffer are where they belong in it. What no plan tells is not checked here: whether a buffer is
+//! written before it is read is `plan::verify`'s.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+
+use super::course::{Action, Course};
+use super::{Buf, BufId, Input, Party, Plan};
+
+/// Places begin at multiples of so many words: a line of a cache.
+const LINE: usize = 8;
+
+/// A party's memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    words: usize,
+    /// The place of each buffer, by number.
+    places: Vec<Option<Range<usize>>>,
+}
+
+impl Layout {
+    /// The memory of a party. Inputs that are `kept` outlive the last round, for the next run.
+    #[must_use]
+    pub fn of(plan: &Plan, party: Party, kept: impl Fn(&Input) -> bool) -> Layout {
+        let mut memory = Memory::new(&plan.bufs);
+        let lives = lives(plan, party, kept);
+        let (mut inputs, others): (Vec<Life>, Vec<Life>) = lives.into_iter().partition(|life| life.from == 0);
+        inputs.sort_by_key(|life| (Reverse(life.until), life.id));
+        inputs.iter().chain(&others).for_each(|life| memory.place(life));
+        memory.layout.with_parts(&plan.bufs)
+    }
+
+    /// Every buffer for itself.
+    #[must_use]
+    pub fn apart(bufs: &[Buf]) -> Layout {
+        let mut layout = Layout { words: 0, places: vec![None; bufs.len()] };
+        for (place, buf) in layout.places.iter_mut().zip(bufs).filter(|(_, buf)| buf.part.is_none()) {
+            *place = Some(layout.words..layout.words.saturating_add(buf.words()));
+            layout.words = layout.words.saturating_add(lines(buf.words()));
+        }
+        layout.with_parts(bufs)
+    }
+
+    /// Words in all.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.words as u64).saturating_mul(size_of::<u64>() as u64)
+    }
+
+    /// How many buffers the plan has.
+    #[must_use]
+    pub fn buffers(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The words of a buffer; `None` when the party never has it.
+    #[must_use]
+    pub fn place(&self, id: BufId) -> Option<Range<usize>> {
+        self.places.get(id.index()).cloned().flatten()
+    }
+
+    fn with_parts(mut self, bufs: &[Buf]) -> Layout {
+        for (id, buf) in bufs.iter().enumerate() {
+            let Some(part) = buf.part else { continue };
+            let Some(whole) = self.place(part.of) else { continue };
+            let start = whole.start.saturating_add(part.start);
+            let end = start.saturating_add(buf.words());
+            self.places[id] = (end <= whole.end).then_some(start..end);
+        }
+        self
+    }
+}
+
+/// From when until when a buffer has its place, in actions of its party.
+struct Life {
+    id: BufId,
+    /// 0: from the beginning.
+    from: usize,
+    /// The last one before which it may not be overwritten.
+    until: usize,
+    /// Whether it stays in spite of the plan.
+    kept: bool,
+}
+
+/// The lives of a party's buffers with storage, in order of birth.
+fn lives(plan: &Plan, party: Party, kept: impl Fn(&Input) -> bool) -> Vec<Life> {
+    let mut lives = Lives { bufs: &plan.bufs, party, all: Vec::new(), at: vec![None; plan.bufs.len()] };
+    for input in &plan.inputs {
+        input.bufs.iter().for_each(|bufs| lives.begin(bufs[party.index()], 0, kept(input)));
+    }
+    for (now, (number, action)) in (1..).zip(Course::of(plan, party).actions()) {
+        match action {
+            Action::Step(at) => {
+                let step = &plan.rounds[number].steps[*at];
+                step.outs.iter().for_each(|id| lives.begin(*id, now, false));
+                step.free.iter().for_each(|id| lives.end(*id, now));
+            }
+            Action::Send(_) => {}
+            Action::Receive(piece) => {
+                let sends = piece.sends.iter().map(|at| &plan.rounds[piece.round].sends[*at]);
+                sends.for_each(|send| lives.begin(send.target, now, false));
+            }
+            Action::Free => {
+                let sends = plan.rounds[number].sends.iter().filter(|send| send.from == party);
+                sends.flat_map(|send| &send.free).for_each(|id| lives.end(*id, now));
+            }
+        }
+    }
+    lives.all
+}
+
+/// Lives while a plan is followed.
+struct Lives<'p> {
+    bufs: &'p [Buf],
+    party: Party,
+    all: Vec<Life>,
+    /// Which one is a buffer's.
+    at: Vec<Option<usize>>,
+}
+
+impl Lives<'_> {
+    fn begin(&mut self, id: BufId, now: usize, kept: bool) {
+        let Some(buf) = self.bufs.get(id.index()).filter(|buf| buf.party == self.party) else { return };
+        let id = buf.storage(id).0;
+        match self.at.get_mut(id.index()) {
+            Some(at @ None) => {
+                *at = Some(self.all.len());
+                self.all.push(Life { id, from: now, until: usize::MAX, kept });
+            }
+            Some(Some(at)) => self.all[*at].kept |= kept,
+            None => {}
+        }
+    }
+
+    fn end(&mut self, id: BufId, now: usize) {
+        if let Some(Some(at)) = self.at.get(id.index())
+            && !self.all[*at].kept
+        {
+            self.all[*at].until = now;
+        }
+    }
+}
+
+/// Memory while places are given.
+struct Memory<'p> {
+    bufs: &'p [Buf],
+    layout: Layout,
+    /// The gaps below the end, first word to end.
+    gaps: BTreeMap<usize, usize>,
+    /// What becomes free: after which step, from where to where.
+    taken: BinaryHeap<Reverse<(usize, usize, usize)>>,
+}
+
+impl<'p> Memory<'p> {
+    fn new(bufs: &'p [Buf]) -> Memory<'p> {
+        let layout = Layout { words: 0, places: vec![None; bufs.len()] };
+        Memory { bufs, layout, gaps: BTreeMap::new(), taken: BinaryHeap::new() }
+    }
+
+    /// Gives a place; lives come in order of birth.
+    fn place(&mut self, life: &Life) {
+        while let Some(&Reverse((until, start, end))) = self.taken.peek()
+            && until < life.from
+        {
+            self.taken.pop();
+            self.release(start, end);
+        }
+        let words = self.bufs[life.id.index()].words();
+        let size = lines(words);
+        let gap = self.gaps.iter().find(|(start, end)| *end - *start >= size).map(|(start, end)| (*start, *end));
+        let start = match gap {
+            Some((start, end)) => {
+                self.gaps.remove(&start);
+                if start + size < end {
+                    self.gaps.insert(start + size, end);
+                }
+                start
+            }
+            None => {
+                // What is free at the end is made larger.
+                let last = self.gaps.last_key_value().map(|(start, end)| (*start, *end));
+                let start = match last.filter(|(_, end)| *end == self.layout.words) {
+                    Some((start, _)) => {
+                        self.gaps.remove(&start);
+                        start
+                    }
+                    None => self.layout.words,
+                };
+                self.layout.words = start.saturating_add(size);
+                start
+            }
+        };
+        self.taken.push(Reverse((life.until, start, start.saturating_add(size))));
+        self.layout.places[life.id.index()] = Some(start..start.saturating_add(words));
+    }
+
+    fn release(&mut self, mut start: usize, mut end: usize) {
+        if let Some(next) = self.gaps.remove(&end) {
+            end = next;
+        }
+        if let Some((before, _)) = self.gaps.range(..start).next_back().filter(|(_, end)| **end == start) {
+            start = *before;
+        }
+        self.gaps.insert(start, end);
+    }
+}
+
+/// Words of the whole lines that so many words take.
+fn lines(words: usize) -> usize {
+    words.checked_next_multiple_of(LINE).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixed::Format;
+    use crate::plan::build::Builder;
+    use crate::plan::{Kernel, View};
+
+    /// A chain of copies at P0, the first of an input; the last stays.
+    fn chain(lens: &[usize]) -> Plan {
+        let mut b = Builder::new(Format::default());
+        let mut last = b.input(Party(0), lens[0]);
+        let input = last;
+        for len in lens {
+            let view = View { shape: vec![*len], strides: vec![0], start: 0, bounds: vec![], fill: 0 };
+            last = b.launch(Party(0), Kernel::Copy(view), &[last], *len);
+        }
+        let (bufs, rounds) = b.finish(&[last]);
+        let input = Input { node: 0, owner: Some(0), len: lens[0], bufs: [[input; 3]; 2] };
+        Plan {
+            entry: "chain".to_string(),
+            format: Format::default(),
+            owners: vec!["a".to_string()],
+            clear: String::new(),
+            bufs,
+            inputs: vec![input],
+            rounds,
+            outputs: vec![],
+            places: vec![],
+        }
+    }
+
+    #[test]
+    fn what_is_dead_is_overwritten() {
+        let layout = Layout::of(&chain(&[80; 10]), Party(0), |_| false);
+        assert_eq!(layout.words(), 160);
+        let places: Vec<_> = (0..4).map(|id| layout.place(BufId(id))).collect();
+        assert_eq!(places, [Some(0..80), Some(80..160), Some(0..80), Some(80..160)]);
+        assert_eq!(Layout::of(&chain(&[80; 10]), Party(1), |_| false).words(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_stays() {
+        let layout = Layout::of(&chain(&[80; 10]), Party(0), |_| true);
+        assert_eq!(layout.words(), 240);
+        let input = layout.place(BufId(0)).unwrap();
+        assert!((1..11).all(|id| layout.place(BufId(id)).unwrap().start >= input.end));
+    }
+
+    #[test]
+    fn the_end_grows() {
+        // The third result does not fit in what is free, and begins there all the same.
+        let layout = Layout::of(&chain(&[8, 8, 24, 16]), Party(0), |_| false);
+        let places: Vec<_> = (0..5).map(|id| layout.place(BufId(id)).unwrap()).collect();
+        assert_eq!(places, [0..8, 8..16, 0..8, 8..32, 32..48]);
+    }
+}
