@@ -18,7 +18,6 @@ use slices::{OpenedSlices, Signs, Slice};
 
 mod arithmetic;
 mod functions;
-
 mod shape_ops;
 mod slices;
 mod unsupported;
