@@ -118,7 +118,7 @@ fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
             }
         }
         let (takes, live) = (cost.peak_bytes[party.index()], cost.live_bytes[party.index()]);
-        assert!(layout.bytes() == takes && live <= takes && takes * 8 <= live * 9, "{name}: {takes} for {live}");
+        assert!(layout.bytes() == takes && live <= takes && takes * 5 <= live * 6, "{name}: {takes} for {live}");
     }
 }
 

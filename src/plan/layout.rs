@@ -3,7 +3,7 @@
 //! A buffer has its place from the action of the party's [`Course`] that writes it until the one that frees it.
 //! Places are given in that order, each the lowest that is free and large enough (first fit). Inputs are there from the
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it. That comes
-//! within an eighth of what is live at once (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
+//! within a fifth of what is live at once (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
 //!
 //! Parts of a buffer are where they belong in it. What no plan tells is not checked here: whether a buffer is
 //! written before it is read is `plan::verify`'s.

@@ -1,10 +1,10 @@
 //! The plan: an explicit three-party protocol. What it lists is everything a party does and sends.
 //!
 //! # What a plan means
-//! Each party runs the rounds in order. In a round it first launches its steps in order, then sends at most one packed
-//! message to each peer (the round's [`Send`]s from it to that peer, in order), then receives theirs. A buffer received in
-//! round r may be used from round r + 1 on. Keys: party i holds stream keys i and i + 1 (mod 3); replicated share i of a
-//! tensor is at party i and party i - 1.
+//! Each party runs the rounds in order. In a round it launches its steps in order, sends at most one packed message to each
+//! peer (the round's [`Send`]s from it to that peer, in order), and receives theirs. A buffer received in round r may be
+//! used from round r + 1 on. When exactly it sends and waits, and in which pieces, is its [`course`]. Keys: party i holds
+//! stream keys i and i + 1 (mod 3); replicated share i of a tensor is at party i and party i - 1.
 //!
 //! Sizes are concrete. A buffer belongs to one party and is written once.
 
