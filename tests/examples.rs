@@ -143,7 +143,7 @@ fn networks_cost_no_more_than_they_did() {
         let mut graph = graph::lower::lower(&program, &program.entries[0].name, &dims, &mut Vec::new()).unwrap();
         assert_eq!(graph.format.ring, ring);
         pass::run(&mut graph, None, &[]).unwrap();
-        let cost = cost::cost(&lower::lower(&graph, &sources, lower::Options { prefer }));
+        let cost = cost::cost(&lower::lower(&graph, &sources, lower::Options { prefer, ..Default::default() }));
         assert!(cost.bytes_total <= bytes && cost.rounds <= rounds, "{name}: {}, {}", cost.bytes_total, cost.rounds);
         // Not long ago, that is: who brings them down writes the new figures here.
         assert!(cost.bytes_total * 100 >= bytes * 99, "{name}: {} bytes", cost.bytes_total);
@@ -203,7 +203,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{name}: {a} written out, {b} as loops");
             }
             for prefer in [Prefer::Bytes, Prefer::Rounds] {
-                let plan = lower::lower(&graph, &sources, lower::Options { prefer });
+                let plan = lower::lower(&graph, &sources, lower::Options { prefer, ..Default::default() });
                 verify::verify(&plan).unwrap();
                 assert_eq!(file::read(&file::write(&plan)).unwrap(), plan, "{name}: the plan file reads back");
                 let outcome = lockstep::run(&plan, &data, &mut |_, _, _, _| {}).unwrap();

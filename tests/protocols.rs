@@ -22,7 +22,7 @@ fn data(items: &[(&str, &[f64])]) -> Data {
 fn plan(text: &str, prefer: Prefer) -> smlc::plan::Plan {
     let graph = graph::text::parse(text).unwrap();
     graph::verify::verify(&graph).unwrap();
-    let plan = lower::lower(&graph, &Sources::default(), lower::Options { prefer });
+    let plan = lower::lower(&graph, &Sources::default(), lower::Options { prefer, ..Default::default() });
     verify::verify(&plan).unwrap();
     plan
 }

@@ -11,8 +11,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
 use crate::hir::{self, Program};
 use crate::net::Shape;
-use crate::plan::cost::machine::Machine;
-use crate::plan::cost::time::{Network, Place, predict};
+use crate::plan::cost::choose;
+use crate::plan::cost::time::Network;
 use crate::plan::protocol::sign::Prefer;
 use crate::plan::{self, Plan, lower};
 use crate::span::{FileId, Sources, Span};
@@ -215,18 +215,11 @@ impl Checked {
         if let Some((span, what)) = lower::unsupported(graph) {
             return Err(self.not_run(span, what));
         }
-        let lower = |prefer: Prefer| lower::lower(graph, &self.sources, lower::Options { prefer });
+        let lower = |options| lower::lower(graph, &self.sources, options);
         let plan = match (options.made_for, options.spare) {
-            (Some(shape), _) => {
-                // By the built-in figures: the plan must not depend on where it is made.
-                let (machine, network) = (Machine::built_in(), Network::from(shape));
-                let seconds = |plan: &Plan| predict(plan, &machine, network, Place::Apart).seconds();
-                let timed = network.choices().map(lower).map(|plan| (seconds(&plan), plan));
-                let fastest = timed.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
-                fastest.map(|(_, plan)| plan).ok_or_else(|| anyhow!("mistake in smlc: no choice for a network"))?
-            }
-            (None, Spare::Rounds) => lower(Prefer::Rounds),
-            (None, Spare::Bytes) => lower(Prefer::Bytes),
+            (Some(shape), _) => choose::fastest(Network::from(shape), lower),
+            (None, Spare::Rounds) => lower(lower::Options { prefer: Prefer::Rounds, pipeline: None }),
+            (None, Spare::Bytes) => lower(lower::Options { prefer: Prefer::Bytes, pipeline: None }),
         };
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)

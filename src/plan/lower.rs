@@ -29,6 +29,9 @@ pub use unsupported::{KEPT, STORED, unsupported};
 pub struct Options {
     /// What comparisons spare.
     pub prefer: Prefer,
+    /// Elements of a slice, about, if large tensors are cut finer than roles are given out: then some slices are on their
+    /// way while others are computed.
+    pub pipeline: Option<usize>,
 }
 
 /// What a node became.
@@ -290,7 +293,7 @@ impl Lowering<'_> {
         }
         let len = self.len(id);
         let shares = self.ring(id);
-        let slices = slices::following(&self.b, &shares, len);
+        let slices = self.following(&shares, len);
         let shares = self.sliceable(id, &slices);
         let Repr::Ring { scale } = self.graph.node(id).ty.repr else { unreachable!("signs are of ring values") };
         // One bit more than the format: differences of two numbers in range are compared too.

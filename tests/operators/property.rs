@@ -24,7 +24,7 @@ fn check(instance: &Instance, seed: u64) -> Result<(), String> {
     let real = eval::results(&graph, &instance.data, eval::Mode::Real).map_err(|e| e.to_string())?;
     instance.compare_real(&real).map_err(|e| format!("in f64: {e}"))?;
     for prefer in [Prefer::Rounds, Prefer::Bytes, Prefer::Time { bits: 1 << 20 }] {
-        let plan = lower::lower(&graph, &sources, lower::Options { prefer });
+        let plan = lower::lower(&graph, &sources, lower::Options { prefer, ..Default::default() });
         verify::verify(&plan).map_err(|e| e.to_string())?;
         let (cost, loads, keys) = (cost::cost(&plan), share(&plan, &instance.data, seed), keys(seed));
         let mut first = None;

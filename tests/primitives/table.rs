@@ -426,7 +426,7 @@ impl Case {
 
     /// Compiled as it stands, and checked.
     pub fn plan(&self, n: usize, prefer: Prefer) -> Plan {
-        let plan = lower::lower(&self.graph(n), &Sources::default(), lower::Options { prefer });
+        let plan = lower::lower(&self.graph(n), &Sources::default(), lower::Options { prefer, ..Default::default() });
         verify::verify(&plan).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         plan
     }

@@ -8,9 +8,11 @@
 //! work       what a step asks of a processor, in units
 //! machine    how long a machine takes for each unit
 //! time       the parties' progress over a network, simulated
+//! choose     the plan that is predicted to be the fastest over a network
 //! timeline   who does what when, simulated or measured, and which line that time is spent on
 //! ```
 
+pub mod choose;
 pub mod machine;
 pub mod memory;
 pub mod time;

@@ -8,7 +8,6 @@ use super::machine::Machine;
 use super::timeline::{Message, Slice, Timeline, What};
 use super::work::{self, Unit, Work};
 use crate::plan::course::{Action, Course, Piece};
-use crate::plan::protocol::sign::Prefer;
 use crate::plan::{Party, Plan};
 
 /// A network between three parties.
@@ -23,14 +22,6 @@ pub struct Network {
 impl Network {
     /// Messages take no time.
     pub const NONE: Network = Network { rtt: 0.0, bits_per_second: f64::INFINITY };
-
-    /// What comparisons may spare in a plan for this network: one of these plans is predicted to take the least time. The
-    /// last ones weigh rounds by the time of messages, and leave out that of computing more bits.
-    #[must_use]
-    pub fn choices(self) -> [Prefer; 4] {
-        let bits = (self.rtt / 2.0 * self.bits_per_second) as u64;
-        [Prefer::Rounds, Prefer::Bytes, Prefer::Time { bits: bits / 4 }, Prefer::Time { bits }]
-    }
 }
 
 /// Where the parties are.

@@ -1,6 +1,6 @@
 //! Sums, products, and their truncations.
 
-use super::slices::{self, Signs};
+use super::slices::Signs;
 use super::{Lowering, Shares, Value, shape_ops};
 use crate::graph::{NodeId, Op, Repr};
 use crate::plan::build::Map;
@@ -183,8 +183,8 @@ impl Lowering<'_> {
         // Windows of a pool do not cross its planes.
         let pooled = self.users(id).any(|user| matches!(self.graph.node(user).op, Op::MaxPool { .. }));
         let slices = match self.graph.node(id).ty.shape[..] {
-            [.., h, w] if pooled => slices::units(&self.b, len, h * w),
-            _ => slices::slices(&self.b, len),
+            [.., h, w] if pooled => self.units(len, h * w),
+            _ => self.slices(len),
         };
         let (mut parts, mut signs) = (Vec::new(), Vec::new());
         for slice in slices.clone() {

@@ -63,7 +63,7 @@ impl Lowering<'_> {
 
     /// The two summands of a node's slices.
     fn summand_slices(&mut self, x: NodeId) -> Vec<(Slice, TwoSummand)> {
-        let slices = slices::slices(&self.b, self.len(x));
+        let slices = self.slices(self.len(x));
         let shares = self.sliceable(x, &slices);
         let summands = slices.into_iter().map(|slice| {
             let part = shares.slice(&mut self.b, &slice);

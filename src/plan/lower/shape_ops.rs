@@ -1,6 +1,6 @@
 //! Lowering of rearrangement, sums, pooling and tournaments: what moves elements rather than combining shares.
 
-use super::slices::{self, Signs, Slice};
+use super::slices::{Signs, Slice};
 use super::{Lowering, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
@@ -264,7 +264,7 @@ impl Lowering<'_> {
         decide: impl Fn(&mut Builder, Vec<Shares>, &Slice) -> Vec<Shares>,
     ) -> Vec<Shares> {
         let mut results: Vec<Vec<(Slice, Shares)>> = Vec::new();
-        for slice in slices::slices(&self.b, len) {
+        for slice in self.slices(len) {
             let parts = entrants.iter().map(|x| x.slice(&mut self.b, &slice)).collect();
             let found = decide(&mut self.b, parts, &slice);
             results.resize_with(found.len(), Vec::new);
@@ -299,7 +299,7 @@ impl Lowering<'_> {
         let aligned = |signs: &Signs| signs.slices().all(|(s, _)| s.start % size == 0 && s.len % size == 0);
         let cut: Vec<(Slice, Option<SignSource>)> = match signs.filter(aligned) {
             Some(signs) => signs.slices().map(|(slice, source)| (slice, Some(*source))).collect(),
-            None => slices::units(&self.b, planes * size, size).into_iter().map(|slice| (slice, None)).collect(),
+            None => self.units(planes * size, size).into_iter().map(|slice| (slice, None)).collect(),
         };
         let results = cut.into_iter().map(|(slice, early)| {
             let entrant = Entrant { shares: x.slice(&mut self.b, &slice), early };

@@ -2,7 +2,7 @@
 //! on the other.
 //!
 //! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
-//! roles also go round both ways. Whoever has sent the least so far plays role 0 for a small one. Slices begin at multiples
+//! roles also go round both ways, or into a multiple of six that makes a pipeline ([`super::Options`]). Whoever has sent the least so far plays role 0 for a small one. Slices begin at multiples
 //! of eight elements, so that their bits fill bytes, or between planes of images that are pooled.
 
 use super::super::build::Builder;
@@ -57,73 +57,6 @@ impl Signs {
 
 /// Bits of a tensor's slices, opened under random masks that are ready for products.
 pub(super) type OpenedSlices = Vec<(Slice, Opened, RandomBit)>;
-
-/// How a tensor of `len` elements is cut.
-pub(super) fn slices(b: &Builder, len: usize) -> Vec<Slice> {
-    units(b, len, STEP)
-}
-
-/// How a tensor of `len` elements is cut, between units of so many.
-pub(super) fn units(b: &Builder, len: usize, unit: usize) -> Vec<Slice> {
-    let count = match len {
-        0..THREE => 1,
-        THREE..SIX => 3,
-        SIX.. => 6,
-    };
-    let mut roles = by_load(b);
-    let count = match len / unit {
-        0..3 => 1,
-        3..6 => count.min(3),
-        6.. => count,
-    };
-    if count == 3 {
-        // Three ways round in the direction that has carried less.
-        let first = roles[0];
-        roles.retain(|other| other.mirrored() == first.mirrored());
-    }
-    let mut lens = vec![len / unit / count * unit; count];
-    let rest = len - lens.iter().sum::<usize>();
-    for (at, len) in lens.iter_mut().enumerate() {
-        *len += rest.saturating_sub(at * unit).min(unit);
-    }
-    // The last slice that got some of the rest may end anywhere, so it comes last.
-    lens.sort_by_key(|len| len % unit != 0);
-    let mut start = 0;
-    let cut = lens.into_iter().zip(roles).map(|(len, roles)| {
-        start += len;
-        Slice { start: start - len, len, whole: count == 1, roles }
-    });
-    cut.collect()
-}
-
-/// The slices of shares whose signs are read: those that they were joined of, with the party as role 0 that has its part
-/// first.
-pub(super) fn following(b: &Builder, x: &Shares, len: usize) -> Vec<Slice> {
-    let mut cut = slices(b, len);
-    if let Some(lens) = b.seams(x.at[0][0].buf).filter(|lens| lens.iter().sum::<usize>() == len) {
-        let ways: Vec<Roles> = cut.iter().map(|slice| slice.roles).chain(Roles::ALL).collect();
-        let mut start = 0;
-        let along = lens.iter().zip(ways).map(|(len, roles)| {
-            start += len;
-            Slice { start: start - len, len: *len, whole: false, roles }
-        });
-        cut = along.collect();
-    }
-    for slice in &mut cut {
-        let ready = |party: Party| {
-            let own = x.at.map(|row| row[party.index()].buf);
-            own.map(|buf| b.ready(b.known_part(buf, slice.start, slice.len))).into_iter().fold(0, u32::max)
-        };
-        let rounds = Party::ALL.map(ready);
-        let first = Party::ALL.into_iter().min_by_key(|party| rounds[party.index()]).unwrap_or(Party(0));
-        if rounds.iter().filter(|round| **round == rounds[first.index()]).count() == 1 {
-            while slice.roles.party(0) != first {
-                slice.roles = slice.roles.next();
-            }
-        }
-    }
-    cut
-}
 
 /// A tensor that is not cut, and who plays which role for it.
 pub(super) fn whole(b: &Builder, len: usize) -> Slice {
@@ -193,6 +126,75 @@ impl BitShares {
 }
 
 impl Lowering<'_> {
+    /// How a tensor of `len` elements is cut.
+    pub(super) fn slices(&self, len: usize) -> Vec<Slice> {
+        self.units(len, STEP)
+    }
+
+    /// How a tensor of `len` elements is cut, between units of so many.
+    pub(super) fn units(&self, len: usize, unit: usize) -> Vec<Slice> {
+        let count = match len {
+            0..THREE => 1,
+            THREE..SIX => 3,
+            SIX.. => 6 * self.options.pipeline.map_or(1, |size| (len / 6).div_ceil(size.max(1))),
+        };
+        let mut roles = by_load(&self.b);
+        let count = match len / unit {
+            0..3 => 1,
+            3..6 => count.min(3),
+            6.. => count.min(len / unit / 6 * 6),
+        };
+        if count == 3 {
+            // Three ways round in the direction that has carried less.
+            let first = roles[0];
+            roles.retain(|other| other.mirrored() == first.mirrored());
+        }
+        let mut lens = vec![len / unit / count * unit; count];
+        let rest = len - lens.iter().sum::<usize>();
+        for (at, len) in lens.iter_mut().enumerate() {
+            *len += rest.saturating_sub(at * unit).min(unit);
+        }
+        // The last slice that got some of the rest may end anywhere, so it comes last.
+        lens.sort_by_key(|len| len % unit != 0);
+        let mut start = 0;
+        let cut = lens.into_iter().zip(roles.into_iter().cycle()).map(|(len, roles)| {
+            start += len;
+            Slice { start: start - len, len, whole: count == 1, roles }
+        });
+        cut.collect()
+    }
+
+    /// The slices of shares whose signs are read: those that they were joined of, with the party as role 0 that has its part
+    /// first.
+    pub(super) fn following(&self, x: &Shares, len: usize) -> Vec<Slice> {
+        let mut cut = self.slices(len);
+        if let Some(lens) = self.b.seams(x.at[0][0].buf).filter(|lens| lens.iter().sum::<usize>() == len) {
+            let ways: Vec<Roles> = cut.iter().map(|slice| slice.roles).collect();
+            let mut start = 0;
+            let along = lens.iter().zip(ways.iter().chain(&Roles::ALL).cycle()).map(|(len, roles)| {
+                start += len;
+                Slice { start: start - len, len: *len, whole: false, roles: *roles }
+            });
+            cut = along.collect();
+        }
+        for slice in &mut cut {
+            let ready = |party: Party| {
+                let own = x.at.map(|row| row[party.index()].buf);
+                own.map(|buf| self.b.ready(self.b.known_part(buf, slice.start, slice.len)))
+                    .into_iter()
+                    .fold(0, u32::max)
+            };
+            let rounds = Party::ALL.map(ready);
+            let first = Party::ALL.into_iter().min_by_key(|party| rounds[party.index()]).unwrap_or(Party(0));
+            if rounds.iter().filter(|round| **round == rounds[first.index()]).count() == 1 {
+                while slice.roles.party(0) != first {
+                    slice.roles = slice.roles.next();
+                }
+            }
+        }
+        cut
+    }
+
     /// A node as shares that can be sliced so.
     pub(super) fn sliceable(&mut self, id: NodeId, slices: &[Slice]) -> Shares {
         if slices.len() > 1 { self.dense(id) } else { self.ring(id) }
@@ -200,7 +202,7 @@ impl Lowering<'_> {
 
     /// A function of each element.
     pub(super) fn by_slices(&mut self, id: NodeId, f: impl Fn(&mut Builder, &Shares, &Slice) -> Shares) -> Shares {
-        let slices = slices(&self.b, self.len(id));
+        let slices = self.slices(self.len(id));
         let x = self.sliceable(id, &slices);
         let results = slices.into_iter().map(|slice| {
             let part = x.slice(&mut self.b, &slice);
