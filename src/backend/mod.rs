@@ -61,6 +61,9 @@ pub trait Backend {
     /// If the device has not so much.
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError>;
 
+    /// Draws from other keys from now on: stream keys `party` and `party + 1` (mod 3).
+    fn rekey(&mut self, keys: [StreamKey; 2]);
+
     /// Fills a buffer (`bufs[id].words()` of them).
     ///
     /// # Errors
@@ -86,6 +89,10 @@ pub trait Backend {
 impl<B: Backend + ?Sized> Backend for Box<B> {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         (**self).reserve(layout)
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        (**self).rekey(keys);
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

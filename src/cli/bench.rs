@@ -14,9 +14,11 @@ use super::{Outcome, Talk, build, machine, output};
 use crate::graph::{Graph, eval};
 use crate::hir::{Kind, Leaf};
 use crate::net::Shape;
+use crate::plan::Party;
 use crate::plan::cost::{self, Cost};
+use crate::plan::layout::Layout;
 use crate::run::calibrate::calibrate;
-use crate::run::local;
+use crate::run::{RunError, local};
 
 /// Measure a network with made-up data, or this machine for predictions
 #[derive(Debug, Args)]
@@ -56,24 +58,28 @@ impl Bench {
         let plan = checked.planned(&graph, &self.options)?;
         let data = made_up(&graph, &checked.program.leaves(entry));
         let wanted = eval::results(&graph, &data, eval::Mode::Real).map_err(anyhow::Error::new)?;
-        let (mut times, mut shares, mut error) = (Vec::new(), Vec::new(), 0.0f64);
-        for _ in 0..self.repeat {
-            let (outcome, timeline) = local::timed(&plan, &data, self.net, &|_| {}).map_err(told)?;
-            times.push(timeline.seconds());
-            shares.push((outcome.share + outcome.run).as_secs_f64() - timeline.seconds());
-            for (name, values) in &wanted {
-                let pairs = values.iter().zip(&outcome.outputs[name]);
-                error = pairs.map(|(wanted, found)| (wanted - found).abs()).fold(error, f64::max);
-            }
+        // The first run finds memory that was never touched.
+        let outcomes = local::parties(&plan, self.repeat + 1, self.net, &|_| {}, None, |client| {
+            client.submit(&data, |_| true)?;
+            (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
+        });
+        let outcomes = outcomes.map_err(told)?;
+        let mut error = 0.0f64;
+        for (outcome, (name, values)) in outcomes.iter().flat_map(|outcome| wanted.iter().map(move |w| (outcome, w))) {
+            let pairs = values.iter().zip(&outcome.outputs[name]);
+            error = pairs.map(|(wanted, found)| (wanted - found).abs()).fold(error, f64::max);
         }
+        let mut times: Vec<f64> = outcomes[1..].iter().map(|outcome| outcome.run.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
-        shares.sort_by(f64::total_cmp);
+        let memory = Party::ALL.map(|party| Layout::of(&plan, party, |_| true).bytes());
         let measured = Measured {
             what: format!("{} {}", checked.path.display(), entry.name),
             cost: cost::cost(&plan),
             median: times[times.len() / 2],
             least: times[0],
-            inputs: shares[shares.len() / 2],
+            inputs: outcomes[0].share.as_secs_f64(),
+            first: outcomes[0].run.as_secs_f64(),
+            memory,
             runs: times.len(),
             error,
             largest: wanted.values().flatten().fold(0.0, |most, value| value.abs().max(most)),
@@ -118,11 +124,15 @@ impl Bench {
 struct Measured {
     what: String,
     cost: Cost,
-    /// Seconds from the parties' shares of the inputs to the last round: the median and the least.
+    /// Seconds from asking for a run to having the results, the inputs' shares being there: the median and the least.
     median: f64,
     least: f64,
-    /// The median of what encoding, sharing and handing over the inputs took beside that.
+    /// Of the first run, which is not among them.
+    first: f64,
+    /// Seconds to encode, share and hand over the inputs.
     inputs: f64,
+    /// Bytes of the buffers of each party, inputs kept.
+    memory: [u64; 3],
     runs: usize,
     /// The largest difference to the plaintext, and the largest result there.
     error: f64,
@@ -137,10 +147,15 @@ impl Measured {
     fn table(&self) -> String {
         let mut out = String::new();
         let cost = &self.cost;
-        let (adds, peak) = (self.multiply_adds(), cost.peak_bytes.iter().sum());
+        let (adds, memory) = (self.multiply_adds(), self.memory.iter().sum());
         let _ = writeln!(out, "{}: {} with made-up data, three parties on {}", self.what, runs(self.runs), processor());
         let _ = writeln!(out, "time           {} (median), {} (least)", seconds(self.median), seconds(self.least));
-        let _ = writeln!(out, "inputs         {} beside that", seconds(self.inputs));
+        let _ = writeln!(
+            out,
+            "before that    {} to share the inputs, {} the first run",
+            seconds(self.inputs),
+            seconds(self.first)
+        );
         let _ = writeln!(out, "rounds         {}", cost.rounds);
         let _ = writeln!(out, "sent           {}", bytes(cost.bytes_total));
         let _ = writeln!(
@@ -149,7 +164,7 @@ impl Measured {
             count(adds, ""),
             count((adds as f64 / self.median) as u64, "")
         );
-        let _ = writeln!(out, "peak memory    {} of all three", bytes(peak));
+        let _ = writeln!(out, "peak memory    {} of all three", bytes(memory));
         let _ = writeln!(out, "error          at most {:.1e}, of results up to {:.3}", self.error, self.largest);
         out
     }
@@ -161,11 +176,12 @@ impl Measured {
             "runs": self.runs,
             "seconds_median": self.median,
             "seconds_least": self.least,
+            "seconds_first": self.first,
             "seconds_inputs": self.inputs,
             "rounds": self.cost.rounds,
             "bytes_total": self.cost.bytes_total,
             "multiply_adds": self.multiply_adds(),
-            "peak_bytes": self.cost.peak_bytes,
+            "peak_bytes": self.memory,
             "error": self.error,
             "largest": self.largest,
         })

@@ -49,7 +49,8 @@ impl Debug {
         for (number, batch) in prepared.batches.iter().enumerate() {
             let (watch, plan) = &plans[&batch.len()];
             let data = prepared.inputs.rows_of(batch)?;
-            let bar = prepared.bar(plan, number)?;
+            let bar = Prepared::bar(plan)?;
+            bar.set_prefix(format!("run {} of {}", number + 1, prepared.batches.len()));
             let outcome = local::memory(plan, &data, None, &|round| bar.set_position(round as u64)).map_err(told)?;
             bar.finish_and_clear();
             comparison.add(watch, &data, &outcome.outputs)?;

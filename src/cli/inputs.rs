@@ -15,7 +15,7 @@ use super::output::plural;
 use crate::data::names::{self, Size, Wanted};
 use crate::data::{self, Loaded, Tensor};
 use crate::diag::{Code, Diagnostic, list, nearest};
-use crate::hir::{Entry, Leaf};
+use crate::hir::{Entry, Leaf, Source};
 use crate::shape::Dim;
 
 /// The `.toml` beside a model: `digits.sml` has `digits.toml`. Paths are relative to it.
@@ -205,6 +205,14 @@ impl Inputs {
             data.insert(g.leaf.path.clone(), values);
         }
         Ok(data)
+    }
+
+    /// Whether some of an owner's data (`None`: of the public ones) are other ones for other rows.
+    pub fn changes(&self, owner: Option<u32>) -> bool {
+        self.given.iter().filter(|g| g.batched).any(|g| match g.leaf.source {
+            Source::Owner(of) => owner == Some(of.0),
+            Source::Public | Source::Shares => owner.is_none(),
+        })
     }
 
     /// The row ranges of the runs that `take` rows make in batches of `batch`, and what they leave out.

@@ -1,4 +1,4 @@
-//! `smlc party`: one party of a plan over TCP, run once.
+//! `smlc party`: one party of a plan over TCP.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::{Outcome, Talk};
 use crate::net::handshake::{Refusal, RefusalCode};
 use crate::net::{NetError, SessionId, Shape};
 use crate::plan::{Party, file};
+use crate::run::party::Service;
 use crate::run::{RunError, local};
 
 /// Run one party of a plan
@@ -30,6 +31,9 @@ pub(super) struct PartyCommand {
     /// Seconds to wait for the others
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
+    /// Runs that the owners may ask for, one after the other; their inputs are kept until the last
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
     /// Imitate a network: lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
@@ -43,7 +47,8 @@ impl PartyCommand {
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
-        local::party_tcp(&plan, me, &session, self.net).map_err(agreeing).with_context(|| me.to_string())?;
+        let service = Service { runs: self.runs, ..Service::ONCE };
+        local::party_tcp(&plan, me, &session, self.net, service).map_err(agreeing).with_context(|| me.to_string())?;
         Ok(())
     }
 }

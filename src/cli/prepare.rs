@@ -123,14 +123,21 @@ impl Prepared {
         Ok(made)
     }
 
-    /// A bar on a terminal for the rounds of run `number`, counted from 0.
-    pub fn bar(&self, plan: &Plan, number: usize) -> anyhow::Result<ProgressBar> {
+    /// A bar on a terminal for the rounds of a plan's run.
+    pub fn bar(plan: &Plan) -> anyhow::Result<ProgressBar> {
         if !std::io::stderr().is_terminal() {
             return Ok(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{prefix} {bar:30} round {pos} of {len} {elapsed}")?;
-        let what = format!("run {} of {}", number + 1, self.batches.len());
-        Ok(ProgressBar::new(plan.rounds.len() as u64).with_style(style).with_prefix(what))
+        Ok(ProgressBar::new(plan.rounds.len() as u64).with_style(style))
+    }
+}
+
+/// What [`told`] says of a run's error inside of another.
+pub(super) fn retold(failure: Failure) -> Failure {
+    match failure {
+        Failure::Other(error) => error.downcast::<RunError>().map_or_else(Failure::Other, told),
+        other => other,
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Total {
     pub compile: Duration,
     share: Duration,
     run: Duration,
+    /// Of each run.
+    times: Vec<Duration>,
     rounds: usize,
     bytes_per_party: [u64; 3],
     runs: usize,
@@ -147,8 +149,8 @@ impl Output {
 }
 
 impl Total {
-    /// Adds a run, after comparing what the wire counted with the plan.
-    pub fn add(&mut self, plan: &Plan, outcome: &client::Outcome) -> anyhow::Result<()> {
+    /// Adds a run, after comparing what the wire counted with the plan. The `first` run on some rows gives the results.
+    pub fn add(&mut self, plan: &Plan, outcome: &client::Outcome, first: bool) -> anyhow::Result<()> {
         let sent = outcome.reports.clone().map(|r| r.sent.iter().sum::<u64>());
         let rounds = outcome.reports[0].rounds;
         let planned = cost::cost(plan);
@@ -175,13 +177,24 @@ impl Total {
         self.rounds += rounds;
         self.share += outcome.share;
         self.run += outcome.run;
+        self.times.push(outcome.run);
         for (all, sent) in self.bytes_per_party.iter_mut().zip(sent) {
             *all += sent;
         }
-        for (name, output) in &mut self.outputs {
+        for (name, output) in self.outputs.iter_mut().filter(|_| first) {
             output.values.extend_from_slice(&outcome.outputs[name]);
         }
         Ok(())
+    }
+
+    /// The least, the median and the largest time of a run, if there are several.
+    fn spread(&self) -> Option<(Duration, Duration, Duration)> {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        match times[..] {
+            [least, .., most] => Some((least, times[times.len() / 2], most)),
+            _ => None,
+        }
     }
 
     /// The result of that name.
@@ -232,6 +245,10 @@ impl Total {
             seconds(self.share),
             seconds(self.run)
         );
+        if let Some((least, median, most)) = self.spread() {
+            let (least, median, most) = (seconds(least), seconds(median), seconds(most));
+            let _ = writeln!(out, "each run     {median} (median), {least} to {most}");
+        }
         let _ = writeln!(out, "rounds       {}", self.rounds);
         let _ = writeln!(out, "sent         {} (P0 {p0}, P1 {p1}, P2 {p2})", bytes(all));
         out
@@ -262,6 +279,7 @@ impl Total {
                 "compile": self.compile.as_secs_f64(),
                 "share": self.share.as_secs_f64(),
                 "run": self.run.as_secs_f64(),
+                "runs": self.times.iter().map(Duration::as_secs_f64).collect::<Vec<_>>(),
             },
             "outputs": outputs,
             "scores": scores,

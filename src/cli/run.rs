@@ -13,14 +13,19 @@ use super::compile::{self, Options};
 use super::cost::Format;
 use super::inputs::Beside;
 use super::machine::{self, MachineArg};
-use super::prepare::{Given, parse_input, told};
+use super::prepare::{Given, Prepared, parse_input, retold};
 use super::profile::Profile;
 use super::results::{self, Total};
 use super::{Failure, MessageFormat, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
 use crate::net::Shape;
 use crate::plan::{Plan, file};
-use crate::run::{client, local};
+use crate::run::client::Client;
+use crate::run::local;
+use crate::run::profile::{self, Log};
+
+/// What the owners do with the parties.
+type Owners<'o> = &'o mut dyn FnMut(&mut Client<'_>) -> Outcome;
 
 /// Run the three parties on this machine
 #[derive(Debug, Args)]
@@ -45,6 +50,9 @@ pub(super) struct Run {
     /// Imitate a network: datacentre, lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
+    /// Run so often on the same shares, each time with other random numbers, and tell the median time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    repeat: u32,
     /// Measure where the time goes, by line and round, beside the prediction
     #[arg(long)]
     profile: bool,
@@ -86,21 +94,33 @@ impl Run {
         let labels = self.labels(&prepared.beside, &total)?;
         let targets = self.targets(&total)?;
 
-        for (number, batch) in prepared.batches.iter().enumerate() {
-            let plan = &plans[&batch.len()];
-            let data = inputs.rows_of(batch)?;
-            let bar = prepared.bar(plan, number)?;
-            let outcome = match &mut profile {
-                Some(profile) => {
-                    let progress = |round| bar.set_position(round as u64);
-                    let (outcome, timeline) = local::timed(plan, &data, self.net, &progress).map_err(told)?;
-                    profile.add(checked, plan, &timeline);
-                    outcome
+        // Batches of the same size run one after the other on the shares that the parties have.
+        let mut number = 0;
+        for group in prepared.batches.chunk_by(|a, b| a.len() == b.len()) {
+            let plan = &plans[&group[0].len()];
+            let bar = Prepared::bar(plan)?;
+            let logs = profile.as_ref().map(|_| <[Log; 3]>::default());
+            let mut owners = |client: &mut Client<'_>| {
+                for (at, batch) in group.iter().enumerate() {
+                    let data = inputs.rows_of(batch)?;
+                    client.submit(&data, |owner| at == 0 || inputs.changes(owner))?;
+                    number += 1;
+                    for again in 0..self.repeat {
+                        bar.reset();
+                        bar.set_prefix(self.prefix(number, prepared.batches.len(), again));
+                        let outcome = client.run()?;
+                        if let (Some(profile), Some(logs)) = (&mut profile, &logs) {
+                            profile.add(checked, plan, &profile::timeline(plan, logs));
+                        }
+                        total.add(plan, &outcome, again == 0)?;
+                    }
                 }
-                None => self.connected(plan, &data, &bar, talk)?,
+                Ok(())
             };
+            let runs = u32::try_from(group.len()).ok().and_then(|batches| batches.checked_mul(self.repeat));
+            let runs = runs.context("more runs than can be counted")?;
+            self.connected(plan, runs, logs.as_ref(), &bar, talk, &mut owners).map_err(retold)?;
             bar.finish_and_clear();
-            total.add(plan, &outcome)?;
         }
         for (name, path) in &targets {
             let output = total.output(name)?;
@@ -144,36 +164,40 @@ impl Run {
         Ok(Some(Profile::new(machine::known(self.machine.as_ref())?, self.net)))
     }
 
-    /// Runs one plan.
+    /// What stands before the bar.
+    fn prefix(&self, batch: usize, batches: usize, again: u32) -> String {
+        match self.repeat {
+            1 => format!("run {batch} of {batches}"),
+            repeat => format!("run {batch} of {batches}, time {} of {repeat}", again + 1),
+        }
+    }
+
+    /// Three parties for some runs of a plan.
     fn connected(
         &self,
         plan: &Plan,
-        data: &BTreeMap<String, Vec<f64>>,
+        runs: u32,
+        logs: Option<&[Log; 3]>,
         bar: &ProgressBar,
         talk: Talk,
-    ) -> Result<client::Outcome, Failure> {
-        Ok(match (self.transport, &self.parties) {
+        owners: Owners<'_>,
+    ) -> Outcome {
+        match (self.transport, &self.parties) {
             (Transport::Memory, None) => {
-                local::memory(plan, data, self.net, &|round| bar.set_position(round as u64)).map_err(told)?
+                local::parties(plan, runs, self.net, &|round| bar.set_position(round as u64), logs, owners)
             }
-            (Transport::Memory, Some(_)) => return Err(anyhow!("`--parties` needs `--transport tcp`").into()),
+            (Transport::Memory, Some(_)) => Err(anyhow!("`--parties` needs `--transport tcp`").into()),
             (Transport::Tcp, Some(addresses)) => {
                 let id = party::session_id(self.session.as_deref().unwrap_or_default());
                 let addresses = party::parse_addresses(addresses)?;
-                local::submit_tcp(plan, data, &local::session(plan, id, addresses, Duration::from_secs(10)))
-                    .map_err(told)?
+                owners(&mut local::call_tcp(plan, &local::session(plan, id, addresses, Duration::from_secs(10)))?)
             }
-            (Transport::Tcp, None) => self.processes(plan, data, talk)?,
-        })
+            (Transport::Tcp, None) => self.processes(plan, runs, talk, owners),
+        }
     }
 
     /// Three processes of this program, and this one as the owners' client.
-    fn processes(
-        &self,
-        plan: &Plan,
-        data: &BTreeMap<String, Vec<f64>>,
-        talk: Talk,
-    ) -> Result<client::Outcome, Failure> {
+    fn processes(&self, plan: &Plan, runs: u32, talk: Talk, owners: Owners<'_>) -> Outcome {
         let addresses = local::free_addresses().context("no free port on loopback")?;
         let name = format!("local-{}", std::process::id());
         let folder = std::env::temp_dir().join(format!("smlc-{name}"));
@@ -186,7 +210,7 @@ impl Run {
         for id in 0..3 {
             let mut command = Command::new(&program);
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
-            command.args(["--session", &name]).stdin(Stdio::null()).stdout(Stdio::null());
+            command.args(["--session", &name, "--runs", &runs.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
             if talk.message_format == MessageFormat::Json {
                 command.args(["--message-format", "json"]);
             }
@@ -196,9 +220,9 @@ impl Run {
             children.0.push(command.spawn().with_context(|| format!("cannot start `{}`", program.display()))?);
         }
         let session = local::session(plan, party::session_id(&name), addresses, Duration::from_secs(10));
-        let outcome = local::submit_tcp(plan, data, &session).map_err(told)?;
+        owners(&mut local::call_tcp(plan, &session)?)?;
         children.wait()?;
-        Ok(outcome)
+        Ok(())
     }
 
     /// The labels, each checked against its result.

@@ -1,6 +1,6 @@
 //! Between an owner's client and a party: named messages over a link of their own.
 //!
-//! Inputs go in, outputs come out, and at the end a report or a failure (both JSON). The receiver decides by kind and name what
+//! Inputs go in, outputs come out, and at the end of a run a report or a failure (both JSON). The receiver decides by kind and name what
 //! it has room for, before the content is allocated.
 
 use std::fmt;
@@ -18,6 +18,8 @@ use crate::net::io::{Io, ReadError, Stream, read_header, read_payload, write_fra
 pub enum MessageKind {
     /// Shares of an input, by the input's name.
     Input,
+    /// Asks for a run on the inputs that are there; no name, no content.
+    Run,
     /// A part of an output, by the output's name.
     Output,
     /// Counters at the end of a run, JSON.
@@ -27,7 +29,8 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    const ALL: [MessageKind; 4] = [MessageKind::Input, MessageKind::Output, MessageKind::Report, MessageKind::Failure];
+    const ALL: [MessageKind; 5] =
+        [MessageKind::Input, MessageKind::Run, MessageKind::Output, MessageKind::Report, MessageKind::Failure];
 
     fn code(self) -> u8 {
         match self {
@@ -35,6 +38,7 @@ impl MessageKind {
             MessageKind::Output => 2,
             MessageKind::Report => 3,
             MessageKind::Failure => 4,
+            MessageKind::Run => 5,
         }
     }
 }

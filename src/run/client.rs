@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::party::{Report, submissions};
 use super::{RunError, owner};
+use crate::graph::Graph;
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::plan::{Party, Plan};
 
@@ -25,64 +26,112 @@ pub struct Outcome {
     pub run: Duration,
 }
 
-/// Submits the data and waits for the results.
+/// Values by the path of their input, row-major.
+pub type Data = BTreeMap<String, Vec<f64>>;
+
+/// The owners' end of their links to three parties, which run a plan as often as they agreed to.
+pub struct Client<'p> {
+    plan: &'p Plan,
+    clear: Graph,
+    links: [Box<dyn OwnerLink>; 3],
+    /// Time to encode, share and send what was submitted since the last run.
+    share: Duration,
+}
+
+impl<'p> Client<'p> {
+    /// A client that has submitted nothing yet.
+    ///
+    /// # Errors
+    /// If the plan's part for the owners cannot be read.
+    pub fn new(plan: &'p Plan, links: [impl OwnerLink + 'static; 3]) -> Result<Client<'p>, RunError> {
+        let links = links.map(|link| Box::new(link) as Box<dyn OwnerLink>);
+        Ok(Client { plan, clear: owner::clear_graph(plan)?, links, share: Duration::ZERO })
+    }
+
+    /// Shares the inputs of the owners that `whose` takes (`None`: public ones) and sends them to the parties. They take the
+    /// place of those that the parties have.
+    ///
+    /// # Errors
+    /// If the data do not fit or a party cannot be reached.
+    pub fn submit(&mut self, data: &Data, whose: impl Fn(Option<u32>) -> bool) -> Result<(), RunError> {
+        let start = Instant::now();
+        for (owner, name) in submissions(self.plan).into_iter().filter(|(owner, _)| whose(*owner)) {
+            let parts: [Vec<u8>; 3] = match owner {
+                Some(number) => owner::submit(self.plan, &self.clear, number, data)?,
+                None => {
+                    let public = owner::publish(self.plan, &self.clear, data)?;
+                    [public.clone(), public.clone(), public]
+                }
+            };
+            for (link, part) in self.links.iter_mut().zip(parts) {
+                link.send(Message::new(MessageKind::Input, name.clone(), part))?;
+            }
+        }
+        self.share += start.elapsed();
+        Ok(())
+    }
+
+    /// Lets the parties run and waits for the results.
+    ///
+    /// # Errors
+    /// If a party fails: the first failure that one reports.
+    pub fn run(&mut self) -> Result<Outcome, RunError> {
+        let start = Instant::now();
+        for link in &mut self.links {
+            link.send(Message::new(MessageKind::Run, "", Vec::new()))?;
+        }
+        let mut outcome = Outcome { share: std::mem::take(&mut self.share), ..Outcome::default() };
+        let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
+        for (party, link) in Party::ALL.into_iter().zip(&mut self.links) {
+            outcome.reports[party.index()] = answers(self.plan, party, &mut **link, &mut halves[party.index()])?;
+        }
+        outcome.run = start.elapsed();
+        for output in &self.plan.outputs {
+            let half = |party: usize| halves[party].get(&output.name).map(Vec::as_slice);
+            let (Some(a), Some(b)) = (half(0), half(1)) else {
+                let text = format!("did not send its part of `{}`", output.name);
+                let party = if half(0).is_none() { Party(0) } else { Party(1) };
+                return Err(RunError::Party { party, text });
+            };
+            outcome.outputs.insert(output.name.clone(), owner::combine(self.plan, output, [a, b]));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Submits all data and runs once.
 ///
 /// # Errors
 /// If the data do not fit or a party fails; the first failure that a party reports.
-pub fn run<L: OwnerLink>(
+pub fn run(plan: &Plan, data: &Data, links: [impl OwnerLink + 'static; 3]) -> Result<Outcome, RunError> {
+    let mut client = Client::new(plan, links)?;
+    client.submit(data, |_| true)?;
+    client.run()
+}
+
+/// A party's parts of the results, and at the end its report.
+fn answers(
     plan: &Plan,
-    data: &BTreeMap<String, Vec<f64>>,
-    links: &mut [L; 3],
-) -> Result<Outcome, RunError> {
-    let start = Instant::now();
-    let clear = owner::clear_graph(plan)?;
-    for (whose, name) in submissions(plan) {
-        let parts: [Vec<u8>; 3] = match whose {
-            Some(number) => owner::submit(plan, &clear, number, data)?,
-            None => {
-                let public = owner::publish(plan, &clear, data)?;
-                [public.clone(), public.clone(), public]
+    party: Party,
+    link: &mut dyn OwnerLink,
+    parts: &mut BTreeMap<String, Vec<u8>>,
+) -> Result<Report, RunError> {
+    loop {
+        let message = link.recv(None, &|kind, name| room(plan, party, kind, name))?;
+        match message.kind {
+            MessageKind::Output => {
+                parts.insert(message.name, message.payload);
             }
-        };
-        for (link, part) in links.iter_mut().zip(parts) {
-            link.send(Message::new(MessageKind::Input, name.clone(), part))?;
-        }
-    }
-    let share = start.elapsed();
-    let start = Instant::now();
-    let mut outcome = Outcome { share, ..Outcome::default() };
-    let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
-    for (party, link) in Party::ALL.into_iter().zip(links) {
-        loop {
-            let message = link.recv(None, &|kind, name| room(plan, party, kind, name))?;
-            match message.kind {
-                MessageKind::Output => {
-                    halves[party.index()].insert(message.name, message.payload);
-                }
-                MessageKind::Report => {
-                    outcome.reports[party.index()] = serde_json::from_slice(&message.payload).map_err(|e| {
-                        RunError::Party { party, text: format!("sent a report that cannot be read: {e}") }
-                    })?;
-                    break;
-                }
-                MessageKind::Failure | MessageKind::Input => {
-                    let text = String::from_utf8_lossy(&message.payload).into_owned();
-                    return Err(RunError::Party { party, text });
-                }
+            MessageKind::Report => {
+                return serde_json::from_slice(&message.payload)
+                    .map_err(|e| RunError::Party { party, text: format!("sent a report that cannot be read: {e}") });
+            }
+            MessageKind::Failure | MessageKind::Input | MessageKind::Run => {
+                let text = String::from_utf8_lossy(&message.payload).into_owned();
+                return Err(RunError::Party { party, text });
             }
         }
     }
-    outcome.run = start.elapsed();
-    for output in &plan.outputs {
-        let half = |party: usize| halves[party].get(&output.name).map(Vec::as_slice);
-        let (Some(a), Some(b)) = (half(0), half(1)) else {
-            let text = format!("did not send its part of `{}`", output.name);
-            let party = if half(0).is_none() { Party(0) } else { Party(1) };
-            return Err(RunError::Party { party, text });
-        };
-        outcome.outputs.insert(output.name.clone(), owner::combine(plan, output, [a, b]));
-    }
-    Ok(outcome)
 }
 
 fn room(plan: &Plan, party: Party, kind: MessageKind, name: &str) -> Option<Room> {
@@ -93,6 +142,6 @@ fn room(plan: &Plan, party: Party, kind: MessageKind, name: &str) -> Option<Room
             Some(Room::Exactly(plan.buf(*buf).wire_bytes()))
         }
         MessageKind::Report | MessageKind::Failure => Some(Room::AtMost(TEXT)),
-        MessageKind::Input => None,
+        MessageKind::Input | MessageKind::Run => None,
     }
 }

@@ -1,102 +1,91 @@
 //! All three parties and the owners on one machine: as threads over memory, or as processes over TCP on loopback.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 use super::RunError;
-use super::client::{self, Outcome};
-use super::party::{self, Progress};
-use super::profile::{self, Log, Timed};
+use super::client::{Client, Data, Outcome};
+use super::party::{self, Progress, Service};
+use super::profile::{Log, Timed};
 use crate::backend::cpu::Cpu;
 use crate::net::handshake::Role;
 use crate::net::owner::MemoryLink;
 use crate::net::tcp::{self, Plain, Settings};
 use crate::net::{MemoryMesh, Mesh, PlanHash, SessionId, Shape, Timing};
-use crate::plan::cost::timeline::Timeline;
 use crate::plan::{Party, Plan, file};
 
-/// Three threads and an in-memory mesh.
+/// Three parties as threads over memory, for as many runs as `runs` says. `owners` is what the owners do with them. With `logs`,
+/// each party has a clock.
 ///
 /// # Errors
-/// If the data do not fit or a party fails.
-pub fn memory(
+/// What `owners` gives back, or if a party fails.
+pub fn parties<T, E: From<RunError>>(
     plan: &Plan,
-    data: &BTreeMap<String, Vec<f64>>,
+    runs: u32,
     shape: Option<Shape>,
     progress: Progress<'_>,
-) -> Result<Outcome, RunError> {
-    threads(plan, data, shape, &|mut mesh, mut link| {
-        let progress: Progress<'_> = if mesh.me() == Party(0) { progress } else { &|_| {} };
-        party::run(plan, &mut mesh, &mut link, None, progress)
-    })
-}
-
-/// The same with clocks: who did what when.
-///
-/// # Errors
-/// If the data do not fit or a party fails.
-pub fn timed(
-    plan: &Plan,
-    data: &BTreeMap<String, Vec<f64>>,
-    shape: Option<Shape>,
-    progress: Progress<'_>,
-) -> Result<(Outcome, Timeline), RunError> {
-    let logs = [Log::default(), Log::default(), Log::default()];
-    let outcome = threads(plan, data, shape, &|mesh, mut link| {
-        let me = mesh.me();
-        let log = &logs[me.index()];
-        let done = |rounds| {
-            log.done(rounds);
-            if me == Party(0) {
-                progress(rounds);
-            }
-        };
-        let device = |party, keys| Timed::new(Cpu::new(party, keys), log.clone());
-        party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, None, &done, device)
-    })?;
-    Ok((outcome, profile::timeline(plan, &logs)))
-}
-
-/// Runs each party in a thread, and the owners' client in this one.
-fn threads(
-    plan: &Plan,
-    data: &BTreeMap<String, Vec<f64>>,
-    shape: Option<Shape>,
-    run: &(dyn Fn(MemoryMesh, MemoryLink) -> Result<party::Report, RunError> + Sync),
-) -> Result<Outcome, RunError> {
+    logs: Option<&[Log; 3]>,
+    owners: impl FnOnce(&mut Client<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     std::thread::scope(|scope| {
         let mut links = Vec::new();
-        let mut parties = Vec::new();
-        for mesh in MemoryMesh::new(shape) {
-            let (client, link) = MemoryLink::pair(Role::Owner(0), Role::Party(mesh.me()));
+        let mut threads = Vec::new();
+        for mut mesh in MemoryMesh::new(shape) {
+            let me = mesh.me();
+            let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
             links.push(client);
-            parties.push(scope.spawn(move || run(mesh, link)));
+            let serve = move || match logs.map(|logs| &logs[me.index()]) {
+                None => {
+                    let progress: Progress<'_> = if me == Party(0) { progress } else { &|_| {} };
+                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress })
+                }
+                Some(log) => {
+                    let done = |rounds| {
+                        log.done(rounds);
+                        if me == Party(0) {
+                            progress(rounds);
+                        }
+                    };
+                    let service = Service { runs, patience: None, progress: &done };
+                    let device = |party, keys| Timed::new(Cpu::new(party, keys), log.clone());
+                    party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, service, device)
+                }
+            };
+            threads.push(std::thread::Builder::new().name(me.to_string()).spawn_scoped(scope, serve));
         }
-        let mut links: [MemoryLink; 3] =
-            links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));
-        let outcome = client::run(plan, data, &mut links);
-        drop(links);
-        for handle in parties {
+        let links: [MemoryLink; 3] = links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));
+        let outcome = Client::new(plan, links).map_err(E::from).and_then(|mut client| owners(&mut client));
+        for thread in threads {
+            let thread = thread.map_err(|error| RunError::Thread(error.to_string()))?;
             // A party's failure reached the client already; a panic must not pass unnoticed.
-            if handle.join().is_err() {
-                return Err(RunError::Panic);
+            if thread.join().is_err() {
+                return Err(RunError::Panic.into());
             }
         }
         outcome
     })
 }
 
+/// One run on three threads.
+///
+/// # Errors
+/// If the data do not fit or a party fails.
+pub fn memory(plan: &Plan, data: &Data, shape: Option<Shape>, progress: Progress<'_>) -> Result<Outcome, RunError> {
+    parties(plan, 1, shape, progress, None, |client| {
+        client.submit(data, |_| true)?;
+        client.run()
+    })
+}
+
 /// The owners' client for three parties that listen on TCP.
 ///
 /// # Errors
-/// If a party cannot be reached or refuses, the data do not fit, or a party fails.
-pub fn submit_tcp(plan: &Plan, data: &BTreeMap<String, Vec<f64>>, session: &tcp::Session) -> Result<Outcome, RunError> {
-    let mut links = tcp::call_parties(session, 0, &Plain).map_err(|cause| RunError::net(plan, cause, None))?;
-    client::run(plan, data, &mut links)
+/// If a party cannot be reached or refuses.
+pub fn call_tcp<'p>(plan: &'p Plan, session: &tcp::Session) -> Result<Client<'p>, RunError> {
+    Client::new(plan, tcp::call_parties(session, 0, &Plain).map_err(|cause| RunError::net(plan, cause, None))?)
 }
 
-/// One party on TCP: connects with its peers and one owners' client, runs the plan once.
+/// One party on TCP: connects with its peers and one owners' client, and serves it.
 ///
 /// # Errors
 /// If a peer cannot be reached, refuses, or fails; the party, the round and the line.
@@ -105,13 +94,14 @@ pub fn party_tcp(
     me: Party,
     session: &tcp::Session,
     shape: Option<Shape>,
-) -> Result<party::Report, RunError> {
+    service: Service<'_>,
+) -> Result<(), RunError> {
     let net = |cause| RunError::net(plan, cause, None);
     let listener = tcp::listen(&session.addresses[me.index()]).map_err(net)?;
     let settings = Settings { me, owners: 1, timing: Timing::default(), shape };
     let mut joined = tcp::join(session, settings, listener, &Plain).map_err(net)?;
     let link = joined.owners.first_mut().ok_or(RunError::Panic)?;
-    party::run(plan, &mut joined.mesh, link, None, &|_| {})
+    party::run(plan, &mut joined.mesh, link, service)
 }
 
 /// The session that parties and client must agree on.

@@ -98,7 +98,7 @@ pub fn execute<B: Backend>(
 ) -> Result<Outcome, RunError> {
     let failed = |e| RunError::Device { cause: e, place: String::new() };
     let [p0, p1, p2] = devices;
-    let session = |party, device| Session::new(plan, Party(party), device).map_err(failed);
+    let session = |party, device| Session::new(plan, Party(party), device, false).map_err(failed);
     let mut sessions = [session(0, p0)?, session(1, p1)?, session(2, p2)?];
     for (session, load) in sessions.iter_mut().zip(loads) {
         for (id, words) in load {

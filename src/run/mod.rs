@@ -50,6 +50,9 @@ pub enum RunError {
         /// Its words.
         text: String,
     },
+    /// The system has no thread for a party.
+    #[error("no thread for a party: {0}")]
+    Thread(String),
     /// A party's thread ended without a result.
     #[error("a party ended without a result: this is a mistake in smlc")]
     Panic,

@@ -38,6 +38,22 @@ pub struct Report {
 /// Called after each round with the rounds done.
 pub type Progress<'p> = &'p (dyn Fn(usize) + Sync);
 
+/// How a party serves the owners.
+#[derive(Clone, Copy)]
+pub struct Service<'s> {
+    /// Runs, each of which the owners' client asks for. What the parties have of the inputs is kept until the last.
+    pub runs: u32,
+    /// How long to wait for an owner's next byte.
+    pub patience: Option<Duration>,
+    /// Told of rounds.
+    pub progress: Progress<'s>,
+}
+
+impl Service<'_> {
+    /// One run, as patient as can be.
+    pub const ONCE: Service<'static> = Service { runs: 1, patience: None, progress: &|_| {} };
+}
+
 /// Submissions that a plan asks for: the owner (`None`: public) and the message's name.
 #[must_use]
 pub fn submissions(plan: &Plan) -> Vec<(Option<u32>, String)> {
@@ -49,18 +65,13 @@ pub fn submissions(plan: &Plan) -> Vec<(Option<u32>, String)> {
     all
 }
 
-/// Runs a party from inputs to outputs. On failure the peers are told to stop and the owners' client why.
+/// Serves the owners on this machine's processor: takes inputs, runs, gives outputs, as often as agreed. On failure the
+/// peers are told to stop and the owners' client why.
 ///
 /// # Errors
 /// Names the party at fault, the round and the line of the model.
-pub fn run(
-    plan: &Plan,
-    mesh: &mut dyn Mesh,
-    owners: &mut dyn OwnerLink,
-    patience: Option<Duration>,
-    progress: Progress<'_>,
-) -> Result<Report, RunError> {
-    run_on(plan, mesh, owners, patience, progress, Cpu::new)
+pub fn run(plan: &Plan, mesh: &mut dyn Mesh, owners: &mut dyn OwnerLink, service: Service<'_>) -> Result<(), RunError> {
+    run_on(plan, mesh, owners, service, Cpu::new)
 }
 
 /// The same on a device that is made from the party and its keys.
@@ -71,73 +82,98 @@ pub fn run_on<B: Backend>(
     plan: &Plan,
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
-    patience: Option<Duration>,
-    progress: Progress<'_>,
+    service: Service<'_>,
     device: impl FnOnce(Party, [StreamKey; 2]) -> B,
-) -> Result<Report, RunError> {
-    let result = steps(plan, mesh, owners, patience, progress, device);
-    match &result {
-        Ok(_) => {}
-        Err(error) => {
-            mesh.abort(AbortReason::Failed);
-            // The client may be gone as well; the error at hand is the one to report.
-            let _told = owners.send(Message::new(MessageKind::Failure, "", error.to_string().into_bytes()));
-        }
+) -> Result<(), RunError> {
+    let result = serve(plan, mesh, owners, service, device);
+    if let Err(error) = &result {
+        mesh.abort(AbortReason::Failed);
+        // The client may be gone as well; the error at hand is the one to report.
+        let _told = owners.send(Message::new(MessageKind::Failure, "", error.to_string().into_bytes()));
     }
     result
 }
 
-fn steps<B: Backend>(
+fn serve<B: Backend>(
     plan: &Plan,
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
-    patience: Option<Duration>,
-    progress: Progress<'_>,
+    service: Service<'_>,
     device: impl FnOnce(Party, [StreamKey; 2]) -> B,
-) -> Result<Report, RunError> {
+) -> Result<(), RunError> {
     let me = mesh.me();
-    let keys = agree_keys(mesh).map_err(|cause| RunError::net(plan, cause, None))?;
-    let base = mesh.traffic();
+    let net = |cause| RunError::net(plan, cause, None);
     let refused = |error| RunError::device(plan, error, None);
-    let mut session = Session::new(plan, me, device(me, keys)).map_err(refused)?;
+    let device = device(me, agree_keys(mesh).map_err(net)?);
+    let mut session = Session::new(plan, me, device, service.runs > 1).map_err(refused)?;
     let mut awaited = submissions(plan);
-    while !awaited.is_empty() {
-        let room = |kind, name: &str| {
-            let found = awaited.iter().find(|(_, n)| kind == MessageKind::Input && n == name)?;
-            Some(Room::Exactly(owner::submission_bytes(plan, found.0, me)))
+    let mut spares = Vec::new();
+    for number in 0..service.runs {
+        if number > 0 {
+            session.again(agree_keys(mesh).map_err(net)?);
+        }
+        take_inputs(plan, &mut session, owners, service.patience, &mut awaited)?;
+        let base = mesh.traffic();
+        let mut link = OverMesh { mesh: &mut *mesh, spares };
+        let mut report = Report::default();
+        for (number, round) in plan.rounds.iter().enumerate() {
+            session.round(number, &mut link)?;
+            report.rounds += usize::from(!round.sends.is_empty());
+            (service.progress)(number + 1);
+        }
+        session.round(plan.rounds.len(), &mut link)?;
+        spares = link.spares;
+        let traffic = mesh.traffic();
+        for party in Party::ALL.map(Party::index) {
+            report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
+            report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
+        }
+        report.openings = session.taken().iter().filter(|t| t.opening.is_some()).count();
+        report.live_bytes = session.live_bytes();
+        if number + 1 == service.runs {
+            mesh.finish().map_err(net)?;
+        }
+        let outputs = session.outputs().map_err(refused)?;
+        for (output, payload) in plan.outputs.iter().zip(outputs) {
+            owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
+        }
+        let json = serde_json::to_vec(&report).expect("a report is plain numbers");
+        owners.send(Message::new(MessageKind::Report, "", json))?;
+    }
+    Ok(())
+}
+
+/// Takes inputs until a run is asked for, which needs all that are `awaited`.
+fn take_inputs<B: Backend>(
+    plan: &Plan,
+    session: &mut Session<'_, B>,
+    owners: &mut dyn OwnerLink,
+    patience: Option<Duration>,
+    awaited: &mut Vec<(Option<u32>, String)>,
+) -> Result<(), RunError> {
+    let me = session.party();
+    let all = submissions(plan);
+    loop {
+        let room = |kind, name: &str| match kind {
+            MessageKind::Input => {
+                let (whose, _) = all.iter().find(|(_, n)| n == name)?;
+                Some(Room::Exactly(owner::submission_bytes(plan, *whose, me)))
+            }
+            MessageKind::Run if awaited.is_empty() => Some(Room::Exactly(0)),
+            _ => None,
         };
         let message = owners.recv(patience, &room)?;
-        let at = awaited.iter().position(|(_, n)| *n == message.name).expect("only awaited names are admitted");
-        let (whose, _) = awaited.swap_remove(at);
+        if message.kind == MessageKind::Run {
+            return Ok(());
+        }
+        let (whose, _) = all.iter().find(|(_, n)| *n == message.name).expect("only these names are admitted");
+        awaited.retain(|(owner, _)| owner != whose);
         let mut payload = message.payload;
-        let accepted = load(&mut session, plan, whose, &payload);
+        let accepted = load(session, plan, *whose, &payload);
         // The seeds; a share alone is noise.
         payload.iter_mut().take(2 * owner::SEED).for_each(Zeroize::zeroize);
         accepted?;
     }
-    let mut report = Report::default();
-    let mut link = OverMesh(mesh);
-    for (number, round) in plan.rounds.iter().enumerate() {
-        session.round(number, &mut link)?;
-        report.rounds += usize::from(!round.sends.is_empty());
-        progress(number + 1);
-    }
-    session.round(plan.rounds.len(), &mut link)?;
-    let traffic = mesh.traffic();
-    for party in Party::ALL.map(Party::index) {
-        report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
-        report.received[party] = traffic.received[party].payload_bytes - base.received[party].payload_bytes;
-    }
-    report.openings = session.taken().iter().filter(|t| t.opening.is_some()).count();
-    report.live_bytes = session.live_bytes();
-    mesh.finish().map_err(|cause| RunError::net(plan, cause, None))?;
-    let outputs = session.outputs().map_err(refused)?;
-    for (output, payload) in plan.outputs.iter().zip(outputs) {
-        owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
-    }
-    let json = serde_json::to_vec(&report).expect("a report is plain numbers");
-    owners.send(Message::new(MessageKind::Report, "", json))?;
-    Ok(report)
 }
 
 /// Fills the buffers of an owner's inputs.
@@ -153,20 +189,45 @@ fn load<B: Backend>(
     Ok(())
 }
 
-/// A mesh as a session's link.
-struct OverMesh<'m>(&'m mut dyn Mesh);
+/// A mesh as a session's link. Payloads that were received serve again for what is sent.
+struct OverMesh<'m> {
+    mesh: &'m mut dyn Mesh,
+    spares: Vec<Vec<u8>>,
+}
+
+/// As many payloads are kept to serve again.
+const SPARES: usize = 32;
 
 impl Link for OverMesh<'_> {
+    fn spare(&mut self, bytes: usize) -> Vec<u8> {
+        let fits = self.spares.iter().enumerate().filter(|(_, spare)| spare.capacity() >= bytes);
+        match fits.min_by_key(|(_, spare)| spare.capacity()) {
+            Some((at, _)) => self.spares.swap_remove(at),
+            None => Vec::with_capacity(bytes),
+        }
+    }
+
+    fn done(&mut self, mut payload: Vec<u8>) {
+        payload.clear();
+        if self.spares.len() == SPARES {
+            let least = self.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity());
+            if let Some((at, _)) = least {
+                self.spares.swap_remove(at);
+            }
+        }
+        self.spares.push(payload);
+    }
+
     fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {
-        self.0.send(piece.to, piece.round as u32, payload)
+        self.mesh.send(piece.to, piece.round as u32, payload)
     }
 
     fn expect(&mut self, piece: &Piece) {
-        self.0.expect(piece.from, piece.round as u32, piece.bytes);
+        self.mesh.expect(piece.from, piece.round as u32, piece.bytes);
     }
 
     fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
-        self.0.recv(piece.from, piece.round as u32, piece.bytes)
+        self.mesh.recv(piece.from, piece.round as u32, piece.bytes)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::backend::{Backend, BackendError, Fill, Launch};
+use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use crate::net::{AbortReason, Mesh, NetError, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
@@ -50,8 +50,9 @@ impl Log {
         self.note(Seen::Done(rounds), Instant::now());
     }
 
-    fn events(&self) -> Vec<Event> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The events so far, which are then forgotten.
+    fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -72,6 +73,10 @@ impl<T> Timed<T> {
 impl<B: Backend> Backend for Timed<B> {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         self.inner.reserve(layout)
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.inner.rekey(keys);
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
@@ -133,10 +138,11 @@ impl<M: Mesh> Mesh for Timed<M> {
     }
 }
 
-/// What three parties' clocks saw of a whole run of the plan, from when the first of them has its inputs.
+/// What three parties' clocks saw of a whole run of the plan, from when the first of them has its inputs. The next run's
+/// events are then noted anew.
 #[must_use]
 pub fn timeline(plan: &Plan, logs: &[Log; 3]) -> Timeline {
-    let events = logs.each_ref().map(|log| rounds(plan, log.events()));
+    let events = logs.each_ref().map(|log| rounds(plan, log.take()));
     let ready = events.each_ref().map(|(ready, _)| *ready);
     let Some(origin) = ready.into_iter().flatten().min() else { return Timeline::default() };
     let mut timeline = Timeline::default();

@@ -1,10 +1,8 @@
 //! One party's session over a plan, without sockets or clock: it follows the party's [`Course`] and hands what it sends
 //! to a [`Link`], which gives it what it receives.
 
-use std::collections::BTreeSet;
-
 use super::{RunError, wire};
-use crate::backend::{Backend, BackendError, Fill, Launch};
+use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use crate::net::NetError;
 use crate::plan::course::{Action, Course, Piece};
 use crate::plan::layout::Layout;
@@ -13,6 +11,16 @@ use crate::span::Span;
 
 /// What lies between a party and the two others.
 pub trait Link {
+    /// An empty vector for a payload, if possible one that was [`Link::done`] with and has room for so many bytes.
+    fn spare(&mut self, bytes: usize) -> Vec<u8> {
+        Vec::with_capacity(bytes)
+    }
+
+    /// Takes a payload back that has been read.
+    fn done(&mut self, payload: Vec<u8>) {
+        drop(payload);
+    }
+
     /// Sends a piece of a message.
     ///
     /// # Errors
@@ -38,11 +46,13 @@ pub struct Session<'p, B> {
     backend: B,
     course: Course,
     taken: Vec<Taken>,
-    /// Buffers with storage on the device.
-    held: BTreeSet<BufId>,
+    /// Which buffers are on the device for this run, by number.
+    held: Vec<bool>,
     /// Bytes of these, now and at most.
     live: u64,
     peak: u64,
+    /// Inputs that stay on the device for the next run.
+    kept: Vec<BufId>,
 }
 
 /// A transfer that a party took out of a peer's payload: counted where it arrives, not read off the plan.
@@ -61,14 +71,36 @@ pub struct Taken {
 }
 
 impl<'p, B: Backend> Session<'p, B> {
-    /// A session whose inputs are still to be loaded.
+    /// A session whose inputs are still to be loaded. They stay on the device for further runs ([`Session::again`]) if they
+    /// are `kept`.
     ///
     /// # Errors
     /// If the device has no room for the plan's buffers.
-    pub fn new(plan: &'p Plan, party: Party, mut backend: B) -> Result<Session<'p, B>, BackendError> {
-        backend.reserve(Layout::of(plan, party, |_| false))?;
+    pub fn new(plan: &'p Plan, party: Party, mut backend: B, kept: bool) -> Result<Session<'p, B>, BackendError> {
+        backend.reserve(Layout::of(plan, party, |_| kept))?;
         let course = Course::of(plan, party);
-        Ok(Session { plan, party, backend, course, taken: Vec::new(), held: BTreeSet::new(), live: 0, peak: 0 })
+        let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
+        let taken = Vec::with_capacity(sends.count());
+        let inputs = plan.inputs.iter().flat_map(|input| input.bufs).map(|bufs| bufs[party.index()]);
+        let mut kept: Vec<BufId> = inputs.filter(|_| kept).collect();
+        kept.sort_unstable();
+        let held = vec![false; plan.bufs.len()];
+        Ok(Session { plan, party, backend, course, taken, held, live: 0, peak: 0, kept })
+    }
+
+    /// Begins another run on the inputs that were kept, with other keys: those of the run before must not serve again.
+    pub fn again(&mut self, keys: [StreamKey; 2]) {
+        self.backend.rekey(keys);
+        self.taken.clear();
+        for id in (0..self.held.len()).map(|at| BufId(at as u32)) {
+            if self.held[id.index()] {
+                self.free(id);
+            }
+        }
+        (self.live, self.peak) = (0, 0);
+        let kept = std::mem::take(&mut self.kept);
+        self.grow(&kept);
+        self.kept = kept;
     }
 
     /// The party.
@@ -90,7 +122,7 @@ impl<'p, B: Backend> Session<'p, B> {
     fn grow(&mut self, ids: &[BufId]) {
         for id in ids {
             let id = self.plan.buf(*id).storage(*id).0;
-            if self.held.insert(id) {
+            if !std::mem::replace(&mut self.held[id.index()], true) {
                 self.live = self.live.saturating_add(self.plan.buf(id).memory_bytes());
             }
         }
@@ -98,8 +130,10 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     fn free(&mut self, id: BufId) {
-        self.backend.free(id);
-        if self.held.remove(&id) {
+        if self.kept.binary_search(&id).is_err() {
+            self.backend.free(id);
+        }
+        if std::mem::replace(&mut self.held[id.index()], false) {
             self.live = self.live.saturating_sub(self.plan.buf(id).memory_bytes());
         }
     }
@@ -128,12 +162,15 @@ impl<'p, B: Backend> Session<'p, B> {
                 self.step(step).map_err(|e| RunError::device(plan, e, step.span))
             }
             Action::Send(piece) => {
-                let payload = self.pack(piece).map_err(|(e, span)| RunError::device(plan, e, span))?;
+                let mut payload = link.spare(piece.bytes);
+                self.pack(piece, &mut payload).map_err(|(e, span)| RunError::device(plan, e, span))?;
                 link.send(piece, payload).map_err(|e| self.failed(piece, e))
             }
             Action::Receive(piece) => {
                 let payload = link.receive(piece).map_err(|e| self.failed(piece, e))?;
-                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, None))
+                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, None))?;
+                link.done(payload);
+                Ok(())
             }
             Action::Free => {
                 let me = self.party;
@@ -151,13 +188,12 @@ impl<'p, B: Backend> Session<'p, B> {
         RunError::net(self.plan, cause, Some((piece.round, span)))
     }
 
-    fn pack(&self, piece: &Piece) -> Result<Vec<u8>, (BackendError, Option<Span>)> {
-        let mut payload = Vec::with_capacity(piece.bytes);
+    fn pack(&self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), (BackendError, Option<Span>)> {
         for send in piece.sends.iter().map(|at| &self.plan.rounds[piece.round].sends[*at]) {
             let words = self.backend.read(send.source).map_err(|e| (e, send.span))?;
-            wire::pack(self.plan.buf(send.source), words, &mut payload);
+            wire::pack(self.plan.buf(send.source), words, payload);
         }
-        Ok(payload)
+        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Result<(), BackendError> {

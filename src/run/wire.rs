@@ -28,9 +28,11 @@ pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
 }
 
 fn pack_words(words: &[u64], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + 8 * words.len(), 0);
-    out[start..].as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+    if cfg!(target_endian = "little") {
+        out.extend_from_slice(bytemuck::cast_slice(words));
+    } else {
+        out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
 }
 
 /// Packs words of 2 to 63 bits.
@@ -73,7 +75,13 @@ pub fn unpack_to(buf: &Buf, bytes: &[u8], words: &mut [u64]) {
     let plane_bytes = (buf.len * width).div_ceil(8).max(1);
     for (plane, words) in bytes.chunks_exact(plane_bytes).zip(words.chunks_exact_mut(buf.stride().max(1))) {
         match width {
-            1 | 64 => words.iter_mut().zip(unpack_words(plane)).for_each(|(word, found)| *word = found),
+            1 | 64 => {
+                let (whole, rest) = plane.as_chunks::<8>();
+                words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+                if let (Some(last), false) = (words.last_mut(), rest.is_empty()) {
+                    *last = partial(rest);
+                }
+            }
             _ => unpack_bits(plane, width, words),
         }
     }

@@ -51,7 +51,7 @@ impl Sample {
         let instance = draw(seed);
         let (graph, sources) = instance.compile().unwrap();
         let prefer = [Prefer::Rounds, Prefer::Bytes, Prefer::Time { bits: 1 << 20 }][(seed % 3) as usize];
-        let plan = lower::lower(&graph, &sources, lower::Options { prefer });
+        let plan = lower::lower(&graph, &sources, lower::Options { prefer, ..Default::default() });
         let real = eval::results(&graph, &instance.data, eval::Mode::Real).unwrap();
         Sample { operator, draw, instance, real, live: Live::of(&plan), plan, seed }
     }
@@ -387,6 +387,10 @@ struct Damaging {
 impl Backend for Damaging {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         self.inner.reserve(layout)
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.inner.rekey(keys);
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

@@ -35,6 +35,10 @@ impl Backend for Counting {
         self.inner.reserve(layout)
     }
 
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.inner.rekey(keys);
+    }
+
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         self.inner.write(id, fill)?;
         self.there(id);

@@ -25,7 +25,9 @@ use smlc::net::{AbortReason, MemoryMesh, Mesh, NetError, Traffic};
 use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Instr, Kernel, Party, Plan};
-use smlc::run::{client, lockstep, owner, party};
+use smlc::run::client::Client;
+use smlc::run::party::{self, Service};
+use smlc::run::{lockstep, owner};
 
 use crate::planted::rename;
 use crate::random::Random;
@@ -72,6 +74,10 @@ struct Recorder {
 impl Backend for Recorder {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         self.inner.reserve(layout)
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.inner.rekey(keys);
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
@@ -259,21 +265,21 @@ fn streams_that_serve_two_purposes_are_found() {
     apart(&log, &record(&plan, &data, &[c.clone(), c.clone(), keys[2].clone()])).unwrap_err();
 }
 
-/// A mesh that notes the keys that its party sends.
-struct KeyTap {
+/// A mesh that notes what its party sends: keys, and payloads of rounds.
+struct Tap {
     inner: MemoryMesh,
     keys: Vec<Vec<u8>>,
+    payloads: Vec<Vec<u8>>,
 }
 
-impl Mesh for KeyTap {
+impl Mesh for Tap {
     fn me(&self) -> Party {
         self.inner.me()
     }
 
     fn send(&mut self, to: Party, round: u32, payload: Vec<u8>) -> Result<(), NetError> {
-        if round == u32::MAX {
-            self.keys.push(payload.clone());
-        }
+        let seen = if round == u32::MAX { &mut self.keys } else { &mut self.payloads };
+        seen.push(payload.clone());
         self.inner.send(to, round, payload)
     }
 
@@ -298,22 +304,49 @@ impl Mesh for KeyTap {
     }
 }
 
-/// The keys that the parties of a real run agree on.
-fn agreed_keys(plan: &Plan, data: &Data) -> Vec<Vec<u8>> {
+/// What the parties of real runs on the same shares send.
+fn tapped(plan: &Plan, data: &Data, runs: u32) -> Vec<Tap> {
     std::thread::scope(|scope| {
         let (mut links, mut parties) = (Vec::new(), Vec::new());
         for inner in MemoryMesh::new(None) {
             let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(inner.me()));
             links.push(client);
             parties.push(scope.spawn(move || {
-                let mut mesh = KeyTap { inner, keys: Vec::new() };
-                party::run(plan, &mut mesh, &mut link, None, &|_| {}).unwrap();
-                mesh.keys
+                let mut mesh = Tap { inner, keys: Vec::new(), payloads: Vec::new() };
+                party::run(plan, &mut mesh, &mut link, Service { runs, ..Service::ONCE }).unwrap();
+                mesh
             }));
         }
-        client::run(plan, data, &mut links.try_into().ok().unwrap()).unwrap();
-        parties.into_iter().flat_map(|p| p.join().unwrap()).collect()
+        let mut client = Client::new(plan, <[_; 3]>::try_from(links).ok().unwrap()).unwrap();
+        client.submit(data, |_| true).unwrap();
+        let first = client.run().unwrap();
+        for _ in 1..runs {
+            let again = client.run().unwrap();
+            assert_eq!(again.reports, first.reports);
+            for (name, values) in &first.outputs {
+                let worst = values.iter().zip(&again.outputs[name]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(worst < 0.01, "{name}: {worst}");
+            }
+        }
+        parties.into_iter().map(|p| p.join().unwrap()).collect()
     })
+}
+
+#[test]
+fn a_run_on_the_same_shares_sends_nothing_that_was_sent_before() {
+    let mut messages = 0;
+    for case in CASES {
+        let (plan, data) = (case.plan(SMALL, Prefer::Rounds), case.data(SMALL, 5));
+        for tap in tapped(&plan, &data, 2) {
+            let (first, second) = tap.payloads.split_at(tap.payloads.len() / 2);
+            // Fewer than ten bytes may be the same by chance.
+            for (a, b) in first.iter().zip(second).filter(|(a, _)| a.len() >= 10) {
+                assert!(a.len() == b.len() && a != b, "{}: {a:?}", case.name);
+                messages += 1;
+            }
+        }
+    }
+    assert!(messages > 100, "{messages}");
 }
 
 #[test]
@@ -322,8 +355,8 @@ fn runs_and_submissions_have_no_key_in_common() {
     let (plan, data) = (case.plan(SMALL, Prefer::Rounds), case.data(SMALL, 5));
     let mut seen = BTreeSet::new();
     for _ in 0..20 {
-        let keys = agreed_keys(&plan, &data);
-        assert_eq!(keys.len(), 3);
+        let keys: Vec<Vec<u8>> = tapped(&plan, &data, 2).into_iter().flat_map(|tap| tap.keys.clone()).collect();
+        assert_eq!(keys.len(), 6);
         let clear = owner::clear_graph(&plan).unwrap();
         let seeds = [0, 1].map(|owner| owner::submit(&plan, &clear, owner, &data).unwrap());
         // P0 gets both seeds of a submission.
@@ -333,7 +366,7 @@ fn runs_and_submissions_have_no_key_in_common() {
             assert!(seen.insert(key), "a key was drawn twice");
         }
     }
-    assert_eq!(seen.len(), 20 * 7);
+    assert_eq!(seen.len(), 20 * 10);
     // The set does tell a key that comes again.
     let mut random = Random(3);
     assert!(seen.insert(random.key().0.to_vec()) && !seen.insert(Random(3).key().0.to_vec()));

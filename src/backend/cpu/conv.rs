@@ -1,5 +1,7 @@
 //! Convolution as a product of the weights with the matrix of windows, whose panels are packed from the image.
 
+use smallvec::SmallVec;
+
 use super::check::{misfit, size};
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, Target, Workspace};
@@ -63,25 +65,19 @@ impl Geometry {
         self.groups * self.channels * self.padded[0] * self.padded[1]
     }
 
-    /// Offsets in a padded image of a window's elements: channel, row, column.
-    fn taps(&self) -> Vec<usize> {
+    /// Puts the offsets together.
+    fn offsets(&self, offsets: &mut Offsets) {
+        let Offsets { taps, sources, targets } = offsets;
+        [&mut *taps, &mut *sources, &mut *targets].into_iter().for_each(Vec::clear);
         let [height, width] = self.padded;
         let [down, right] = self.window.dilation;
-        let mut taps = Vec::with_capacity(self.channels * self.window.size[0] * self.window.size[1]);
         for channel in 0..self.channels {
             for y in 0..self.window.size[0] {
                 let row = (channel * height + y * down) * width;
                 taps.extend((0..self.window.size[1]).map(|x| row + x * right));
             }
         }
-        taps
-    }
-
-    /// For each position of the window in each image: its offset in the padded images, and in the result.
-    fn positions(&self) -> (Vec<usize>, Vec<usize>) {
         let [rows, cols] = self.result;
-        let count = self.images * rows * cols;
-        let (mut sources, mut targets) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for image in 0..self.images {
             let target = image * self.groups * self.outputs * rows * cols;
             targets.extend(target..target + rows * cols);
@@ -90,8 +86,18 @@ impl Geometry {
                 sources.extend((0..cols).map(|x| source + x * self.window.stride[1]));
             }
         }
-        (sources, targets)
     }
+}
+
+/// Where a convolution's words are.
+#[derive(Default)]
+pub(super) struct Offsets {
+    /// In a padded image, a window's elements: channel, row, column.
+    taps: Vec<usize>,
+    /// In the padded images, the windows: image, row, column.
+    sources: Vec<usize>,
+    /// In the result, the same.
+    targets: Vec<usize>,
 }
 
 /// The output size of a window, checked.
@@ -116,30 +122,32 @@ pub(super) fn add(
     out: &mut [u64],
 ) {
     let mut room = std::mem::take(&mut space.images);
-    let images: Vec<&[u64]> =
+    let mut offsets = std::mem::take(&mut space.offsets);
+    geometry.offsets(&mut offsets);
+    let Offsets { taps, sources, targets } = &offsets;
+    let images: SmallVec<[&[u64]; 2]> =
         pairs.iter().zip(&mut room).map(|((image, _), room)| padded(geometry, *image, room)).collect();
-    let taps = geometry.taps();
-    let (sources, targets) = geometry.positions();
     let pixels = geometry.result[0] * geometry.result[1];
     let weights_of_group = geometry.outputs * taps.len();
     for group in 0..geometry.groups {
         let channel_words = geometry.channels * geometry.padded[0] * geometry.padded[1];
-        let pairs: Vec<_> = pairs
+        let pairs: SmallVec<[_; 2]> = pairs
             .iter()
             .zip(&images)
             .map(|((_, weight), image)| {
                 let weight = weight.range(group * weights_of_group, (group + 1) * weights_of_group);
                 let words = image.get(group * channel_words..).unwrap_or_default();
-                let windows = Factor { words: words.into(), rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
+                let windows = Factor { words: words.into(), rows: Axis::Table(taps), cols: Axis::Table(sources) };
                 (Factor::row_major(weight, taps.len()), windows)
             })
             .collect();
         let Some(out) = out.get_mut(group * geometry.outputs * pixels..) else { break };
-        let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) };
+        let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(targets) };
         Product { rows: geometry.outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target }
             .run(isa, space, out);
     }
-    space.images = room;
+    drop(images);
+    (space.images, space.offsets) = (room, offsets);
 }
 
 /// The words of an image with its padding, put together in `room` if they are not so already.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::check::{Input, Output, expect_dense, misfit, single, size, unary};
 use crate::backend::BackendError;
 use crate::plan::{Bound, View};
@@ -83,15 +85,17 @@ struct Axis {
     out: usize,
 }
 
+type Axes = SmallVec<[Axis; 6]>;
+
 /// The axes of a view, and the operand's word at each axis' first valid index. Checks that valid elements lie within
 /// the operand's `words`.
-fn axes(view: &View, words: usize) -> Result<(usize, Vec<Axis>), BackendError> {
+fn axes(view: &View, words: usize) -> Result<(usize, Axes), BackendError> {
     let View { shape, strides, start, bounds, .. } = view;
     if strides.len() != shape.len() || bounds.iter().any(|bound| bound.axis >= shape.len()) {
         return misfit("copy: strides and bounds do not belong to the shape");
     }
     let mut out = 1;
-    let mut axes = Vec::with_capacity(shape.len());
+    let mut axes = Axes::new();
     for (a, (&size, &stride)) in shape.iter().zip(strides).enumerate().rev() {
         let valid = bounds.iter().filter(|bound| bound.axis == a).fold(0..size, |valid, bound| within(bound, valid));
         axes.push(Axis { size, valid, stride, out });
@@ -124,8 +128,8 @@ fn within(bound: &Bound, valid: Range<usize>) -> Range<usize> {
 }
 
 /// The same elements with as few axes as possible: an axis joins the next one when together they are one longer axis.
-fn merged(axes: Vec<Axis>) -> Vec<Axis> {
-    let mut merged: Vec<Axis> = Vec::with_capacity(axes.len());
+fn merged(axes: Axes) -> Axes {
+    let mut merged = Axes::new();
     for axis in axes {
         if axis.size == 1 {
             continue;
@@ -200,7 +204,7 @@ pub(super) fn concat(
             concat_elements(outer, chunks, &ins.iter().map(Vec::as_slice).collect::<Vec<_>>(), out)
         }),
         _ => {
-            let ins = ins.iter().map(words).collect::<Result<Vec<_>, _>>()?;
+            let ins = ins.iter().map(words).collect::<Result<SmallVec<[_; 8]>, _>>()?;
             concat_elements(outer, chunks, &ins, output.words)
         }
     }

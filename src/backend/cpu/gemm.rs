@@ -5,6 +5,9 @@
 
 use std::array::from_fn;
 
+use smallvec::SmallVec;
+
+use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes, Words};
 use super::isa::{Isa, TileTask};
 use super::simd::{GROUP, Group, Simd};
@@ -34,6 +37,8 @@ pub(super) struct Workspace {
     right: Vec<Group>,
     /// Images with their padding, one for each pair.
     pub(super) images: [Vec<u64>; 2],
+    /// Offsets of a convolution.
+    pub(super) offsets: Offsets,
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -66,7 +71,7 @@ impl Product<'_> {
             return;
         }
         if self.cols < self.rows && self.cols <= NARROW {
-            let pairs: Vec<_> = self.pairs.iter().map(|(l, r)| (r.transposed(), l.transposed())).collect();
+            let pairs: SmallVec<[_; 2]> = self.pairs.iter().map(|(l, r)| (r.transposed(), l.transposed())).collect();
             let target = Target { rows: self.target.cols, cols: self.target.rows };
             let flipped = Product { rows: self.cols, depth: self.depth, cols: self.rows, pairs: &pairs, target };
             return flipped.wide(isa, space, out);
@@ -184,7 +189,8 @@ fn pack_right<S: Simd, const G: usize>(
     if packed.len() < groups {
         packed.resize(groups, Group::default());
     }
-    let lanes: Vec<_> = (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    let lanes: SmallVec<[_; 32]> =
+        (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
     let Some((second, [a, b])) = right.words.second else {
         return pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| word);
     };

@@ -1,6 +1,10 @@
 //! Interprets element programs, a block of words at a time, so that intermediate values never leave the first-level
 //! cache and the cost of interpretation is spread over a block.
 
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
 use super::check::{Input, Output, misfit};
 use super::isa::{Isa, Task};
 use super::registers::{Action, Allocated, Place, What, allocate};
@@ -14,6 +18,17 @@ const BLOCK: usize = 256;
 /// A stream and the key it is under.
 pub(super) type Keyed<'a> = (Stream, &'a Keystream);
 
+/// What is kept from launch to launch: prepared programs, and blocks of words.
+#[derive(Default)]
+pub(super) struct Room {
+    programs: Programs,
+    slots: Vec<Block>,
+    constants: Vec<Block>,
+}
+
+/// [`BLOCK`] words.
+type Block = Vec<u64>;
+
 /// Runs a program for every word index of its outputs.
 pub(super) fn run(
     isa: Isa,
@@ -22,21 +37,52 @@ pub(super) fn run(
     ins: &[Input<'_>],
     streams: &[Keyed<'_>],
     outs: &mut [Output<'_>],
+    room: &mut Room,
 ) -> Result<(), BackendError> {
     let stride = check(program, ins, streams, outs)?;
-    let Allocated { actions, slots, constants } = allocate(program, operands)?;
-    let constants = constants.into_iter().map(|value| vec![value; BLOCK.min(stride)]).collect();
-    let blocks = Blocks {
-        stride,
-        ins,
-        streams,
-        outs,
-        slots: vec![vec![0; BLOCK.min(stride)]; slots],
-        constants,
-        actions: &actions,
-    };
-    isa.run(blocks);
+    let Room { programs, slots, constants } = room;
+    let Allocated { actions, slots: used, constants: words } = programs.prepare(program, operands)?;
+    let block = || vec![0; BLOCK];
+    slots.resize_with(slots.len().max(*used), block);
+    constants.resize_with(constants.len().max(words.len()), block);
+    for (block, word) in constants.iter_mut().zip(words) {
+        block[..BLOCK.min(stride)].fill(*word);
+    }
+    isa.run(Blocks { stride, ins, streams, outs, slots, constants, actions });
     Ok(())
+}
+
+/// Programs whose registers have places.
+#[derive(Default)]
+struct Programs {
+    /// Each kind once: its code, how it reads its operands, and what came of them.
+    all: Vec<(Vec<Instr>, Vec<Access>, Allocated)>,
+    /// Where a program was found last, by the address of its code. Another one may have come there since.
+    at: HashMap<usize, usize>,
+}
+
+impl Programs {
+    /// Prepares a program, or finds it.
+    fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<&Allocated, BackendError> {
+        let alike = |(code, accesses, _): &(Vec<Instr>, Vec<Access>, Allocated)| {
+            *code == program.code && accesses.iter().eq(operands.iter().map(|operand| &operand.access))
+        };
+        let address = program.code.as_ptr() as usize;
+        let found = self.at.get(&address).copied().filter(|at| alike(&self.all[*at]));
+        let at = match found.or_else(|| self.all.iter().position(alike)) {
+            Some(at) => at,
+            None => {
+                let allocated = allocate(program, operands)?;
+                let accesses = operands.iter().map(|operand| operand.access).collect();
+                self.all.push((program.code.clone(), accesses, allocated));
+                self.all.len() - 1
+            }
+        };
+        if found.is_none() {
+            self.at.insert(address, at);
+        }
+        Ok(&self.all[at].2)
+    }
 }
 
 /// Checks a launch and returns the words of an output's plane: how often the program runs.
@@ -59,7 +105,14 @@ fn check(
             return refuse(format!("a stream of {} bits", stream.bits));
         }
     }
-    let mut written: Vec<Vec<bool>> = outs.iter().map(|out| vec![false; out.buf.planes]).collect();
+    // For each result where its planes begin.
+    let mut planes = 0;
+    let mut begins: SmallVec<[usize; 8]> = SmallVec::new();
+    for out in outs {
+        begins.push(planes);
+        planes += out.buf.planes;
+    }
+    let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, planes);
     for instr in &program.code {
         let fits = match *instr {
             Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
@@ -70,8 +123,9 @@ fn check(
             }),
             Instr::Prf { stream, plane } => usize::from(stream) < streams.len() && (program.planes || plane == 0),
             Instr::Out { output, plane, .. } => {
-                let plane = written.get_mut(usize::from(output)).and_then(|out| out.get_mut(usize::from(plane)));
-                plane.is_some_and(|written| !std::mem::replace(written, true))
+                let (output, plane) = (usize::from(output), usize::from(plane));
+                outs.get(output).is_some_and(|out| plane < out.buf.planes)
+                    && !std::mem::replace(&mut written[begins[output] + plane], true)
             }
             _ => true,
         };
@@ -79,7 +133,7 @@ fn check(
             return refuse(format!("{instr:?} does not fit its operands"));
         }
     }
-    if written.iter().flatten().any(|written| !written) {
+    if written.contains(&false) {
         return refuse("a plane of a result is never written".into());
     }
     Ok(stride)
@@ -100,8 +154,8 @@ struct Blocks<'a, 'b> {
     ins: &'a [Input<'a>],
     streams: &'a [Keyed<'a>],
     outs: &'a mut [Output<'b>],
-    slots: Vec<Vec<u64>>,
-    constants: Vec<Vec<u64>>,
+    slots: &'a mut [Block],
+    constants: &'a [Block],
     actions: &'a [Action],
 }
 
@@ -109,7 +163,7 @@ impl Task for Blocks<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(mut self) {
+    fn run(self) {
         for start in (0..self.stride).step_by(BLOCK) {
             let count = BLOCK.min(self.stride - start);
             for action in self.actions {

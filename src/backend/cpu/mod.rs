@@ -38,6 +38,7 @@ pub struct Cpu {
     isa: Isa,
     memory: Memory,
     space: Workspace,
+    room: map::Room,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -58,10 +59,11 @@ impl Cpu {
     pub fn with_isa(party: Party, keys: &[StreamKey; 2], isa: Isa) -> Cpu {
         Cpu {
             party,
-            keys: [Keystream::new(&keys[0]), Keystream::new(&keys[1])],
+            keys: keys.each_ref().map(Keystream::new),
             isa,
             memory: Memory::default(),
             space: Workspace::default(),
+            room: map::Room::default(),
         }
     }
 
@@ -120,7 +122,7 @@ impl Cpu {
     fn compute(
         &self,
         launch: &Launch<'_>,
-        space: &mut Workspace,
+        (space, room): (&mut Workspace, &mut map::Room),
         ins: &[Input<'_>],
         outs: &mut [Output<'_>],
     ) -> Result<(), BackendError> {
@@ -128,7 +130,7 @@ impl Cpu {
             launch.streams.iter().map(|s| Ok((*s, self.keystream(s)?))).collect::<Result<_, BackendError>>()?;
         let isa = self.isa;
         match launch.kernel {
-            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs),
+            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs, room),
             Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
             Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
             Kernel::Copy(view) => copy::view(view, ins, outs),
@@ -151,6 +153,10 @@ impl Backend for Cpu {
         self.memory.reserve(layout)
     }
 
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.keys = keys.each_ref().map(Keystream::new);
+    }
+
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         let place = self.memory.make(id)?;
         fill(&mut self.memory.words_mut()[place]);
@@ -169,17 +175,18 @@ impl Backend for Cpu {
         let bufs = launch.bufs;
         let ins: Ranges = launch.ins.iter().map(|op| self.input(bufs, op.buf)).collect::<Result<_, _>>()?;
         let outs: Ranges = launch.outs.iter().map(|id| self.output(bufs, *id)).collect::<Result<_, _>>()?;
-        // Both are put aside, for the rest of the device to be at hand.
-        let (mut memory, mut space) = (std::mem::take(&mut self.memory), std::mem::take(&mut self.space));
+        // What is written is put aside, for the rest of the device to be at hand.
+        let mut memory = std::mem::take(&mut self.memory);
+        let (mut space, mut room) = (std::mem::take(&mut self.space), std::mem::take(&mut self.room));
         let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
             let ins = ins.into_iter().zip(launch.ins);
             let ins: SmallVec<[_; 8]> =
                 ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], access: op.access, words }).collect();
             let outs = outs.into_iter().zip(launch.outs);
             let mut outs: SmallVec<[_; 8]> = outs.map(|(words, id)| Output { buf: &bufs[id.index()], words }).collect();
-            self.compute(&launch, &mut space, &ins, &mut outs)
+            self.compute(&launch, (&mut space, &mut room), &ins, &mut outs)
         });
-        (self.memory, self.space) = (memory, space);
+        (self.memory, self.space, self.room) = (memory, space, room);
         result
     }
 }

@@ -1,6 +1,8 @@
 //! [`Kernel::Product`](crate::plan::Kernel::Product): checks a matrix product or convolution and states it as products of
 //! factors.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size};
 use super::conv::{self, Geometry};
 use super::factor::{Axis, Factor, Words};
@@ -23,14 +25,14 @@ pub(super) fn run(
     if !rest.is_empty() || !(1..=2).contains(&pairs.len()) || factors.is_some() && pairs.len() != 2 {
         return misfit(format!("product: one or two pairs of operands expected, found {} operands", ins.len()));
     }
-    let pairs: Vec<(Words<'_>, Words<'_>)> = match (factors, pairs) {
+    let pairs: SmallVec<[(Words<'_>, Words<'_>); 2]> = match (factors, pairs) {
         (Some(factors), [left, right]) => {
             let mut sums = [Words::from(left[0].words), Words::from(right[0].words)];
             for (sum, (pair, factors)) in sums.iter_mut().zip([left, right].into_iter().zip(factors)) {
                 expect_words("product: second term of a sum", pair[1].words, sum.len())?;
                 sum.second = Some((pair[1].words, factors.map(|factor| i64::from(factor) as u64)));
             }
-            vec![(sums[0], sums[1])]
+            smallvec![(sums[0], sums[1])]
         }
         _ => pairs.iter().map(|[l, r]| (l.words.into(), r.words.into())).collect(),
     };
@@ -77,7 +79,7 @@ fn matmul(
     let (batch, m) = if one_right { (1, batch * m) } else { (batch, m) };
     for (index, out) in out.chunks_exact_mut(m * n).enumerate() {
         debug_assert!(index < batch);
-        let pairs: Vec<_> = pairs
+        let pairs: SmallVec<[_; 2]> = pairs
             .iter()
             .map(|(left, right)| {
                 (

@@ -1,5 +1,7 @@
 //! Sums along an axis and over windows.
 
+use smallvec::SmallVec;
+
 use super::check::{Input, Output, expect_words, misfit, size, unary};
 use super::conv::window_output;
 use super::isa::{Isa, Task};
@@ -88,7 +90,7 @@ impl Task for SumPool<'_> {
         let [h, w] = self.size;
         let [result_h, result_w] = self.result;
         // Columns of a window are added first, whole rows at a time, then runs of the resulting row.
-        let mut row = vec![0; w];
+        let mut row: SmallVec<[u64; 256]> = SmallVec::from_elem(0, w);
         for (image, out) in self.words.chunks_exact(h * w).zip(self.out.chunks_exact_mut(result_h * result_w)) {
             for (y, out) in out.chunks_exact_mut(result_w).enumerate() {
                 row.fill(0);
