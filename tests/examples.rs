@@ -2,10 +2,14 @@
 //! three-party run computes what the fixed-point evaluator says, for those that are small enough to be run here.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use smlc::graph::{self, eval};
+use smlc::plan::cost::choose::fastest;
+use smlc::plan::cost::machine::Machine;
+use smlc::plan::cost::time::{Network, Place, predict};
 use smlc::plan::course::{Action, Course};
 use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
@@ -122,6 +126,84 @@ fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
     }
 }
 
+/// Data for every input, small enough for the number format.
+fn data(graph: &graph::Graph, state: &mut u64) -> BTreeMap<String, Vec<f64>> {
+    let tensor = |(id, path): (_, &str)| {
+        let ty = &graph.node(id).ty;
+        let fan: usize = ty.shape.iter().skip(1).product();
+        let values = (0..ty.len()).map(|_| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let unit = (*state >> 33) as f64 / f64::from(1u32 << 31);
+            if path.contains("running_var") {
+                0.5 + unit
+            } else {
+                (unit * 2.0 - 1.0) * 1.7 / (fan.max(1) as f64).sqrt()
+            }
+        });
+        (path.to_string(), values.collect())
+    };
+    graph.inputs().map(tensor).collect()
+}
+
+/// A program's graph for some rows, after the passes.
+fn graph_of(name: &str, rows: usize, sources: &mut Sources) -> graph::Graph {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let program = program(&path, sources).unwrap();
+    let dims = BTreeMap::from([("N".to_string(), rows)]);
+    let mut graph = graph::lower::lower(&program, &program.entries[0].name, &dims, &mut Vec::new()).unwrap();
+    pass::run(&mut graph, None, &[]).unwrap();
+    graph
+}
+
+/// Finer slices of large tensors: the same results in more transfers, links as equal, and hardly more bytes, as the bits of each
+/// slice fill bytes.
+#[test]
+fn a_pipeline_computes_the_same() {
+    let mut sources = Sources::default();
+    let graph = graph_of("lenet.sml", 8, &mut sources);
+    let data = data(&graph, &mut 1);
+    let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
+    let lower = |pipeline| lower::lower(&graph, &sources, lower::Options { pipeline, ..Default::default() });
+    let (whole, fine) = (lower(None), lower(Some(1000)));
+    let transfers = |plan: &Plan| plan.rounds.iter().map(|round| round.sends.len()).sum::<usize>();
+    assert!(transfers(&fine) > 2 * transfers(&whole), "{} for {}", transfers(&fine), transfers(&whole));
+    let (before, cost) = (cost::cost(&whole), cost::cost(&fine));
+    assert_eq!(cost.rounds, before.rounds);
+    assert!(cost.bytes_total * 1000 <= before.bytes_total * 1005, "{} for {}", cost.bytes_total, before.bytes_total);
+    let links: Vec<u64> = cost.bytes_per_link.into_iter().flatten().filter(|bytes| *bytes > 0).collect();
+    let (least, most) = (links.iter().min().unwrap(), links.iter().max().unwrap());
+    assert!(links.len() == 6 && most * 100 <= least * 102, "{links:?}");
+    verify::verify(&fine).unwrap();
+    let outcome = lockstep::run(&fine, &data, &mut |_, _, _, _| {}).unwrap();
+    for (a, b) in outcome.outputs["out"].iter().zip(&wanted["out"]) {
+        assert!((a - b).abs() < 2f64.powi(-8), "{a} instead of {b}");
+    }
+}
+
+/// A plan for a network is the fastest of those that are tried, and some networks get finer slices.
+#[test]
+fn the_plan_for_a_network_is_the_fastest() {
+    let mut finer = 0;
+    for name in ["lenet.sml", "vgg16_cifar.sml", "resnet/resnet18.sml"] {
+        let mut sources = Sources::default();
+        let graph = graph_of(name, 1, &mut sources);
+        for network in [Network { rtt: 2e-4, bits_per_second: 1e10 }, Network { rtt: 4e-2, bits_per_second: 1e8 }] {
+            let seconds = |plan: &Plan| predict(plan, &Machine::built_in(), network, Place::Apart).seconds();
+            let tried = RefCell::new(Vec::new());
+            let plan = fastest(network, |options| {
+                let plan = lower::lower(&graph, &sources, options);
+                tried.borrow_mut().push((options, seconds(&plan)));
+                plan
+            });
+            let tried = tried.into_inner();
+            let least = tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
+            assert_eq!(seconds(&plan), least, "{name}");
+            finer += usize::from(tried.iter().any(|(options, s)| options.pipeline.is_some() && *s == least));
+        }
+    }
+    assert!(finer > 0);
+}
+
 /// What whole networks may cost: bytes of all three parties together, and rounds, for one image.
 #[test]
 fn networks_cost_no_more_than_they_did() {
@@ -180,23 +262,7 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
             run += 1;
             let mut state = 7u64;
             // Weights of a trained network's size: activations stay in range through all layers.
-            let data: BTreeMap<String, Vec<f64>> = graph
-                .inputs()
-                .map(|(id, path)| {
-                    let ty = &graph.node(id).ty;
-                    let fan: usize = ty.shape.iter().skip(1).product();
-                    let values = (0..ty.len()).map(|_| {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                        let unit = (state >> 33) as f64 / f64::from(1u32 << 31);
-                        if path.contains("running_var") {
-                            0.5 + unit
-                        } else {
-                            (unit * 2.0 - 1.0) * 1.7 / (fan.max(1) as f64).sqrt()
-                        }
-                    });
-                    (path.to_string(), values.collect())
-                })
-                .collect();
+            let data = data(&graph, &mut state);
             let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
             let [flat, looped] = [&graph, &looped].map(|g| eval::results(g, &data, eval::Mode::Real).unwrap());
             for (a, b) in flat.values().flatten().zip(looped.values().flatten()) {

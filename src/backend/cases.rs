@@ -4,7 +4,7 @@
 //! code with any backend. Operands are arbitrary but the same in every run.
 
 mod damage;
-mod elements;
+pub(crate) mod elements;
 mod moves;
 pub mod oracle;
 pub mod products;

@@ -15,6 +15,7 @@ use crate::graph::{Graph, eval};
 use crate::hir::{Kind, Leaf};
 use crate::net::Shape;
 use crate::plan::Party;
+use crate::plan::cost::time::{Network, Place, predict};
 use crate::plan::cost::{self, Cost};
 use crate::plan::layout::Layout;
 use crate::run::calibrate::calibrate;
@@ -69,6 +70,8 @@ impl Bench {
             let pairs = values.iter().zip(&outcome.outputs[name]);
             error = pairs.map(|(wanted, found)| (wanted - found).abs()).fold(error, f64::max);
         }
+        let known = machine::here(None)?;
+        let network = self.net.map_or(Network::NONE, Network::from);
         let mut times: Vec<f64> = outcomes[1..].iter().map(|outcome| outcome.run.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
         let memory = Party::ALL.map(|party| Layout::of(&plan, party, |_| true).bytes());
@@ -78,6 +81,8 @@ impl Bench {
             median: times[times.len() / 2],
             least: times[0],
             inputs: outcomes[0].share.as_secs_f64(),
+            predicted: predict(&plan, &known.machine, network, Place::Together).seconds(),
+            figures: known.title(),
             first: outcomes[0].run.as_secs_f64(),
             memory,
             runs: times.len(),
@@ -127,6 +132,9 @@ struct Measured {
     /// Seconds from asking for a run to having the results, the inputs' shares being there: the median and the least.
     median: f64,
     least: f64,
+    /// The prediction, and by whose figures.
+    predicted: f64,
+    figures: String,
     /// Of the first run, which is not among them.
     first: f64,
     /// Seconds to encode, share and hand over the inputs.
@@ -150,6 +158,7 @@ impl Measured {
         let (adds, memory) = (self.multiply_adds(), self.memory.iter().sum());
         let _ = writeln!(out, "{}: {} with made-up data, three parties on {}", self.what, runs(self.runs), processor());
         let _ = writeln!(out, "time           {} (median), {} (least)", seconds(self.median), seconds(self.least));
+        let _ = writeln!(out, "predicted      {} for {}", seconds(self.predicted), self.figures);
         let _ = writeln!(
             out,
             "before that    {} to share the inputs, {} the first run",
@@ -177,6 +186,7 @@ impl Measured {
             "seconds_median": self.median,
             "seconds_least": self.least,
             "seconds_first": self.first,
+            "seconds_predicted": self.predicted,
             "seconds_inputs": self.inputs,
             "rounds": self.cost.rounds,
             "bytes_total": self.cost.bytes_total,

@@ -46,6 +46,15 @@ pub(super) fn calibration() -> anyhow::Result<PathBuf> {
     Ok(folder.join("smlc").join("machine.json"))
 }
 
+/// The same for runs on this machine: built-in figures are taken with its own number of cores.
+pub(super) fn here(wanted: Option<&MachineArg>) -> anyhow::Result<Known> {
+    let mut known = known(wanted)?;
+    if let (None, Ok(cores)) = (&known.file, std::thread::available_parallelism()) {
+        known.machine.cores = cores.get() as f64;
+    }
+    Ok(known)
+}
+
 /// The machine asked for; by default this one if it is calibrated, else the built-in figures.
 pub(super) fn known(wanted: Option<&MachineArg>) -> anyhow::Result<Known> {
     let path = match wanted {

@@ -34,6 +34,9 @@ pub(super) struct PartyCommand {
     /// Runs that the owners may ask for, one after the other; their inputs are kept until the last
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Threads for large steps; by default as many as this machine runs at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    threads: Option<u32>,
     /// Imitate a network: lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
@@ -47,7 +50,11 @@ impl PartyCommand {
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
-        let service = Service { runs: self.runs, ..Service::ONCE };
+        let service = Service {
+            runs: self.runs,
+            threads: self.threads.map_or_else(local::threads, |threads| threads as usize),
+            ..Service::ONCE
+        };
         local::party_tcp(&plan, me, &session, self.net, service).map_err(agreeing).with_context(|| me.to_string())?;
         Ok(())
     }

@@ -39,11 +39,8 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Predictions are for three parties on this machine; the built-in figures are taken with its own number of cores.
-    pub fn new(mut known: Known, net: Option<Shape>) -> Profile {
-        if let (None, Ok(cores)) = (&known.file, std::thread::available_parallelism()) {
-            known.machine.cores = cores.get() as f64;
-        }
+    /// Predictions are for three parties on this machine.
+    pub fn new(known: Known, net: Option<Shape>) -> Profile {
         Profile {
             known,
             network: net.map_or(Network::NONE, Network::from),

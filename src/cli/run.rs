@@ -161,7 +161,7 @@ impl Run {
         if let Some(path) = &self.trace {
             writable(path, "the trace")?;
         }
-        Ok(Some(Profile::new(machine::known(self.machine.as_ref())?, self.net)))
+        Ok(Some(Profile::new(machine::here(self.machine.as_ref())?, self.net)))
     }
 
     /// What stands before the bar.
@@ -210,7 +210,11 @@ impl Run {
         for id in 0..3 {
             let mut command = Command::new(&program);
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
-            command.args(["--session", &name, "--runs", &runs.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+            let threads = (local::threads() / 3).max(1).to_string();
+            command
+                .args(["--session", &name, "--runs", &runs.to_string(), "--threads", &threads])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
             if talk.message_format == MessageFormat::Json {
                 command.args(["--message-format", "json"]);
             }

@@ -1,6 +1,7 @@
 //! All three parties and the owners on one machine: as threads over memory, or as processes over TCP on loopback.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZero;
 use std::time::Duration;
 
 use super::RunError;
@@ -27,9 +28,11 @@ pub fn parties<T, E: From<RunError>>(
     logs: Option<&[Log; 3]>,
     owners: impl FnOnce(&mut Client<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
+    // Three parties share the machine.
+    let threads = threads() / 3;
     std::thread::scope(|scope| {
         let mut links = Vec::new();
-        let mut threads = Vec::new();
+        let mut handles = Vec::new();
         for mut mesh in MemoryMesh::new(shape) {
             let me = mesh.me();
             let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
@@ -37,7 +40,7 @@ pub fn parties<T, E: From<RunError>>(
             let serve = move || match logs.map(|logs| &logs[me.index()]) {
                 None => {
                     let progress: Progress<'_> = if me == Party(0) { progress } else { &|_| {} };
-                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress })
+                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress, threads })
                 }
                 Some(log) => {
                     let done = |rounds| {
@@ -46,24 +49,30 @@ pub fn parties<T, E: From<RunError>>(
                             progress(rounds);
                         }
                     };
-                    let service = Service { runs, patience: None, progress: &done };
-                    let device = |party, keys| Timed::new(Cpu::new(party, keys), log.clone());
+                    let service = Service { runs, patience: None, progress: &done, threads };
+                    let device = |party, keys| Timed::new(Cpu::new(party, keys).with_threads(threads), log.clone());
                     party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, service, device)
                 }
             };
-            threads.push(std::thread::Builder::new().name(me.to_string()).spawn_scoped(scope, serve));
+            handles.push(std::thread::Builder::new().name(me.to_string()).spawn_scoped(scope, serve));
         }
         let links: [MemoryLink; 3] = links.try_into().unwrap_or_else(|_| unreachable!("a mesh has three endpoints"));
         let outcome = Client::new(plan, links).map_err(E::from).and_then(|mut client| owners(&mut client));
-        for thread in threads {
-            let thread = thread.map_err(|error| RunError::Thread(error.to_string()))?;
+        for handle in handles {
+            let handle = handle.map_err(|error| RunError::Thread(error.to_string()))?;
             // A party's failure reached the client already; a panic must not pass unnoticed.
-            if thread.join().is_err() {
+            if handle.join().is_err() {
                 return Err(RunError::Panic.into());
             }
         }
         outcome
     })
+}
+
+/// Threads that this machine runs at once; 1 when it does not say.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// One run on three threads.

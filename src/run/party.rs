@@ -47,11 +47,13 @@ pub struct Service<'s> {
     pub patience: Option<Duration>,
     /// Told of rounds.
     pub progress: Progress<'s>,
+    /// Threads for large launches.
+    pub threads: usize,
 }
 
 impl Service<'_> {
     /// One run, as patient as can be.
-    pub const ONCE: Service<'static> = Service { runs: 1, patience: None, progress: &|_| {} };
+    pub const ONCE: Service<'static> = Service { runs: 1, patience: None, progress: &|_| {}, threads: 1 };
 }
 
 /// Submissions that a plan asks for: the owner (`None`: public) and the message's name.
@@ -71,7 +73,7 @@ pub fn submissions(plan: &Plan) -> Vec<(Option<u32>, String)> {
 /// # Errors
 /// Names the party at fault, the round and the line of the model.
 pub fn run(plan: &Plan, mesh: &mut dyn Mesh, owners: &mut dyn OwnerLink, service: Service<'_>) -> Result<(), RunError> {
-    run_on(plan, mesh, owners, service, Cpu::new)
+    run_on(plan, mesh, owners, service, |party, keys| Cpu::new(party, keys).with_threads(service.threads))
 }
 
 /// The same on a device that is made from the party and its keys.

@@ -67,7 +67,7 @@ fn arithmetic(a: Reg, b: Reg) -> [Instr; 9] {
     ]
 }
 
-fn every_instruction(len: usize) -> Case {
+pub(crate) fn every_instruction(len: usize) -> Case {
     let mut code = vec![
         Instr::In { input: 0, plane: 0 },
         Instr::In { input: 1, plane: 0 },
@@ -87,7 +87,7 @@ fn every_instruction(len: usize) -> Case {
     )
 }
 
-fn every_instruction_on_planes(len: usize) -> Case {
+pub(crate) fn every_instruction_on_planes(len: usize) -> Case {
     let mut code = vec![
         Instr::In { input: 0, plane: 2 },
         Instr::In { input: 1, plane: 0 },
@@ -104,7 +104,7 @@ fn every_instruction_on_planes(len: usize) -> Case {
         .with_streams(streams)
 }
 
-fn bit_of(len: usize) -> Case {
+pub(crate) fn bit_of(len: usize) -> Case {
     let code = vec![
         Instr::BitOf { input: 0, plane: 0 },
         Instr::BitOf { input: 0, plane: 4 },
@@ -126,11 +126,13 @@ fn reused_registers(len: usize) -> Case {
     let mut code = vec![Instr::In { input: 0, plane: 0 }, Instr::Imm(0x9e37_79b9_7f4a_7c15)];
     for r in 2..60u16 {
         let (a, b) = (Reg(r - 1), Reg(if r % 5 == 0 { r - 1 } else { r * 7 % r.min(11) }));
-        code.push(match r % 4 {
+        code.push(match r % 6 {
             0 => Instr::Add(a, b),
             1 => Instr::Xor(b, a),
             2 => Instr::Mul(a, a),
-            _ => Instr::Sub(b, a),
+            3 => Instr::Sub(b, a),
+            4 => Instr::And(a, b),
+            _ => Instr::Xor(a, b),
         });
     }
     code.extend([out(0, 0, 59), out(1, 0, 30)]);
@@ -153,7 +155,7 @@ fn repeats(inner: usize, len: usize) -> Case {
     Case::new(format!("map: {len} words repeated {inner} times each"), program(false, code), ins, vec![ring(1500, 64)])
 }
 
-fn stream(width: u32, len: usize) -> Case {
+pub(crate) fn stream(width: u32, len: usize) -> Case {
     let planes = width == 1;
     let mut code =
         vec![Instr::Prf { stream: 0, plane: 0 }, Instr::Prf { stream: 1, plane: 0 }, Instr::Sub(Reg(0), Reg(1))];

@@ -118,6 +118,14 @@ impl<'a> Factor<'a> {
         Factor { words, rows: Axis::Stride(cols), cols: Axis::Stride(1) }
     }
 
+    /// The columns from one on.
+    pub(super) fn columns_from(self, start: usize) -> Factor<'a> {
+        match self.cols {
+            Axis::Stride(stride) => Factor { words: self.words.range(start * stride, self.words.len()), ..self },
+            Axis::Table(table) => Factor { cols: Axis::Table(&table[start..]), ..self },
+        }
+    }
+
     /// The same words with rows and columns exchanged.
     pub(super) fn transposed(self) -> Factor<'a> {
         Factor { words: self.words, rows: self.cols, cols: self.rows }

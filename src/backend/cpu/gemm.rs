@@ -30,6 +30,9 @@ const DOTS: usize = 16;
 /// Columns up to which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
 
+/// Multiplications from which on threads share a product: fewer take no longer than to wake the threads up.
+const SHARED: usize = 1 << 20;
+
 /// Room for packed panels, kept from launch to launch.
 #[derive(Default)]
 pub(super) struct Workspace {
@@ -39,6 +42,11 @@ pub(super) struct Workspace {
     pub(super) images: [Vec<u64>; 2],
     /// Offsets of a convolution.
     pub(super) offsets: Offsets,
+    /// Threads that share a large product, and what each of them needs.
+    pub(super) threads: usize,
+    pub(super) others: Vec<Workspace>,
+    /// A thread's columns of a result.
+    part: Vec<u64>,
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -81,6 +89,47 @@ impl Product<'_> {
 
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+        let work = self.rows.saturating_mul(self.depth).saturating_mul(self.cols).saturating_mul(self.pairs.len());
+        if space.threads > 1 && work >= SHARED && self.cols >= GROUP * space.threads {
+            return self.shared(isa, space, out);
+        }
+        self.alone(isa, space, out);
+    }
+
+    /// The same by several threads: each computes some of the columns.
+    fn shared(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+        let Product { rows, depth, cols, pairs, target } = *self;
+        let step = cols.div_ceil(space.threads).next_multiple_of(GROUP);
+        let starts = (0..cols).step_by(step);
+        space.others.resize_with(starts.len().max(space.others.len()), Workspace::default);
+        rayon::scope(|scope| {
+            for (start, space) in starts.clone().zip(&mut space.others) {
+                scope.spawn(move |_| {
+                    let cols = step.min(cols - start);
+                    let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(l, r)| (*l, r.columns_from(start))).collect();
+                    let mut part = std::mem::take(&mut space.part);
+                    part.clear();
+                    part.resize(rows * cols, 0);
+                    let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
+                    Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
+                    space.part = part;
+                });
+            }
+        });
+        for (start, space) in starts.zip(&space.others) {
+            let width = step.min(cols - start);
+            for (row, words) in space.part.chunks_exact(width).enumerate() {
+                let base = target.rows.at(row);
+                for (col, word) in (start..).zip(words) {
+                    let to = &mut out[base + target.cols.at(col)];
+                    *to = to.wrapping_add(*word);
+                }
+            }
+        }
+    }
+
+    /// The same by this thread.
+    fn alone(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
         let in_one_piece = self.pairs.iter().all(|(_, right)| matches!(right.rows, Axis::Stride(1)));
         match (self.rows, in_one_piece) {
             (..=DOTS, true) => isa.run_tiles(Dots { product: self, space, out }),

@@ -30,7 +30,7 @@ pub(super) fn one_hot(
         _ => return misfit("one_hot: one or two operands expected"),
     };
     let out = single("one_hot", outs)?;
-    expect_words("one_hot's result", &out.words, size(&[x.words.len(), places])?)?;
+    expect_words("one_hot's result", out.words, size(&[x.words.len(), places])?)?;
     if let Some(values) = values {
         expect_words("one_hot's second operand", values, x.words.len())?;
     }
@@ -52,7 +52,7 @@ pub(super) fn rotate(
     let [rows, by] = ins else { return misfit("rotate: two operands expected") };
     let out = single("rotate", outs)?;
     expect_words("rotate's operand", rows.words, size(&[by.words.len(), places])?)?;
-    expect_words("rotate's result", &out.words, rows.words.len())?;
+    expect_words("rotate's result", out.words, rows.words.len())?;
     let rows = rows.words.chunks_exact(places).zip(out.words.chunks_exact_mut(places));
     for (word, (row, out)) in by.words.iter().zip(rows) {
         let (end, start) = row.split_at(places - place(*word, shift, places));
@@ -71,8 +71,8 @@ pub(super) fn lookup(isa: Isa, table: &Lookup, ins: &[Input<'_>], outs: &mut [Ou
     let len = by.words.len();
     expect_words("lookup's operand", rows.words, size(&[len, table.pieces])?)?;
     for (term, out) in table.terms.iter().zip(outs) {
-        expect_words("lookup's result", &out.words, len)?;
-        isa.run(Sums { table, pieces: Pieces::new(term, table), rows: rows.words, by: by.words, out: &mut out.words });
+        expect_words("lookup's result", out.words, len)?;
+        isa.run(Sums { table, pieces: Pieces::new(term, table), rows: rows.words, by: by.words, out: out.words });
     }
     Ok(())
 }

@@ -18,18 +18,29 @@ const BLOCK: usize = 256;
 /// A stream and the key it is under.
 pub(super) type Keyed<'a> = (Stream, &'a Keystream);
 
-/// What is kept from launch to launch: prepared programs, and blocks of words.
+/// Words of a plane from which on threads share it.
+const SHARED: usize = 1 << 15;
+
+/// What is kept from launch to launch: prepared programs, and each thread's blocks of words.
 #[derive(Default)]
 pub(super) struct Room {
     programs: Programs,
-    slots: Vec<Block>,
+    slots: Vec<Vec<Block>>,
     constants: Vec<Block>,
+}
+
+#[cfg(test)]
+impl Room {
+    /// How many threads have shared a program.
+    pub(super) fn threads(&self) -> usize {
+        self.slots.len()
+    }
 }
 
 /// [`BLOCK`] words.
 type Block = Vec<u64>;
 
-/// Runs a program for every word index of its outputs.
+/// Runs a program for every word index of its outputs, shared among `threads`.
 pub(super) fn run(
     isa: Isa,
     program: &Program,
@@ -37,19 +48,49 @@ pub(super) fn run(
     ins: &[Input<'_>],
     streams: &[Keyed<'_>],
     outs: &mut [Output<'_>],
-    room: &mut Room,
+    (room, threads): (&mut Room, usize),
 ) -> Result<(), BackendError> {
     let stride = check(program, ins, streams, outs)?;
     let Room { programs, slots, constants } = room;
     let Allocated { actions, slots: used, constants: words } = programs.prepare(program, operands)?;
     let block = || vec![0; BLOCK];
-    slots.resize_with(slots.len().max(*used), block);
     constants.resize_with(constants.len().max(words.len()), block);
     for (block, word) in constants.iter_mut().zip(words) {
         block[..BLOCK.min(stride)].fill(*word);
     }
-    isa.run(Blocks { stride, ins, streams, outs, slots, constants, actions });
+    let threads = if stride < SHARED { 1 } else { threads };
+    slots.resize_with(slots.len().max(threads), Vec::new);
+    slots.iter_mut().take(threads).for_each(|slots| slots.resize_with(slots.len().max(*used), block));
+
+    let begins = begins(outs);
+    let mut planes: Planes<'_> = SmallVec::new();
+    outs.iter_mut().for_each(|out| planes.extend(out.words.chunks_exact_mut(stride.max(1))));
+    let (constants, begins) = (&*constants, &*begins);
+    let blocks =
+        |first, planes, slots| Blocks { stride, first, ins, streams, begins, planes, slots, constants, actions };
+    if threads == 1 {
+        isa.run(blocks(0, planes, &mut slots[0]));
+        return Ok(());
+    }
+    let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
+    rayon::scope(|scope| {
+        for (first, slots) in (0..stride).step_by(step).zip(slots) {
+            let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
+            let blocks = blocks(first, part.collect(), slots);
+            scope.spawn(move |_| isa.run(blocks));
+        }
+    });
     Ok(())
+}
+
+/// Planes of results, or as many words of each.
+type Planes<'b> = SmallVec<[&'b mut [u64]; 32]>;
+
+/// For each result where its planes begin among those of all, which are counted at the end.
+fn begins(outs: &[Output<'_>]) -> SmallVec<[usize; 8]> {
+    let mut begins = SmallVec::from_elem(0, 1);
+    outs.iter().for_each(|out| begins.push(begins[begins.len() - 1] + out.buf.planes));
+    begins
 }
 
 /// Programs whose registers have places.
@@ -105,14 +146,8 @@ fn check(
             return refuse(format!("a stream of {} bits", stream.bits));
         }
     }
-    // For each result where its planes begin.
-    let mut planes = 0;
-    let mut begins: SmallVec<[usize; 8]> = SmallVec::new();
-    for out in outs {
-        begins.push(planes);
-        planes += out.buf.planes;
-    }
-    let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, planes);
+    let begins = begins(outs);
+    let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, begins[outs.len()]);
     for instr in &program.code {
         let fits = match *instr {
             Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
@@ -148,12 +183,18 @@ fn covers(operand: &Input<'_>, plane: u16, size: usize, count: usize) -> bool {
     addressed && usize::from(plane) < operand.buf.planes
 }
 
-/// A checked launch.
+/// A checked launch, or a thread's part of it.
 struct Blocks<'a, 'b> {
+    /// Words of a plane.
     stride: usize,
+    /// The first of them that is this part's.
+    first: usize,
     ins: &'a [Input<'a>],
     streams: &'a [Keyed<'a>],
-    outs: &'a mut [Output<'b>],
+    /// See [`begins`].
+    begins: &'a [usize],
+    /// The results' planes from the first word on.
+    planes: Planes<'b>,
     slots: &'a mut [Block],
     constants: &'a [Block],
     actions: &'a [Action],
@@ -163,9 +204,10 @@ impl Task for Blocks<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        for start in (0..self.stride).step_by(BLOCK) {
-            let count = BLOCK.min(self.stride - start);
+    fn run(mut self) {
+        let words = self.planes[0].len();
+        for from in (0..words).step_by(BLOCK) {
+            let (start, count) = (self.first + from, BLOCK.min(words - from));
             for action in self.actions {
                 // The words written are taken out of their place meanwhile: no operand shares it.
                 match action.to {
@@ -175,10 +217,10 @@ impl Task for Blocks<'_, '_> {
                         self.slots[slot] = words;
                     }
                     Place::Output { output, plane } => {
-                        let words = std::mem::take(&mut self.outs[output].words);
-                        let first = plane * self.stride + start;
-                        self.compute(action.what, start, &mut words[first..first + count]);
-                        self.outs[output].words = words;
+                        let plane = self.begins[output] + plane;
+                        let words = std::mem::take(&mut self.planes[plane]);
+                        self.compute(action.what, start, &mut words[from..from + count]);
+                        self.planes[plane] = words;
                     }
                     Place::Input { .. } | Place::Constant(_) => {}
                 }
@@ -219,6 +261,12 @@ impl Blocks<'_, '_> {
             What::Mul(a, b) => zip(to, at(a), at(b), u64::wrapping_mul),
             What::And(a, b) => zip(to, at(a), at(b), |a, b| a & b),
             What::Xor(a, b) => zip(to, at(a), at(b), |a, b| a ^ b),
+            What::XorAnd(a, b, c) => {
+                let (a, b, c) = (at(a), at(b), at(c));
+                for (((to, a), b), c) in to.iter_mut().zip(a).zip(b).zip(c) {
+                    *to = a ^ (b & c);
+                }
+            }
             What::Not(a) => each(to, at(a), |a| !a),
             What::Shl(a, n) => each(to, at(a), |a| a << n),
             What::Shr(a, n) => each(to, at(a), |a| a >> n),

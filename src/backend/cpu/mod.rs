@@ -39,6 +39,7 @@ pub struct Cpu {
     memory: Memory,
     space: Workspace,
     room: map::Room,
+    threads: usize,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -64,7 +65,14 @@ impl Cpu {
             memory: Memory::default(),
             space: Workspace::default(),
             room: map::Room::default(),
+            threads: 1,
         }
+    }
+
+    /// The same device with so many threads for large launches: itself, and others of the program's pool.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Cpu {
+        Cpu { threads: threads.max(1), ..self }
     }
 
     /// What the plan says of a buffer of this party.
@@ -130,7 +138,7 @@ impl Cpu {
             launch.streams.iter().map(|s| Ok((*s, self.keystream(s)?))).collect::<Result<_, BackendError>>()?;
         let isa = self.isa;
         match launch.kernel {
-            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs, room),
+            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs, (room, self.threads)),
             Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
             Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
             Kernel::Copy(view) => copy::view(view, ins, outs),
@@ -177,6 +185,7 @@ impl Backend for Cpu {
         let outs: Ranges = launch.outs.iter().map(|id| self.output(bufs, *id)).collect::<Result<_, _>>()?;
         // What is written is put aside, for the rest of the device to be at hand.
         let mut memory = std::mem::take(&mut self.memory);
+        self.space.threads = self.threads;
         let (mut space, mut room) = (std::mem::take(&mut self.space), std::mem::take(&mut self.room));
         let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
             let ins = ins.into_iter().zip(launch.ins);
@@ -196,7 +205,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::backend::cases::{self, Case, products};
+    use crate::backend::cases::{self, Case, elements, products};
     use crate::graph::Window;
 
     /// Runs a case with each instruction set.
@@ -215,6 +224,29 @@ mod tests {
             for report in reports {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }
+        }
+    }
+
+    #[test]
+    fn threads_share_large_launches() {
+        let window = Window { size: [3, 3], stride: [1, 2], pad: [1, 1], dilation: [1, 1] };
+        let cases = [
+            elements::every_instruction(40_003),
+            elements::every_instruction_on_planes(64 * 33_000 + 5),
+            elements::bit_of(40_003),
+            elements::stream(17, 40_003),
+            products::matmul([1, 130, 120, 110], [false, false], 2),
+            products::matmul([1, 1, 1100, 1003], [false, false], 1),
+            products::matmul([1, 1200, 1100, 9], [false, false], 1),
+            products::conv([2, 16, 40, 39], 18, window, 2, 2),
+        ];
+        let keys = [cases::stream_key(1), cases::stream_key(2)];
+        for (case, isa) in cases.iter().flat_map(|case| Isa::available().into_iter().map(move |isa| (case, isa))) {
+            let mut device = Cpu::with_isa(Party(1), &keys, isa).with_threads(3);
+            assert_eq!(case.run(&mut device), Ok(()), "{} with {isa:?}", case.name);
+            // Each thread has room of its own once it has had a part.
+            let shared = device.space.others.len().max(device.room.threads());
+            assert!(shared > 1, "{} was not shared", case.name);
         }
     }
 

@@ -4,6 +4,8 @@
 //! soon as their register is dead. Dense operands are read where they lie; a register that is only written out is
 //! computed in the output itself; constants are filled once.
 
+use smallvec::SmallVec;
+
 use super::check::misfit;
 use crate::backend::BackendError;
 use crate::plan::{Access, Instr, Operand, Program, Reg};
@@ -56,6 +58,8 @@ pub(super) enum What {
     Mul(Place, Place),
     And(Place, Place),
     Xor(Place, Place),
+    /// `a ^ (b & c)`: what most of a comparison is.
+    XorAnd(Place, Place, Place),
     Not(Place),
     Shl(Place, u32),
     Shr(Place, u32),
@@ -87,9 +91,12 @@ pub(super) struct Allocated {
 /// If a register is read that has no value or a shift is 64 or more. Numbers of operands, streams and outputs are the
 /// caller's to check, before.
 pub(super) fn allocate(program: &Program, ins: &[Operand]) -> Result<Allocated, BackendError> {
+    let mut uses = uses(program)?;
+    let joined = join(program, &mut uses);
     let mut allocator = Allocator {
         program,
-        uses: uses(program)?,
+        uses,
+        joined,
         places: Vec::with_capacity(program.code.len()),
         free: Vec::new(),
         allocated: Allocated::default(),
@@ -106,6 +113,8 @@ pub(super) fn allocate(program: &Program, ins: &[Operand]) -> Result<Allocated, 
 struct Allocator<'a> {
     program: &'a Program,
     uses: Vec<Use>,
+    /// For each `Xor` the `And` that is computed with it, and for each such `And` itself.
+    joined: Vec<Option<usize>>,
     /// Where each register so far is; `None` when nothing reads it.
     places: Vec<Option<Place>>,
     /// Slots whose register is dead.
@@ -147,8 +156,15 @@ impl Allocator<'_> {
             Instr::Add(a, b) => What::Add(self.at(a)?, self.at(b)?),
             Instr::Sub(a, b) => What::Sub(self.at(a)?, self.at(b)?),
             Instr::Mul(a, b) => What::Mul(self.at(a)?, self.at(b)?),
+            Instr::And(..) if self.joined[index].is_some() => return Ok(None),
             Instr::And(a, b) => What::And(self.at(a)?, self.at(b)?),
-            Instr::Xor(a, b) => What::Xor(self.at(a)?, self.at(b)?),
+            Instr::Xor(a, b) => match self.joined[index].map(|and| (and, &self.program.code[and])) {
+                Some((and, Instr::And(c, d))) => {
+                    let other = if usize::from(a.0) == and { b } else { a };
+                    What::XorAnd(self.at(other)?, self.at(*c)?, self.at(*d)?)
+                }
+                _ => What::Xor(self.at(a)?, self.at(b)?),
+            },
             Instr::Not(a) => What::Not(self.at(a)?),
             Instr::Shl(a, n) => What::Shl(self.at(a)?, self.shift(n)?),
             Instr::Shr(a, n) => What::Shr(self.at(a)?, self.shift(n)?),
@@ -186,9 +202,16 @@ impl Allocator<'_> {
     /// Frees the slots of registers that instruction `index` reads last. Its own slot is assigned before, so that a
     /// result never shares a slot with an operand of the same instruction.
     fn release(&mut self, index: usize, instr: &Instr) {
-        let [a, b] = reads(instr);
-        for reg in a.into_iter().chain(b.filter(|_| a != b)) {
-            let reg = usize::from(reg.0);
+        let and = match (instr, self.joined[index]) {
+            (Instr::And(..), Some(_)) => return,
+            (_, Some(and)) => reads(&self.program.code[and]),
+            (_, None) => [None, None],
+        };
+        let mut all: SmallVec<[usize; 4]> =
+            reads(instr).into_iter().chain(and).flatten().map(|reg| usize::from(reg.0)).collect();
+        all.sort_unstable();
+        all.dedup();
+        for reg in all {
             if let (Some(Place::Slot(slot)), true) = (self.places[reg], self.uses[reg].last == index) {
                 self.free.push(slot);
             }
@@ -223,6 +246,26 @@ fn uses(program: &Program) -> Result<Vec<Use>, BackendError> {
         }
     }
     Ok(uses)
+}
+
+/// For each `Xor` the `And` that nothing else reads, and for that the `Xor`. The operands of such an `And` are then read where
+/// the `Xor` is.
+fn join(program: &Program, uses: &mut [Use]) -> Vec<Option<usize>> {
+    let mut joined = vec![None; program.code.len()];
+    for (xor, instr) in program.code.iter().enumerate() {
+        let Instr::Xor(a, b) = instr else { continue };
+        let single = |reg: &&Reg| {
+            let reg = usize::from(reg.0);
+            uses[reg].count == 1 && matches!(program.code[reg], Instr::And(..))
+        };
+        let Some(and) = [b, a].into_iter().find(single).map(|reg| usize::from(reg.0)) else { continue };
+        (joined[xor], joined[and]) = (Some(and), Some(xor));
+        for reg in reads(&program.code[and]).into_iter().flatten() {
+            let last = &mut uses[usize::from(reg.0)].last;
+            *last = xor.max(*last);
+        }
+    }
+    joined
 }
 
 /// The place of an output's plane.
@@ -263,6 +306,31 @@ mod tests {
         assert_eq!(got.slots, 0);
         let input = Place::Input { input: 0, plane: 0 };
         assert_eq!(got.actions, [Action { what: What::Not(input), to: output_place(0, 0) }]);
+    }
+
+    #[test]
+    fn an_and_joins_the_xor_that_reads_it() {
+        let and_xor = |rest: &[Instr]| {
+            let mut code = vec![IN, Instr::Not(Reg(0)), Instr::Shl(Reg(0), 1), Instr::And(Reg(1), Reg(2))];
+            code.extend_from_slice(rest);
+            allocated(code).unwrap()
+        };
+        let input = Place::Input { input: 0, plane: 0 };
+        let (not, shl) = (Place::Slot(0), Place::Slot(1));
+        for xor in [Instr::Xor(Reg(0), Reg(3)), Instr::Xor(Reg(3), Reg(0))] {
+            let got = and_xor(&[xor, out(4)]);
+            let joined = Action { what: What::XorAnd(input, not, shl), to: output_place(0, 0) };
+            assert_eq!((got.actions.len(), got.actions[2]), (3, joined));
+        }
+        // What is read until then keeps its place.
+        let got = and_xor(&[Instr::Shl(Reg(1), 2), Instr::Shr(Reg(4), 3), Instr::Xor(Reg(5), Reg(3)), out(6)]);
+        let (at, xor) = (got.actions[3].to, got.actions[4].what);
+        assert_eq!((at == not || at == shl, xor), (false, What::XorAnd(at, not, shl)));
+        // Another reader needs the product itself.
+        let got = and_xor(&[Instr::Xor(Reg(0), Reg(3)), Instr::Add(Reg(3), Reg(4)), out(5)]);
+        assert_eq!(got.actions[2].what, What::And(not, shl));
+        let got = and_xor(&[Instr::Xor(Reg(3), Reg(3)), out(4)]);
+        assert_eq!(got.actions[2].what, What::And(not, shl));
     }
 
     #[test]
