@@ -5,8 +5,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use smlc::graph::{self, eval};
+use smlc::net::SessionId;
 use smlc::plan::cost::choose::fastest;
 use smlc::plan::cost::machine::Machine;
 use smlc::plan::cost::time::{Network, Place, predict};
@@ -14,7 +16,9 @@ use smlc::plan::course::{Action, Course};
 use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Party, Plan, cost, file, lower, verify};
-use smlc::run::lockstep;
+use smlc::run::client::Data;
+use smlc::run::party::{Report, Service};
+use smlc::run::{local, lockstep};
 use smlc::span::Sources;
 use smlc::{hir, pass, syntax};
 
@@ -58,6 +62,26 @@ fn program(path: &Path, sources: &mut Sources) -> Option<hir::Program> {
     let program = hir::check_with(sources, file, &mut Beside(path), &mut diags);
     assert!(diags.is_empty(), "{}", smlc::diag::render::render(&diags, sources, false));
     program
+}
+
+/// What the parties of a run count that are threads.
+fn in_memory(plan: &Plan, data: &Data) -> [Report; 3] {
+    local::memory(plan, data, None, &|_| {}).unwrap().reports
+}
+
+/// The same over TCP on loopback.
+fn over_tcp(plan: &Plan, data: &Data) -> [Report; 3] {
+    let addresses = local::free_addresses().unwrap();
+    let session = local::session(plan, SessionId([7; 16]), addresses, Duration::from_secs(20));
+    std::thread::scope(|scope| {
+        let serve = |party| local::party_tcp(plan, party, &session, None, Service::ONCE);
+        let parties = Party::ALL.map(|party| scope.spawn(move || serve(party)));
+        let mut client = local::call_tcp(plan, &session).unwrap();
+        client.submit(data, |_| true).unwrap();
+        let reports = client.run().unwrap().reports;
+        parties.into_iter().for_each(|party| party.join().unwrap().unwrap());
+        reports
+    })
 }
 
 /// Multiplications and additions above which a run takes too long for a test.
@@ -127,7 +151,7 @@ fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
 }
 
 /// Data for every input, small enough for the number format.
-fn data(graph: &graph::Graph, state: &mut u64) -> BTreeMap<String, Vec<f64>> {
+fn data(graph: &graph::Graph, state: &mut u64) -> Data {
     let tensor = |(id, path): (_, &str)| {
         let ty = &graph.node(id).ty;
         let fan: usize = ty.shape.iter().skip(1).product();
@@ -276,6 +300,13 @@ fn cost_is_what_the_wire_counts_and_results_are_the_evaluators() {
                 let cost = cost::cost(&plan);
                 assert_eq!((outcome.bytes_per_link, outcome.rounds), (cost.bytes_per_link, cost.rounds), "{name}");
                 assert_eq!(outcome.live_bytes, cost.live_bytes, "{name}");
+                if prefer == Prefer::Rounds {
+                    for reports in [in_memory(&plan, &data), over_tcp(&plan, &data)] {
+                        let counted = reports.each_ref().map(|report| (report.sent, report.rounds, report.live_bytes));
+                        let planned = [0, 1, 2].map(|at| (cost.bytes_per_link[at], cost.rounds, cost.live_bytes[at]));
+                        assert_eq!(counted, planned, "{name}");
+                    }
+                }
                 for (result, values) in &wanted {
                     for (a, b) in outcome.outputs[result].iter().zip(values) {
                         assert!((a - b).abs() < 2f64.powi(-8), "{name} {result}: {a} instead of {b}");

@@ -10,6 +10,7 @@ use clap::Args;
 use super::compile::{self, Checked, Options};
 use super::cost::{Format, bytes, count, seconds};
 use super::prepare::told;
+use super::results;
 use super::{Outcome, Talk, build, machine, output};
 use crate::graph::{Graph, eval};
 use crate::hir::{Kind, Leaf};
@@ -65,6 +66,7 @@ impl Bench {
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });
         let outcomes = outcomes.map_err(told)?;
+        outcomes.iter().try_for_each(|outcome| results::counted(&plan, outcome))?;
         let mut error = 0.0f64;
         for (outcome, (name, values)) in outcomes.iter().flat_map(|outcome| wanted.iter().map(move |w| (outcome, w))) {
             let pairs = values.iter().zip(&outcome.outputs[name]);

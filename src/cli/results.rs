@@ -149,30 +149,11 @@ impl Output {
 }
 
 impl Total {
-    /// Adds a run, after comparing what the wire counted with the plan. The `first` run on some rows gives the results.
+    /// Adds a run, after comparing what the parties counted with the plan. The `first` run on some rows gives the results.
     pub fn add(&mut self, plan: &Plan, outcome: &client::Outcome, first: bool) -> anyhow::Result<()> {
-        let sent = outcome.reports.clone().map(|r| r.sent.iter().sum::<u64>());
+        counted(plan, outcome)?;
+        let sent = outcome.reports.each_ref().map(|r| r.sent.iter().sum::<u64>());
         let rounds = outcome.reports[0].rounds;
-        let planned = cost::cost(plan);
-        if sent != planned.bytes_per_party || rounds != planned.rounds {
-            return Err(anyhow!(
-                "mistake in smlc: the plan says {:?} bytes in {} rounds, the wire counted {sent:?} in {rounds}",
-                planned.bytes_per_party,
-                planned.rounds
-            ));
-        }
-        let peak = outcome.reports.clone().map(|r| r.live_bytes);
-        if peak != planned.live_bytes {
-            return Err(anyhow!(
-                "mistake in smlc: the plan says {:?} bytes of live buffers, the parties counted {peak:?}",
-                planned.live_bytes
-            ));
-        }
-        let opened = outcome.reports.iter().map(|r| r.openings).sum::<usize>();
-        let planned = plan.openings();
-        if opened != planned {
-            return Err(anyhow!("mistake in smlc: the plan opens {planned} times, the parties counted {opened}"));
-        }
         self.runs += 1;
         self.rounds += rounds;
         self.share += outcome.share;
@@ -285,6 +266,33 @@ impl Total {
             "scores": scores,
         })
     }
+}
+
+/// Compares what the parties counted with what the plan says.
+pub(super) fn counted(plan: &Plan, outcome: &client::Outcome) -> anyhow::Result<()> {
+    let planned = cost::cost(plan);
+    let sent = outcome.reports.each_ref().map(|r| r.sent);
+    let rounds = outcome.reports.each_ref().map(|r| r.rounds);
+    if sent != planned.bytes_per_link || rounds != [planned.rounds; 3] {
+        bail!(
+            "mistake in smlc: the plan says {:?} bytes by link in {} rounds, the wire counted {sent:?} in {rounds:?}",
+            planned.bytes_per_link,
+            planned.rounds
+        );
+    }
+    let live = outcome.reports.each_ref().map(|r| r.live_bytes);
+    if live != planned.live_bytes {
+        bail!(
+            "mistake in smlc: the plan says {:?} bytes of live buffers, the parties counted {live:?}",
+            planned.live_bytes
+        );
+    }
+    let opened = outcome.reports.iter().map(|r| r.openings).sum::<usize>();
+    let planned = plan.openings();
+    if opened != planned {
+        bail!("mistake in smlc: the plan opens {planned} times, the parties counted {opened}");
+    }
+    Ok(())
 }
 
 /// Index of the first largest.
