@@ -99,6 +99,41 @@ const PATIENT: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 #[test]
+fn parties_serve_as_many_runs_as_agreed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(folder.path(), 2);
+    let served = |runs: &str, rows: &str| {
+        let addresses = addresses();
+        let parties: Vec<Process> =
+            (0..3).map(|id| Process::party(&plan, id, &addresses, &["--runs", runs, "--threads", "2"])).collect();
+        let asked = ["--take", rows, "--batch", "2", "--format", "json"];
+        let (code, out, err) = Process::client(&addresses, &asked).end(PATIENT);
+        (code, out, err, parties.into_iter().map(|party| party.end(PATIENT)).collect::<Vec<_>>())
+    };
+    // Three batches, of which the last two are shared without the weights.
+    let (code, out, err, parties) = served("3", "6");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(parties.iter().all(|(code, ..)| *code == Some(0)), "{parties:?}");
+    let together = smlc(&["run", model().to_str().unwrap(), "--take", "6", "--format", "json"]);
+    let (found, wanted) = (json(&out), json(&text(&together.stdout)));
+    assert_eq!(found["runs"], 3);
+    let values = |run: &serde_json::Value| -> Vec<f64> {
+        run["outputs"]["out"]["values"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let (found, wanted) = (values(&found), values(&wanted));
+    assert_eq!(found.len(), wanted.len());
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 0.01), "{found:?} for {wanted:?}");
+    // More runs than the parties serve, and fewer.
+    let (code, _, err, parties) = served("1", "4");
+    assert_ne!(code, Some(0));
+    assert!(err.contains("start the parties with `--runs 2`"), "{err}");
+    assert!(parties.iter().all(|(code, ..)| *code == Some(0)), "{parties:?}");
+    let (code, _, err, parties) = served("3", "4");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(parties.iter().all(|(code, _, err)| *code != Some(0) && err.contains("after 2 of 3 runs")), "{parties:?}");
+}
+
+#[test]
 fn three_processes_compute_what_three_threads_do() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, addresses) = (plan(folder.path(), 3), addresses());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 
 use super::compile::Checked;
-use super::cost::bytes;
+use super::cost::{bytes, seconds as digits};
 use super::output::plural;
 use crate::data::Tensor;
 use crate::diag::list;
@@ -227,7 +227,7 @@ impl Total {
             seconds(self.run)
         );
         if let Some((least, median, most)) = self.spread() {
-            let (least, median, most) = (seconds(least), seconds(median), seconds(most));
+            let [least, median, most] = [least, median, most].map(|time| digits(time.as_secs_f64()));
             let _ = writeln!(out, "each run     {median} (median), {least} to {most}");
         }
         let _ = writeln!(out, "rounds       {}", self.rounds);

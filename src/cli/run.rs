@@ -21,8 +21,8 @@ use crate::data::{self, Loaded, Tensor, npy};
 use crate::net::Shape;
 use crate::plan::{Plan, file};
 use crate::run::client::Client;
-use crate::run::local;
 use crate::run::profile::{self, Log};
+use crate::run::{RunError, local};
 
 /// What the owners do with the parties.
 type Owners<'o> = &'o mut dyn FnMut(&mut Client<'_>) -> Outcome;
@@ -190,7 +190,13 @@ impl Run {
             (Transport::Tcp, Some(addresses)) => {
                 let id = party::session_id(self.session.as_deref().unwrap_or_default());
                 let addresses = party::parse_addresses(addresses)?;
-                owners(&mut local::call_tcp(plan, &local::session(plan, id, addresses, Duration::from_secs(10)))?)
+                let session = local::session(plan, id, addresses, Duration::from_secs(10));
+                owners(&mut local::call_tcp(plan, &session)?).map_err(|failure| match failure {
+                    Failure::Other(error) if runs > 1 && matches!(error.downcast_ref(), Some(RunError::Link(_))) => {
+                        anyhow!("{error}; for {runs} runs start the parties with `--runs {runs}`").into()
+                    }
+                    other => other,
+                })
             }
             (Transport::Tcp, None) => self.processes(plan, runs, talk, owners),
         }

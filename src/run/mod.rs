@@ -26,6 +26,16 @@ pub enum RunError {
     /// The link between owners and parties.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// The owners' client left between two runs.
+    #[error("{cause}, after {done} of {runs} runs")]
+    Unfinished {
+        /// What happened to the link.
+        cause: LinkError,
+        /// Runs that were done.
+        done: u32,
+        /// Runs that the party was to serve.
+        runs: u32,
+    },
     /// A device.
     #[error("{cause}{place}")]
     Device {

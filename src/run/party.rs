@@ -114,7 +114,10 @@ fn serve<B: Backend>(
         if number > 0 {
             session.again(agree_keys(mesh).map_err(net)?);
         }
-        take_inputs(plan, &mut session, owners, service.patience, &mut awaited)?;
+        take_inputs(plan, &mut session, owners, service.patience, &mut awaited).map_err(|error| match error {
+            RunError::Link(cause) if number > 0 => RunError::Unfinished { cause, done: number, runs: service.runs },
+            other => other,
+        })?;
         let base = mesh.traffic();
         let mut link = OverMesh { mesh: &mut *mesh, spares };
         let mut report = Report::default();

@@ -84,7 +84,7 @@ pub(super) fn run(
 }
 
 /// Planes of results, or as many words of each.
-type Planes<'b> = SmallVec<[&'b mut [u64]; 32]>;
+type Planes<'b> = SmallVec<[&'b mut [u64]; 128]>;
 
 /// For each result where its planes begin among those of all, which are counted at the end.
 fn begins(outs: &[Output<'_>]) -> SmallVec<[usize; 8]> {
