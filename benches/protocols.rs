@@ -12,9 +12,13 @@ use smlc::run::RunError;
 use smlc::run::local;
 use smlc::span::Sources;
 
-/// Programs with their work, in elements or multiply-adds.
+/// Programs with their work, in elements or multiply-adds. What one owner knows alone would be computed by that owner.
 const PROGRAMS: [(&str, u64, &str); 5] = [
-    ("relu of 1M", 1 << 20, "use nn::relu;\nentry f(x: fix[1048576] from a) -> fix[1048576] to a { relu(x) }"),
+    (
+        "relu of 1M",
+        1 << 20,
+        "use nn::relu;\nentry f(x: fix[1048576] from a, y: fix[1048576] from b) -> fix[1048576] to a { relu(x + y) }",
+    ),
     (
         "product of 1M, truncated",
         1 << 20,
@@ -23,7 +27,7 @@ const PROGRAMS: [(&str, u64, &str); 5] = [
     (
         "max_pool 3x3/2 of 64x112x112",
         64 * 112 * 112,
-        "use nn::max_pool;\nentry f(x: fix[1, 64, 112, 112] from a) -> fix[1, 64, 55, 55] to a { max_pool(x, 3, stride = 2) }",
+        "use nn::max_pool;\nentry f(x: fix[1, 64, 112, 112] from a, y: fix[1, 64, 112, 112] from b) -> fix[1, 64, 55, 55] to a { max_pool(x + y, 3, stride = 2) }",
     ),
     (
         "matmul 1024x1024x1024, truncated",

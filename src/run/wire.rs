@@ -2,8 +2,6 @@
 //!
 //! Each plane packs its elements' low `width` bits, least significant first, padded to a whole byte ([`Buf::wire_bytes`]).
 
-use std::array::from_fn;
-
 use crate::fixed::low_mask;
 use crate::plan::Buf;
 
@@ -96,17 +94,24 @@ fn partial(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Unpacks words of 2 to 63 bits, of which every eighth begins at a byte.
+/// Unpacks words of 2 to 63 bits.
 fn unpack_bits(bytes: &[u8], width: usize, words: &mut [u64]) {
     let mask = low_mask(width as u32);
-    let places: [(usize, usize); 8] = from_fn(|i| (i * width / 8, i * width % 8));
-    for (bytes, words) in bytes.chunks(width).zip(words.chunks_mut(8)) {
-        let mut room = [0; 72];
-        room[..bytes.len()].copy_from_slice(bytes);
-        for (to, (at, shift)) in words.iter_mut().zip(places) {
-            let two: [u8; 16] = from_fn(|i| room[at + i]);
-            *to = (u128::from_le_bytes(two) >> shift) as u64 & mask;
-        }
+    let place = |number: usize| (number * width / 8, number * width % 8);
+    // A word's bits are in nine bytes, which the last words do not have behind them.
+    let whole = bytes.len().checked_sub(9).map_or(0, |last| last * 8 / width + 1).min(words.len());
+    let (whole, rest) = words.split_at_mut(whole);
+    for (number, to) in whole.iter_mut().enumerate() {
+        let (at, shift) = place(number);
+        let nine = &bytes[at..at + 9];
+        *to = (partial(&nine[..8]) >> shift | (u64::from(nine[8]) << 1) << (63 - shift)) & mask;
+    }
+    for (number, to) in (whole.len()..).zip(rest) {
+        let (at, shift) = place(number);
+        let mut some = [0; 16];
+        let left = bytes.len().min(at + 16) - at;
+        some[..left].copy_from_slice(&bytes[at..at + left]);
+        *to = (u128::from_le_bytes(some) >> shift) as u64 & mask;
     }
 }
 
