@@ -32,7 +32,7 @@ const PROGRAMS: [(&str, u64, &str); 5] = [
     (
         "matmul 1024x1024x1024, truncated",
         1 << 30,
-        "entry f(x: fix[1024, 1024] from a, y: fix[1024, 1024] from b) -> fix[1024, 1024] to a { x @ y }",
+        "entry f(x: fix[1024, 1024] from a, y: fix[1024, 1024] from b) -> fix[1024, 1024] to a { matmul(x, y) }",
     ),
     (
         "conv 3x3 64 to 64 at 56x56, with relu",
