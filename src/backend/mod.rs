@@ -86,6 +86,40 @@ pub trait Backend {
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
 }
 
+/// A device whose launches go through a function, which sees them or changes what comes of them.
+pub struct Around<B, F> {
+    /// The device.
+    pub inner: B,
+    /// Called instead of its [`Backend::launch`].
+    pub launch: F,
+}
+
+impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backend for Around<B, F> {
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.inner.reserve(layout)
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) {
+        self.inner.rekey(keys);
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.inner.write(id, fill)
+    }
+
+    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+        self.inner.read(id)
+    }
+
+    fn free(&mut self, id: BufId) {
+        self.inner.free(id);
+    }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        (self.launch)(&mut self.inner, launch)
+    }
+}
+
 impl<B: Backend + ?Sized> Backend for Box<B> {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         (**self).reserve(layout)

@@ -66,7 +66,8 @@ impl Bench {
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });
         let outcomes = outcomes.map_err(told)?;
-        outcomes.iter().try_for_each(|outcome| results::counted(&plan, outcome))?;
+        let cost = cost::cost(&plan);
+        outcomes.iter().try_for_each(|outcome| results::counted(&plan, &cost, outcome))?;
         let mut error = 0.0f64;
         for (outcome, (name, values)) in outcomes.iter().flat_map(|outcome| wanted.iter().map(move |w| (outcome, w))) {
             let pairs = values.iter().zip(&outcome.outputs[name]);
@@ -79,7 +80,7 @@ impl Bench {
         let memory = Party::ALL.map(|party| Layout::of(&plan, party, |_| true).bytes());
         let measured = Measured {
             what: format!("{} {}", checked.path.display(), entry.name),
-            cost: cost::cost(&plan),
+            cost,
             median: times[times.len() / 2],
             least: times[0],
             inputs: outcomes[0].share.as_secs_f64(),

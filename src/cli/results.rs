@@ -12,7 +12,8 @@ use super::output::plural;
 use crate::data::Tensor;
 use crate::diag::list;
 use crate::hir::Elem;
-use crate::plan::{Plan, cost};
+use crate::plan::Plan;
+use crate::plan::cost::Cost;
 use crate::run::client;
 
 /// The most rows, and the most numbers of a row, that are shown.
@@ -150,8 +151,8 @@ impl Output {
 
 impl Total {
     /// Adds a run, after comparing what the parties counted with the plan. The `first` run on some rows gives the results.
-    pub fn add(&mut self, plan: &Plan, outcome: &client::Outcome, first: bool) -> anyhow::Result<()> {
-        counted(plan, outcome)?;
+    pub fn add(&mut self, (plan, cost): (&Plan, &Cost), outcome: &client::Outcome, first: bool) -> anyhow::Result<()> {
+        counted(plan, cost, outcome)?;
         let sent = outcome.reports.each_ref().map(|r| r.sent.iter().sum::<u64>());
         let rounds = outcome.reports[0].rounds;
         self.runs += 1;
@@ -269,8 +270,7 @@ impl Total {
 }
 
 /// Compares what the parties counted with what the plan says.
-pub(super) fn counted(plan: &Plan, outcome: &client::Outcome) -> anyhow::Result<()> {
-    let planned = cost::cost(plan);
+pub(super) fn counted(plan: &Plan, planned: &Cost, outcome: &client::Outcome) -> anyhow::Result<()> {
     let sent = outcome.reports.each_ref().map(|r| r.sent);
     let rounds = outcome.reports.each_ref().map(|r| r.rounds);
     if sent != planned.bytes_per_link || rounds != [planned.rounds; 3] {

@@ -19,7 +19,7 @@ use super::results::{self, Total};
 use super::{Failure, MessageFormat, Outcome, Talk, build, output, party};
 use crate::data::{self, Loaded, Tensor, npy};
 use crate::net::Shape;
-use crate::plan::{Plan, file};
+use crate::plan::{Plan, cost, file};
 use crate::run::client::Client;
 use crate::run::profile::{self, Log};
 use crate::run::{RunError, local};
@@ -98,7 +98,7 @@ impl Run {
         let mut number = 0;
         for group in prepared.batches.chunk_by(|a, b| a.len() == b.len()) {
             let plan = &plans[&group[0].len()];
-            let bar = Prepared::bar(plan)?;
+            let (bar, cost) = (Prepared::bar(plan)?, cost::cost(plan));
             let logs = profile.as_ref().map(|_| <[Log; 3]>::default());
             let mut owners = |client: &mut Client<'_>| {
                 for (at, batch) in group.iter().enumerate() {
@@ -112,7 +112,7 @@ impl Run {
                         if let (Some(profile), Some(logs)) = (&mut profile, &logs) {
                             profile.add(checked, plan, &profile::timeline(plan, logs));
                         }
-                        total.add(plan, &outcome, again == 0)?;
+                        total.add((plan, &cost), &outcome, again == 0)?;
                     }
                 }
                 Ok(())

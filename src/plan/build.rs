@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
+use super::Plan;
 use super::{Access, Buf, BufId, Instr, Kernel, Operand, Part, Party, Program, Reg, Round, Send, Step, Stream};
 use crate::fixed::{Format, low_mask};
 use crate::span::Span;
@@ -250,6 +252,15 @@ impl Builder {
     /// Starts an element program over the bit planes of `len` elements.
     pub fn plane_map(&mut self, party: Party, name: &str, len: usize) -> Map<'_> {
         Map::new(self, party, name, len, true)
+    }
+
+    /// A plan of nothing but what was built, for tests.
+    #[cfg(test)]
+    pub(crate) fn into_plan(self, kept: &[BufId]) -> Plan {
+        let format = self.format;
+        let (bufs, rounds) = self.finish(kept);
+        let (entry, clear) = ("built".to_string(), String::new());
+        Plan { entry, format, owners: vec![], clear, bufs, inputs: vec![], rounds, outputs: vec![], places: vec![] }
     }
 
     /// The finished parts: buffers and rounds, each step and transfer listing the buffers that die with it.

@@ -183,18 +183,7 @@ mod tests {
             let small = b.launch(Party(0), copy(1), &[x], 1);
             b.send(small, Party(2), "small");
         }
-        let (bufs, rounds) = b.finish(&[]);
-        Plan {
-            entry: "plan".to_string(),
-            format: Format::default(),
-            owners: vec![],
-            clear: String::new(),
-            bufs,
-            inputs: vec![],
-            rounds,
-            outputs: vec![],
-            places: vec![],
-        }
+        b.into_plan(&[])
     }
 
     #[test]

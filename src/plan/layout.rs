@@ -243,19 +243,8 @@ mod tests {
             let view = View { shape: vec![*len], strides: vec![0], start: 0, bounds: vec![], fill: 0 };
             last = b.launch(Party(0), Kernel::Copy(view), &[last], *len);
         }
-        let (bufs, rounds) = b.finish(&[last]);
         let input = Input { node: 0, owner: Some(0), len: lens[0], bufs: [[input; 3]; 2] };
-        Plan {
-            entry: "chain".to_string(),
-            format: Format::default(),
-            owners: vec!["a".to_string()],
-            clear: String::new(),
-            bufs,
-            inputs: vec![input],
-            rounds,
-            outputs: vec![],
-            places: vec![],
-        }
+        Plan { owners: vec!["a".to_string()], inputs: vec![input], ..b.into_plan(&[last]) }
     }
 
     #[test]

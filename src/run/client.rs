@@ -99,16 +99,6 @@ impl<'p> Client<'p> {
     }
 }
 
-/// Submits all data and runs once.
-///
-/// # Errors
-/// If the data do not fit or a party fails; the first failure that a party reports.
-pub fn run(plan: &Plan, data: &Data, links: [impl OwnerLink + 'static; 3]) -> Result<Outcome, RunError> {
-    let mut client = Client::new(plan, links)?;
-    client.submit(data, |_| true)?;
-    client.run()
-}
-
 /// A party's parts of the results, and at the end its report.
 fn answers(
     plan: &Plan,

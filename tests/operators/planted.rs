@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smlc::backend::cpu::Cpu;
-use smlc::backend::{Backend, BackendError, Fill, Launch, StreamKey};
+use smlc::backend::{Around, Backend, BackendError, Launch, StreamKey};
 use smlc::graph::eval;
-use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{BufId, Kernel, Party, Plan, Program, lower, verify};
+use smlc::plan::{Kernel, Party, Plan, Program, lower, verify};
 
 use crate::live::{self, Live};
 use crate::mutate::{self, KINDS, Mistake, kind};
@@ -375,60 +374,19 @@ fn mistakes_in_every_primitive_are_found() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A processor that flips bits of one element of a result of one kernel.
-struct Damaging {
-    inner: Cpu,
-    kind: &'static str,
-    /// Launches of that kind that are left as they are first.
-    spared: usize,
-    random: Random,
-}
-
-impl Backend for Damaging {
-    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
-        self.inner.reserve(layout)
-    }
-
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        self.inner.rekey(keys);
-    }
-
-    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
-        self.inner.write(id, fill)
-    }
-
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
-        self.inner.read(id)
-    }
-
-    fn free(&mut self, id: BufId) {
-        self.inner.free(id);
-    }
-
-    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        self.inner.launch(launch)?;
-        if kind(launch.kernel) != self.kind {
-            return Ok(());
+/// Flips bits of one element of a result of a launch.
+fn damage(device: &mut Cpu, launch: &Launch<'_>, random: &mut Random) -> Result<(), BackendError> {
+    let id = launch.outs[random.below(launch.outs.len())];
+    let buf = &launch.bufs[id.index()];
+    let (plane, element) = (random.below(buf.planes), random.below(buf.len));
+    let noise = random.next();
+    device.write(buf.storage(id).0, &mut |words| {
+        if buf.width == 1 {
+            words[plane * buf.stride() + element / 64] ^= 1 << (element % 64);
+        } else {
+            words[buf.storage(id).1 + element] ^= noise;
         }
-        let Some(left) = self.spared.checked_sub(1) else {
-            return Ok(());
-        };
-        self.spared = left;
-        if left > 0 {
-            return Ok(());
-        }
-        let id = launch.outs[self.random.below(launch.outs.len())];
-        let buf = &launch.bufs[id.index()];
-        let (plane, element) = (self.random.below(buf.planes), self.random.below(buf.len));
-        let noise = self.random.next();
-        self.inner.write(buf.storage(id).0, &mut |words| {
-            if buf.width == 1 {
-                words[plane * buf.stride() + element / 64] ^= 1 << (element % 64);
-            } else {
-                words[buf.storage(id).1 + element] ^= noise;
-            }
-        })
-    }
+    })
 }
 
 /// Damage to one element of a result, tried so often for each kernel.
@@ -458,11 +416,20 @@ fn damage_by_every_kernel_is_found() {
             let mut random = Random(*seed as u64);
             let (sample, party, launches) = &places[random.below(places.len())];
             let spared = launches[random.below(launches.len())];
-            let device = |at: Party, keys: &[StreamKey; 2]| Damaging {
-                inner: Cpu::new(at, keys.clone()),
-                kind: wanted,
-                spared: if at == *party { spared } else { 0 },
-                random: random.clone(),
+            let device = |at: Party, keys: &[StreamKey; 2]| {
+                // Launches of that kind that are left until the one that is damaged.
+                let (mut left, mut random) = (if at == *party { spared } else { 0 }, random.clone());
+                let launch = move |device: &mut Cpu, launch: Launch<'_>| {
+                    device.launch(launch)?;
+                    if kind(launch.kernel) == wanted && left > 0 {
+                        left -= 1;
+                        if left == 0 {
+                            return damage(device, &launch, &mut random);
+                        }
+                    }
+                    Ok(())
+                };
+                Around { inner: Cpu::new(at, keys.clone()), launch }
             };
             sample.check_on(&sample.plan, devices(&keys(sample.seed), device)).is_err()
         });

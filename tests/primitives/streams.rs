@@ -18,13 +18,12 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use smlc::backend::cpu::Cpu;
-use smlc::backend::{Backend, BackendError, Fill, Launch, StreamKey};
+use smlc::backend::{Around, Backend, Launch, StreamKey};
 use smlc::net::handshake::Role;
 use smlc::net::owner::MemoryLink;
 use smlc::net::{AbortReason, MemoryMesh, Mesh, NetError, Traffic};
-use smlc::plan::layout::Layout;
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{BufId, Instr, Kernel, Party, Plan};
+use smlc::plan::{Instr, Kernel, Party, Plan};
 use smlc::run::client::Client;
 use smlc::run::party::{self, Service};
 use smlc::run::{lockstep, owner};
@@ -62,73 +61,43 @@ struct Draw {
 /// All draws by key and stream number.
 type Log = BTreeMap<([u8; 16], u32), Vec<Draw>>;
 
-/// A processor that notes what it draws.
-struct Recorder {
-    party: Party,
-    keys: [StreamKey; 2],
-    inner: Cpu,
-    launches: usize,
-    log: Rc<RefCell<Log>>,
-}
-
-impl Backend for Recorder {
-    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
-        self.inner.reserve(layout)
-    }
-
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        self.inner.rekey(keys);
-    }
-
-    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
-        self.inner.write(id, fill)
-    }
-
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
-        self.inner.read(id)
-    }
-
-    fn free(&mut self, id: BufId) {
-        self.inner.free(id);
-    }
-
-    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        self.launches += 1;
-        if let Kernel::Map(program) = launch.kernel {
-            let words = launch.bufs[launch.outs[0].index()].stride();
-            for instr in &program.code {
-                let Instr::Prf { stream, plane } = instr else { continue };
-                let stream = launch.streams[usize::from(*stream)];
-                let class = stream.class();
-                let plane_bytes = if class == 1 { 8 * words } else { words * class as usize / 8 };
-                let bytes = usize::from(*plane) * plane_bytes..(usize::from(*plane) + 1) * plane_bytes;
-                let key = self.keys[usize::from(stream.key != self.party.0)].0;
-                self.log.borrow_mut().entry((key, stream.id)).or_default().push(Draw {
-                    party: self.party,
-                    launch: self.launches,
-                    program: program.name.clone(),
-                    cut: (class, words),
-                    bytes,
-                });
-            }
-        }
-        self.inner.launch(launch)
-    }
-}
-
 /// The draws of a run under the given keys.
 fn record(plan: &Plan, data: &Data, keys: &[StreamKey; 3]) -> Log {
     let log = Rc::new(RefCell::new(Log::new()));
-    let devices = Party::ALL.map(|party| Recorder {
-        party,
-        keys: [keys[party.index()].clone(), keys[party.plus(1).index()].clone()],
-        inner: Cpu::new(party, [keys[party.index()].clone(), keys[party.plus(1).index()].clone()]),
-        launches: 0,
-        log: log.clone(),
+    let devices = Party::ALL.map(|party| {
+        let keys = [keys[party.index()].clone(), keys[party.plus(1).index()].clone()];
+        let (inner, log, mut launches) = (Cpu::new(party, keys.clone()), log.clone(), 0);
+        let launch = move |device: &mut Cpu, launch: Launch<'_>| {
+            launches += 1;
+            note(&mut log.borrow_mut(), party, &keys, launches, &launch);
+            device.launch(launch)
+        };
+        Around { inner, launch }
     });
     let loads = lockstep::share(plan, data).unwrap();
     lockstep::execute(plan, devices, loads, &mut |_, _, _, _| {}).unwrap();
     log.take()
+}
+
+/// Notes what a launch draws.
+fn note(log: &mut Log, party: Party, keys: &[StreamKey; 2], number: usize, launch: &Launch<'_>) {
+    let Kernel::Map(program) = launch.kernel else { return };
+    let words = launch.bufs[launch.outs[0].index()].stride();
+    for instr in &program.code {
+        let Instr::Prf { stream, plane } = instr else { continue };
+        let stream = launch.streams[usize::from(*stream)];
+        let class = stream.class();
+        let plane_bytes = if class == 1 { 8 * words } else { words * class as usize / 8 };
+        let bytes = usize::from(*plane) * plane_bytes..(usize::from(*plane) + 1) * plane_bytes;
+        let key = keys[usize::from(stream.key != party.0)].0;
+        log.entry((key, stream.id)).or_default().push(Draw {
+            party,
+            launch: number,
+            program: program.name.clone(),
+            cut: (class, words),
+            bytes,
+        });
+    }
 }
 
 fn random_keys() -> [StreamKey; 3] {

@@ -18,6 +18,7 @@ mod registers;
 mod simd;
 mod stream;
 mod sums;
+mod thin;
 
 use smallvec::SmallVec;
 
@@ -39,7 +40,6 @@ pub struct Cpu {
     memory: Memory,
     space: Workspace,
     room: map::Room,
-    threads: usize,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -65,14 +65,14 @@ impl Cpu {
             memory: Memory::default(),
             space: Workspace::default(),
             room: map::Room::default(),
-            threads: 1,
         }
     }
 
     /// The same device with so many threads for large launches: itself, and others of the program's pool.
     #[must_use]
-    pub fn with_threads(self, threads: usize) -> Cpu {
-        Cpu { threads: threads.max(1), ..self }
+    pub fn with_threads(mut self, threads: usize) -> Cpu {
+        self.space.threads = threads;
+        self
     }
 
     /// What the plan says of a buffer of this party.
@@ -138,7 +138,9 @@ impl Cpu {
             launch.streams.iter().map(|s| Ok((*s, self.keystream(s)?))).collect::<Result<_, BackendError>>()?;
         let isa = self.isa;
         match launch.kernel {
-            Kernel::Map(program) => map::run(isa, program, launch.ins, ins, &streams, outs, (room, self.threads)),
+            Kernel::Map(program) => {
+                map::run(isa, program, launch.ins, ins, &streams, outs, (room, space.threads.max(1)))
+            }
             Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
             Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
             Kernel::Copy(view) => copy::view(view, ins, outs),
@@ -185,7 +187,6 @@ impl Backend for Cpu {
         let outs: Ranges = launch.outs.iter().map(|id| self.output(bufs, *id)).collect::<Result<_, _>>()?;
         // What is written is put aside, for the rest of the device to be at hand.
         let mut memory = std::mem::take(&mut self.memory);
-        self.space.threads = self.threads;
         let (mut space, mut room) = (std::mem::take(&mut self.space), std::mem::take(&mut self.room));
         let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
             let ins = ins.into_iter().zip(launch.ins);

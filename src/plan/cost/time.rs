@@ -195,18 +195,7 @@ mod tests {
         let at_one = b.send(y, Party(1), "y");
         let z = b.launch(Party(1), copy(), &[at_one], 1000);
         let at_two = b.send(z, Party(2), "z");
-        let (bufs, rounds) = b.finish(&[at_two]);
-        Plan {
-            entry: "relay".to_string(),
-            format: Format::default(),
-            owners: vec![],
-            clear: String::new(),
-            bufs,
-            inputs: vec![],
-            rounds,
-            outputs: vec![],
-            places: vec![],
-        }
+        b.into_plan(&[at_two])
     }
 
     /// A launch takes a second, all else nothing.
@@ -236,8 +225,7 @@ mod tests {
             let x = b.input(party, 1);
             b.launch(party, copy(), &[x], 1);
         }
-        let (bufs, rounds) = b.finish(&[]);
-        let plan = Plan { bufs, rounds, ..relay() };
+        let plan = b.into_plan(&[]);
         for (cores, seconds) in [(1.0, 3.0), (2.0, 1.5), (3.0, 1.0), (8.0, 1.0)] {
             let timeline = predict(&plan, &machine(cores), Network::NONE, Place::Together);
             assert!((timeline.seconds() - seconds).abs() < 1e-9, "{cores} cores: {timeline:?}");
