@@ -19,6 +19,8 @@ pub enum AbortReason {
     Cancelled,
     /// Its endpoint went away in the middle of the run.
     Left,
+    /// The owners' client went away, or sent something that the plan does not say.
+    Owners,
 }
 
 impl std::fmt::Display for AbortReason {
@@ -29,6 +31,7 @@ impl std::fmt::Display for AbortReason {
             AbortReason::Failed => f.write_str("its computation failed"),
             AbortReason::Cancelled => f.write_str("its user cancelled the run"),
             AbortReason::Left => f.write_str("it left in the middle of the run"),
+            AbortReason::Owners => f.write_str("its link to the owners failed"),
         }
     }
 }
@@ -130,7 +133,7 @@ impl NetError {
             NetError::Lost(party, _)
             | NetError::Aborted {
                 by: party,
-                reason: AbortReason::Failed | AbortReason::Cancelled | AbortReason::Left,
+                reason: AbortReason::Failed | AbortReason::Cancelled | AbortReason::Left | AbortReason::Owners,
             }
             | NetError::Frame(party, _)
             | NetError::Timeout(party, _)
@@ -180,6 +183,7 @@ impl Abort {
             AbortReason::Failed => (3, Abort::NOBODY),
             AbortReason::Cancelled => (4, Abort::NOBODY),
             AbortReason::Left => (5, Abort::NOBODY),
+            AbortReason::Owners => (6, Abort::NOBODY),
         };
         [self.by.0, code, about]
     }
@@ -194,6 +198,7 @@ impl Abort {
             (3, None) => AbortReason::Failed,
             (4, None) => AbortReason::Cancelled,
             (5, None) => AbortReason::Left,
+            (6, None) => AbortReason::Owners,
             _ => return None,
         };
         Some(Abort { by: party(by)?, reason })
@@ -220,6 +225,7 @@ mod tests {
             AbortReason::Failed,
             AbortReason::Cancelled,
             AbortReason::Left,
+            AbortReason::Owners,
         ] {
             let abort = Abort { by: Party(1), reason };
             assert_eq!(Abort::decode(abort.encode()), Some(abort));

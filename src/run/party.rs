@@ -89,7 +89,10 @@ pub fn run_on<B: Backend>(
 ) -> Result<(), RunError> {
     let result = serve(plan, mesh, owners, service, device);
     if let Err(error) = &result {
-        mesh.abort(AbortReason::Failed);
+        mesh.abort(match error {
+            RunError::Link(_) | RunError::Unfinished { .. } => AbortReason::Owners,
+            _ => AbortReason::Failed,
+        });
         // The client may be gone as well; the error at hand is the one to report.
         let _told = owners.send(Message::new(MessageKind::Failure, "", error.to_string().into_bytes()));
     }
@@ -106,18 +109,21 @@ fn serve<B: Backend>(
     let me = mesh.me();
     let net = |cause| RunError::net(plan, cause, None);
     let refused = |error| RunError::device(plan, error, None);
-    let device = device(me, agree_keys(mesh).map_err(net)?);
+    let own = give_key(mesh).map_err(net)?;
+    let keys = take_key(mesh, own).map_err(net)?;
+    let device = device(me, keys);
     let mut session = Session::new(plan, me, device, service.runs > 1).map_err(refused)?;
     let mut awaited = submissions(plan);
     let mut spares = Vec::new();
+    let mut next = None;
     for number in 0..service.runs {
-        if number > 0 {
-            session.again(agree_keys(mesh).map_err(net)?);
-        }
         take_inputs(plan, &mut session, owners, service.patience, &mut awaited).map_err(|error| match error {
             RunError::Link(cause) if number > 0 => RunError::Unfinished { cause, done: number, runs: service.runs },
             other => other,
         })?;
+        if let Some(own) = next.take() {
+            session.again(take_key(mesh, own).map_err(net)?);
+        }
         let base = mesh.traffic();
         let mut link = OverMesh { mesh: &mut *mesh, spares };
         let mut report = Report::default();
@@ -137,6 +143,9 @@ fn serve<B: Backend>(
         report.live_bytes = session.live_bytes();
         if number + 1 == service.runs {
             mesh.finish().map_err(net)?;
+        } else {
+            // Before the owners have their results, after which they may leave: between two runs no party waits for another.
+            next = Some(give_key(mesh).map_err(net)?);
         }
         let outputs = session.outputs().map_err(refused)?;
         for (output, payload) in plan.outputs.iter().zip(outputs) {
@@ -237,11 +246,15 @@ impl Link for OverMesh<'_> {
 }
 
 /// Each party draws its own key and gives it to the party before it, which holds it too.
-fn agree_keys(mesh: &mut dyn Mesh) -> Result<[StreamKey; 2], NetError> {
-    let me = mesh.me();
+fn give_key(mesh: &mut dyn Mesh) -> Result<StreamKey, NetError> {
     let own = owner::random_key().map_err(|e| NetError::Start(e.to_string()))?;
-    mesh.send(me.plus(2), KEY_ROUND, own.0.to_vec())?;
-    let next = Zeroizing::new(mesh.recv(me.plus(1), KEY_ROUND, own.0.len())?);
+    mesh.send(mesh.me().plus(2), KEY_ROUND, own.0.to_vec())?;
+    Ok(own)
+}
+
+/// The keys of a run: the party's own, and that of the party after it.
+fn take_key(mesh: &mut dyn Mesh, own: StreamKey) -> Result<[StreamKey; 2], NetError> {
+    let next = Zeroizing::new(mesh.recv(mesh.me().plus(1), KEY_ROUND, own.0.len())?);
     let mut key = StreamKey([0; 16]);
     key.0.copy_from_slice(&next);
     Ok([own, key])
