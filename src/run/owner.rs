@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::wire;
 use crate::backend::StreamKey;
 use crate::backend::cpu::Keystream;
@@ -89,14 +91,15 @@ pub fn submit(
     p2.extend_from_slice(&seeds[0].0);
     for (number, input) in owned(plan, Some(owner)) {
         let mut x2 = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
-        for seed in &seeds {
-            let (keystream, mut share) = (Keystream::new(seed), [0; CHUNK]);
-            for (start, x2) in (0u64..).step_by(CHUNK).zip(x2.chunks_mut(CHUNK)) {
-                let share = &mut share[..x2.len()];
-                keystream.fill(&stream(plan, number), start, share);
-                x2.iter_mut().zip(share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
+        let keystreams = seeds.each_ref().map(Keystream::new);
+        x2.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, x2)| {
+            let mut share = [0; CHUNK];
+            let share = &mut share[..x2.len()];
+            for keystream in &keystreams {
+                keystream.fill(&stream(plan, number), (chunk * CHUNK) as u64, share);
+                x2.iter_mut().zip(&*share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
             }
-        }
+        });
         let at = p1.len();
         wire::pack(&element_buf(plan, input.len), &x2, p1);
         p2.extend_from_slice(&p1[at..]);

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::check::{misfit, size};
+use super::depthwise;
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, Target, Workspace};
 use super::isa::Isa;
@@ -14,14 +15,14 @@ pub(super) struct Geometry {
     /// Images.
     images: usize,
     /// Channels of a group: of the image, of the result.
-    channels: usize,
-    outputs: usize,
-    groups: usize,
+    pub channels: usize,
+    pub outputs: usize,
+    pub groups: usize,
     /// Rows and columns: of the image, of the image with its padding, of the result.
-    plain: [usize; 2],
-    padded: [usize; 2],
-    result: [usize; 2],
-    window: Window,
+    pub plain: [usize; 2],
+    pub padded: [usize; 2],
+    pub result: [usize; 2],
+    pub window: Window,
 }
 
 impl Geometry {
@@ -60,6 +61,16 @@ impl Geometry {
         size(&[self.images, self.groups, self.outputs, self.result[0], self.result[1]])
     }
 
+    /// Results of an output channel of an image.
+    pub(super) fn pixels(&self) -> usize {
+        self.result[0] * self.result[1]
+    }
+
+    /// Positions in the window.
+    pub(super) fn taps(&self) -> usize {
+        self.window.size[0] * self.window.size[1]
+    }
+
     /// Words of a padded image.
     fn image(&self) -> usize {
         self.groups * self.channels * self.padded[0] * self.padded[1]
@@ -88,6 +99,9 @@ impl Geometry {
         }
     }
 }
+
+/// Results of a channel for which it is not worth packing, where a group has one channel.
+const FEW: usize = 4;
 
 /// Where a convolution's words are.
 #[derive(Default)]
@@ -121,13 +135,16 @@ pub(super) fn add(
     space: &mut Workspace,
     out: &mut [u64],
 ) {
+    if geometry.channels == 1 && geometry.outputs <= FEW {
+        return depthwise::add(isa, geometry, pairs, space, out);
+    }
     let mut room = std::mem::take(&mut space.images);
     let mut offsets = std::mem::take(&mut space.offsets);
     geometry.offsets(&mut offsets);
     let Offsets { taps, sources, targets } = &offsets;
     let images: SmallVec<[&[u64]; 2]> =
         pairs.iter().zip(&mut room).map(|((image, _), room)| padded(geometry, *image, room)).collect();
-    let pixels = geometry.result[0] * geometry.result[1];
+    let pixels = geometry.pixels();
     let weights_of_group = geometry.outputs * taps.len();
     for group in 0..geometry.groups {
         let channel_words = geometry.channels * geometry.padded[0] * geometry.padded[1];

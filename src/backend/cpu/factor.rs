@@ -68,6 +68,7 @@ impl<'a> Words<'a> {
     }
 
     /// Those in a range.
+    #[inline(always)]
     pub(super) fn range(self, start: usize, end: usize) -> Words<'a> {
         Words {
             first: &self.first[start..end],
@@ -76,6 +77,7 @@ impl<'a> Words<'a> {
     }
 
     /// Writes them all.
+    #[inline(always)]
     pub(super) fn write(self, to: &mut [u64]) {
         match self.second {
             None => to.copy_from_slice(self.first),

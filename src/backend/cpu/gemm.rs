@@ -32,14 +32,14 @@ const DOTS: usize = 16;
 const NARROW: usize = 16;
 
 /// Multiplications from which on threads share a product: fewer take no longer than to wake the threads up.
-const SHARED: usize = 1 << 20;
+pub(super) const SHARED: usize = 1 << 20;
 
 /// Room for packed panels, kept from launch to launch.
 #[derive(Default)]
 pub(super) struct Workspace {
     pub(super) left: Vec<u64>,
     pub(super) right: Vec<Group>,
-    /// Images with their padding, one for each pair.
+    /// Images with their padding, one for each pair; or a channel.
     pub(super) images: [Vec<u64>; 2],
     /// Offsets of a convolution.
     pub(super) offsets: Offsets,

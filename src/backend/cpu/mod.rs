@@ -6,6 +6,7 @@
 mod check;
 mod conv;
 mod copy;
+mod depthwise;
 mod factor;
 mod gemm;
 mod isa;
@@ -240,6 +241,7 @@ mod tests {
             products::matmul([1, 1, 1100, 1003], [false, false], 1),
             products::matmul([1, 1200, 1100, 9], [false, false], 1),
             products::conv([2, 16, 40, 39], 18, window, 2, 2),
+            products::conv([3, 67, 40, 39], 67, window, 67, 2),
         ];
         let keys = [cases::stream_key(1), cases::stream_key(2)];
         for (case, isa) in cases.iter().flat_map(|case| Isa::available().into_iter().map(move |isa| (case, isa))) {

@@ -204,24 +204,61 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// Sides of the squares in which axes are exchanged: a cache line of what is read serves as many rows of the result.
+const SQUARE: usize = 16;
+
+/// The elements at `start + sum of index * stride`, in order of their indices.
 fn gather<T: Element>(x: &[T], shape: &[usize], strides: &[usize], start: usize) -> Vec<T> {
-    let len = shape.iter().product();
-    let mut index = vec![0; shape.len()];
-    let mut at = start;
+    let len: usize = shape.iter().product();
+    let Some((&cols, outer)) = shape.split_last().filter(|_| len > 0) else { return x[start..start + len].to_vec() };
+    let step = strides[outer.len()];
     let mut out = Vec::with_capacity(len);
-    for _ in 0..len {
-        out.push(x[at]);
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            at += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
+    // Neighbours in the operand on another axis than the last: the two are exchanged square by square.
+    let swapped = (0..outer.len()).find(|axis| strides[*axis] == 1 && shape[*axis] > 1).filter(|_| step > 1);
+    let Some(axis) = swapped else {
+        for at in offsets(outer, strides).map(|at| start + at) {
+            match step {
+                1 => out.extend_from_slice(&x[at..at + cols]),
+                _ => out.extend((0..cols).map(|col| x[at + col * step])),
             }
-            at -= strides[axis] * shape[axis];
-            index[axis] = 0;
+        }
+        return out;
+    };
+    out.resize(len, x[start]);
+    let apart: usize = shape[axis + 1..].iter().product();
+    let places: Vec<usize> = (0..outer.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
+    let others: Vec<usize> = outer.iter().enumerate().map(|(a, size)| if a == axis { 1 } else { *size }).collect();
+    for (at, to) in offsets(&others, strides).zip(offsets(&others, &places)) {
+        for row in (0..shape[axis]).step_by(SQUARE) {
+            for col in (0..cols).step_by(SQUARE) {
+                for row in row..shape[axis].min(row + SQUARE) {
+                    for col in col..cols.min(col + SQUARE) {
+                        out[to + row * apart + col] = x[start + at + row + col * step];
+                    }
+                }
+            }
         }
     }
     out
+}
+
+/// `sum of index * stride` for all indices in order.
+fn offsets<'a>(shape: &'a [usize], strides: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
+    let mut index = vec![0; shape.len()];
+    let mut next = 0;
+    (0..shape.iter().product()).map(move |_| {
+        let at = next;
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            next += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            next -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+        at
+    })
 }
 
 fn reduce<T: Element>(x: &[T], shape: &[usize], axis: usize, f: impl Fn(&mut dyn Iterator<Item = T>) -> T) -> Vec<T> {
@@ -312,4 +349,32 @@ fn conv2d<T: Element>(data: &[&[T]], shapes: &[&[usize]], shape: &[usize], windo
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn gathered_elements_are_those_of_their_indices(
+            axes in prop::collection::vec((1usize..40, 0usize..3), 0..4),
+            order in Just([0, 1, 2, 3]).prop_shuffle(),
+        ) {
+            // Axes in some order, of which some are repeated and some thinned out.
+            let shape: Vec<usize> = axes.iter().map(|(size, _)| *size).collect();
+            let order: Vec<usize> = order.into_iter().filter(|axis| *axis < shape.len()).collect();
+            let mut strides = vec![0; shape.len()];
+            let mut words = 1;
+            for axis in order {
+                strides[axis] = words * axes[axis].1;
+                words *= shape[axis] * axes[axis].1.max(1);
+            }
+            let x: Vec<i64> = (0..words as i64 + 3).collect();
+            let expected: Vec<i64> = offsets(&shape, &strides).map(|at| x[3 + at]).collect();
+            prop_assert_eq!(gather(&x, &shape, &strides, 3), expected);
+        }
+    }
 }
