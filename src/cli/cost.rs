@@ -255,6 +255,8 @@ pub(super) fn table(cost: &Cost) -> String {
     let largest = (0..3).max_by_key(|party| (cost.live_bytes[*party], 2 - party)).unwrap_or(0);
     let at = cost.peak_places[largest].as_ref().map_or_else(|| "the inputs".to_string(), |place| place.clone());
     let _ = writeln!(out, "peak memory {}; most at {at}", most.join(", "));
+    let traffic = cost.memory_traffic.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
+    let _ = writeln!(out, "read from and written to memory {}", bytes(traffic));
     let _ = writeln!(out, "owners send {} and receive {}", bytes(cost.owner_bytes_in), bytes(cost.owner_bytes_out));
     out
 }

@@ -43,6 +43,9 @@ pub struct Cost {
     pub multiply_adds: [u64; 3],
     /// Keystream bytes that each party draws.
     pub stream_bytes: [u64; 3],
+    /// Bytes that each party reads from and writes to memory: operands and results of its steps, each once a step, and
+    /// what it packs and unpacks. Caches spare some of it.
+    pub memory_traffic: [u64; 3],
     /// Bytes of memory that each party takes for its buffers ([`Layout`]).
     pub peak_bytes: [u64; 3],
     /// The most bytes of buffers that are live at each party.
@@ -75,6 +78,8 @@ pub struct LineCost {
     pub multiply_adds: u64,
     /// Keystream bytes, all parties.
     pub stream_bytes: u64,
+    /// Bytes read from and written to memory, all parties.
+    pub memory_traffic: u64,
     /// The most bytes of buffers that are live at a party while its steps run, or when what it sends arrives.
     pub peak_bytes: u64,
 }
@@ -132,6 +137,7 @@ pub fn cost(plan: &Plan) -> Cost {
         messages: 0,
         multiply_adds: [0; 3],
         stream_bytes: [0; 3],
+        memory_traffic: [0; 3],
         owner_bytes_in: 0,
         owner_bytes_out: 0,
         peak_bytes: Party::ALL.map(|party| Layout::of(plan, party, |_| false).bytes()),
@@ -149,7 +155,12 @@ pub fn cost(plan: &Plan) -> Cost {
             *adds = adds.saturating_add(count);
             let drawn = step_stream_bytes(plan, step);
             cost.stream_bytes[step.party.index()] += drawn;
+            let bufs = step.ins.iter().map(|operand| operand.buf).chain(step.outs.iter().copied());
+            let moved = bufs.fold(0, |sum: u64, id| sum.saturating_add(plan.buf(id).memory_bytes()));
+            let traffic = &mut cost.memory_traffic[step.party.index()];
+            *traffic = traffic.saturating_add(moved);
             if let Some(at) = line(step.span) {
+                cost.lines[at].memory_traffic = cost.lines[at].memory_traffic.saturating_add(moved);
                 cost.lines[at].stream_bytes += drawn;
                 cost.lines[at].multiply_adds = cost.lines[at].multiply_adds.saturating_add(count);
             }
@@ -158,7 +169,13 @@ pub fn cost(plan: &Plan) -> Cost {
             let bytes = plan.buf(send.source).wire_bytes() as u64;
             cost.bytes_per_link[send.from.index()][send.to.index()] += bytes;
             links.insert((send.from, send.to));
+            let moved = plan.buf(send.source).memory_bytes().saturating_add(bytes);
+            for party in [send.from, send.to] {
+                let traffic = &mut cost.memory_traffic[party.index()];
+                *traffic = traffic.saturating_add(moved);
+            }
             if let Some(at) = line(send.span) {
+                cost.lines[at].memory_traffic = cost.lines[at].memory_traffic.saturating_add(moved.saturating_mul(2));
                 cost.lines[at].bytes += bytes;
                 cost.lines[at].bytes_per_party[send.from.index()] += bytes;
                 touched.insert(at);
