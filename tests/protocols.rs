@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use smlc::backend::StreamKey;
+use smlc::backend::wire;
 use smlc::fixed::Format;
 use smlc::graph::{self, eval};
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Instr, Kernel, Party, Plan, cost, lower, verify};
-use smlc::run::{lockstep, wire};
+use smlc::run::lockstep;
 use smlc::span::Sources;
 
 type Data = BTreeMap<String, Vec<f64>>;

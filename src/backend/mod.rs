@@ -3,7 +3,13 @@
 //! A backend knows one party's buffers and the party's two stream keys; it knows nothing of peers, rounds or models.
 
 pub mod cases;
+mod check;
 pub mod cpu;
+mod places;
+mod view;
+pub mod wire;
+
+use std::borrow::Cow;
 
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Operand, Stream};
@@ -70,20 +76,50 @@ pub trait Backend {
     /// If it has no place.
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError>;
 
-    /// Reads a buffer.
+    /// Reads a buffer, or what it is a part of.
     ///
     /// # Errors
-    /// If the buffer is not there.
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError>;
+    /// If the buffer is not there, or an earlier launch failed.
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError>;
+
+    /// Appends buffers to a message, one after the other, as [`wire`] packs them.
+    ///
+    /// # Errors
+    /// If a buffer is not there, or an earlier launch failed.
+    fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        for id in ids {
+            wire::pack(&bufs[id.index()], &self.read(*id)?, message);
+        }
+        Ok(())
+    }
+
+    /// Fills buffers from a message, which has exactly their bytes ([`Buf::wire_bytes`]).
+    ///
+    /// # Errors
+    /// If a buffer has no place, or the message another length.
+    fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        let mut rest = message;
+        for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])) {
+            let (mine, behind) = rest.split_at_checked(buf.wire_bytes()).ok_or_else(|| too_short(message))?;
+            self.write(id, &mut |words| wire::unpack_to(buf, mine, words))?;
+            rest = behind;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(too_short(message)) }
+    }
 
     /// Forgets a buffer.
     fn free(&mut self, id: BufId);
 
-    /// Runs a kernel to its end.
+    /// Runs a kernel, or puts it in line: what is read later is as if it had run to its end.
     ///
     /// # Errors
-    /// If the launch does not fit its buffers or the device fails.
+    /// If the launch does not fit its buffers or the device fails, now or in an earlier launch.
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
+}
+
+/// The error for a message of another length than its buffers'.
+fn too_short(message: &[u8]) -> BackendError {
+    BackendError::Shape(format!("a message has {} bytes, which are not those of its buffers", message.len()))
 }
 
 /// A device whose launches go through a function, which sees them or changes what comes of them.
@@ -107,8 +143,16 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.write(id, fill)
     }
 
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
         self.inner.read(id)
+    }
+
+    fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.inner.pack(bufs, ids, message)
+    }
+
+    fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        self.inner.unpack(bufs, ids, message)
     }
 
     fn free(&mut self, id: BufId) {
@@ -133,8 +177,16 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
         (**self).write(id, fill)
     }
 
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
         (**self).read(id)
+    }
+
+    fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        (**self).pack(bufs, ids, message)
+    }
+
+    fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        (**self).unpack(bufs, ids, message)
     }
 
     fn free(&mut self, id: BufId) {

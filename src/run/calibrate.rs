@@ -5,8 +5,8 @@
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::wire;
 use crate::backend::cpu::Cpu;
+use crate::backend::wire;
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
 use crate::graph::Window;
 use crate::plan::cost::machine::Machine;

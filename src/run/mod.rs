@@ -9,7 +9,6 @@ pub mod owner;
 pub mod party;
 pub mod profile;
 pub mod session;
-pub mod wire;
 
 use crate::backend::BackendError;
 use crate::net::NetError;

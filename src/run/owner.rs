@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::wire;
-use crate::backend::StreamKey;
 use crate::backend::cpu::Keystream;
+use crate::backend::{StreamKey, wire};
 use crate::graph::{self, Graph, NodeId, Receiver, eval};
 use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 

@@ -2,6 +2,7 @@
 //!
 //! Only launches, messages and the arrival of inputs are noted; packing and unpacking are what lies between.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -86,7 +87,7 @@ impl<B: Backend> Backend for Timed<B> {
         Ok(())
     }
 
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
         self.inner.read(id)
     }
 

@@ -1,12 +1,14 @@
 //! One party's session over a plan, without sockets or clock: it follows the party's [`Course`] and hands what it sends
 //! to a [`Link`], which gives it what it receives.
 
-use super::{RunError, wire};
+use smallvec::SmallVec;
+
+use super::RunError;
 use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use crate::net::NetError;
 use crate::plan::course::{Action, Course, Piece};
 use crate::plan::layout::Layout;
-use crate::plan::{BufId, Party, Plan, Step};
+use crate::plan::{BufId, Party, Plan, Send, Step};
 use crate::span::Span;
 
 /// What lies between a party and the two others.
@@ -188,12 +190,11 @@ impl<'p, B: Backend> Session<'p, B> {
         RunError::net(self.plan, cause, Some((piece.round, span)))
     }
 
-    fn pack(&self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), (BackendError, Option<Span>)> {
-        for send in piece.sends.iter().map(|at| &self.plan.rounds[piece.round].sends[*at]) {
-            let words = self.backend.read(send.source).map_err(|e| (e, send.span))?;
-            wire::pack(self.plan.buf(send.source), words, payload);
-        }
-        Ok(())
+    fn pack(&mut self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), (BackendError, Option<Span>)> {
+        let sends = &self.plan.rounds[piece.round].sends;
+        let ids: SmallVec<[BufId; 8]> = piece.sends.iter().map(|at| sends[*at].source).collect();
+        let span = piece.sends.iter().find_map(|at| sends[*at].span);
+        self.backend.pack(&self.plan.bufs, &ids, payload).map_err(|e| (e, span))
     }
 
     fn step(&mut self, step: &Step) -> Result<(), BackendError> {
@@ -210,18 +211,14 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     fn unpack(&mut self, piece: &Piece, payload: &[u8]) -> Result<(), BackendError> {
-        let mut rest = payload;
+        let sends = &self.plan.rounds[piece.round].sends;
+        let ids: SmallVec<[BufId; 8]> = piece.sends.iter().map(|at| sends[*at].target).collect();
+        self.backend.unpack(&self.plan.bufs, &ids, payload)?;
+        self.grow(&ids);
         for number in &piece.sends {
-            let send = &self.plan.rounds[piece.round].sends[*number];
-            let buf = self.plan.buf(send.target);
-            let bytes = buf.wire_bytes();
-            let Some((mine, behind)) = rest.split_at_checked(bytes) else {
-                return Err(BackendError::Shape(format!("{} is longer than what is sent", send.target)));
-            };
-            rest = behind;
-            self.load(send.target, &mut |words| wire::unpack_to(buf, mine, words))?;
-            let (round, opening) = (piece.round, send.opening);
-            self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening });
+            let Send { target, opening, .. } = &sends[*number];
+            let (round, bytes) = (piece.round, self.plan.buf(*target).wire_bytes());
+            self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening: *opening });
         }
         Ok(())
     }
@@ -230,11 +227,11 @@ impl<'p, B: Backend> Session<'p, B> {
     ///
     /// # Errors
     /// If a buffer is missing.
-    pub fn outputs(&self) -> Result<Vec<Vec<u8>>, BackendError> {
+    pub fn outputs(&mut self) -> Result<Vec<Vec<u8>>, BackendError> {
         let mine = self.plan.outputs.iter().filter_map(|o| o.bufs.get(self.party.index()));
         mine.map(|id| {
             let mut bytes = Vec::new();
-            wire::pack(self.plan.buf(*id), self.backend.read(*id)?, &mut bytes);
+            self.backend.pack(&self.plan.bufs, &[*id], &mut bytes)?;
             Ok(bytes)
         })
         .collect()

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use smlc::backend::cases::stream_key;
 use smlc::backend::cpu::Cpu;
+use smlc::backend::wire;
 use smlc::backend::{Backend, BackendError, Launch};
 use smlc::fixed::low_mask;
 use smlc::plan::layout::Layout;
 use smlc::plan::{BufId, Instr, Kernel, Plan, Program, Step};
-use smlc::run::wire;
 
 use crate::mutate::Mistake;
 use crate::table::Random;

@@ -1,5 +1,6 @@
 //! What a plan costs by its text is what a run of it counts, for every primitive and size.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +46,7 @@ impl Backend for Counting {
         Ok(())
     }
 
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
         self.inner.read(id)
     }
 

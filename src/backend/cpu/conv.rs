@@ -2,12 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::check::{misfit, size};
 use super::depthwise;
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, Target, Workspace};
 use super::isa::Isa;
-use crate::backend::BackendError;
 use crate::graph::Window;
 
 /// Sizes of a convolution that fit together.
@@ -26,39 +24,18 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// Checks the sizes of an image `[n, c, h, w]`, `o` output channels, window and groups.
-    pub(super) fn new(
-        [n, c, h, w]: [usize; 4],
-        o: usize,
-        window: Window,
-        groups: usize,
-    ) -> Result<Geometry, BackendError> {
-        let [result_h, result_w] = window_output(&window, h, w)?;
-        if groups == 0 || !c.is_multiple_of(groups) || !o.is_multiple_of(groups) {
-            return misfit(format!("convolution: {groups} groups do not divide {c} and {o} channels"));
-        }
-        let padded = [h + 2 * window.pad[0], w + 2 * window.pad[1]];
-        size(&[n, c, padded[0], padded[1]])?;
-        Ok(Geometry {
+    /// The sizes of an image `[n, c, h, w]`, `o` output channels, window and groups, which fit together.
+    pub(super) fn new([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize) -> Geometry {
+        Geometry {
             images: n,
             channels: c / groups,
             outputs: o / groups,
             groups,
             plain: [h, w],
-            padded,
-            result: [result_h, result_w],
+            padded: [h + 2 * window.pad[0], w + 2 * window.pad[1]],
+            result: window.output(h, w).unwrap_or_default(),
             window,
-        })
-    }
-
-    /// Words of the right operand.
-    pub(super) fn weight_words(&self) -> Result<usize, BackendError> {
-        size(&[self.groups, self.outputs, self.channels, self.window.size[0], self.window.size[1]])
-    }
-
-    /// Words of the result.
-    pub(super) fn out_words(&self) -> Result<usize, BackendError> {
-        size(&[self.images, self.groups, self.outputs, self.result[0], self.result[1]])
+        }
     }
 
     /// Results of an output channel of an image.
@@ -112,19 +89,6 @@ pub(super) struct Offsets {
     sources: Vec<usize>,
     /// In the result, the same.
     targets: Vec<usize>,
-}
-
-/// The output size of a window, checked.
-pub(super) fn window_output(window: &Window, h: usize, w: usize) -> Result<[usize; 2], BackendError> {
-    let limit = 1 << 31;
-    let sizes = [h, w].into_iter().chain(window.size).chain(window.stride).chain(window.pad).chain(window.dilation);
-    if window.stride.contains(&0) || window.dilation.contains(&0) || sizes.max() > Some(limit) {
-        return misfit("a window has no stride, no dilation or a size out of range");
-    }
-    match window.output(h, w) {
-        Some(sizes) => Ok(sizes),
-        None => misfit("a window is larger than its image"),
-    }
 }
 
 /// Adds the convolutions of `(image, weight)` pairs to `out`.

@@ -1,9 +1,8 @@
 //! Tables: one-hot places, their rotation, and sums of polynomials by piece.
 
-use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size};
 use super::isa::{Isa, Task};
-use crate::backend::BackendError;
-use crate::plan::{Lookup, Term, are_places};
+use super::{Input, Output};
+use crate::plan::{Lookup, Term};
 
 /// The place that a word says.
 #[inline(always)]
@@ -11,70 +10,29 @@ fn place(word: u64, shift: u32, places: usize) -> usize {
     (word >> shift) as usize & (places - 1)
 }
 
-fn expect_places(kernel: &str, places: usize, shift: u32) -> Result<(), BackendError> {
-    if are_places(places, shift) { Ok(()) } else { misfit(format!("{kernel}: {places} places above {shift} bits")) }
-}
-
-pub(super) fn one_hot(
-    add: u64,
-    shift: u32,
-    places: usize,
-    ins: &[Input<'_>],
-    outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    expect_dense("one_hot", ins)?;
-    expect_places("one_hot", places, shift)?;
-    let (x, values) = match ins {
-        [x] => (x, None),
-        [x, values] => (x, Some(values.words)),
-        _ => return misfit("one_hot: one or two operands expected"),
-    };
-    let out = single("one_hot", outs)?;
-    expect_words("one_hot's result", out.words, size(&[x.words.len(), places])?)?;
-    if let Some(values) = values {
-        expect_words("one_hot's second operand", values, x.words.len())?;
-    }
+pub(super) fn one_hot(add: u64, shift: u32, places: usize, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (x, values, out) = (&ins[0], ins.get(1).map(|values| values.words), &mut outs[0]);
     out.words.fill(0);
     for (e, (word, row)) in x.words.iter().zip(out.words.chunks_exact_mut(places)).enumerate() {
         row[place(word.wrapping_add(add), shift, places)] = values.map_or(1, |values| values[e]);
     }
-    Ok(())
 }
 
-pub(super) fn rotate(
-    shift: u32,
-    places: usize,
-    ins: &[Input<'_>],
-    outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    expect_dense("rotate", ins)?;
-    expect_places("rotate", places, shift)?;
-    let [rows, by] = ins else { return misfit("rotate: two operands expected") };
-    let out = single("rotate", outs)?;
-    expect_words("rotate's operand", rows.words, size(&[by.words.len(), places])?)?;
-    expect_words("rotate's result", out.words, rows.words.len())?;
+pub(super) fn rotate(shift: u32, places: usize, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (rows, by, out) = (&ins[0], &ins[1], &mut outs[0]);
     let rows = rows.words.chunks_exact(places).zip(out.words.chunks_exact_mut(places));
     for (word, (row, out)) in by.words.iter().zip(rows) {
         let (end, start) = row.split_at(places - place(*word, shift, places));
         out[..start.len()].copy_from_slice(start);
         out[start.len()..].copy_from_slice(end);
     }
-    Ok(())
 }
 
-pub(super) fn lookup(isa: Isa, table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>]) -> Result<(), BackendError> {
-    expect_dense("lookup", ins)?;
-    let [rows, by] = ins else { return misfit("lookup: two operands expected") };
-    if !table.is_sound() || outs.len() != table.terms.len() {
-        return misfit("lookup: the table's sizes do not fit together");
-    }
-    let len = by.words.len();
-    expect_words("lookup's operand", rows.words, size(&[len, table.pieces])?)?;
+pub(super) fn lookup(isa: Isa, table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (rows, by) = (&ins[0], &ins[1]);
     for (term, out) in table.terms.iter().zip(outs) {
-        expect_words("lookup's result", out.words, len)?;
         isa.run(Sums { table, pieces: Pieces::new(term, table), rows: rows.words, by: by.words, out: out.words });
     }
-    Ok(())
 }
 
 /// The sums of one term over all elements.

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::check::{Input, Output, misfit};
 use super::isa::{Isa, Task};
 use super::registers::{Action, Allocated, Place, What, allocate};
 use super::stream::Keystream;
-use crate::backend::BackendError;
+use super::{Input, Output};
+use crate::backend::{BackendError, check};
 use crate::plan::{Access, Instr, Operand, Program, Stream};
 
 /// Words of a block; a multiple of 64.
@@ -50,7 +50,7 @@ pub(super) fn run(
     outs: &mut [Output<'_>],
     (room, threads): (&mut Room, usize),
 ) -> Result<(), BackendError> {
-    let stride = check(program, ins, streams, outs)?;
+    let stride = outs[0].buf.stride();
     let Room { programs, slots, constants } = room;
     let Allocated { actions, slots: used, constants: words } = programs.prepare(program, operands)?;
     let block = || vec![0; BLOCK];
@@ -62,7 +62,7 @@ pub(super) fn run(
     slots.resize_with(slots.len().max(threads), Vec::new);
     slots.iter_mut().take(threads).for_each(|slots| slots.resize_with(slots.len().max(*used), block));
 
-    let begins = begins(outs);
+    let begins = check::begins(outs.iter().map(|out| out.buf.planes));
     let mut planes: Planes<'_> = SmallVec::new();
     outs.iter_mut().for_each(|out| planes.extend(out.words.chunks_exact_mut(stride.max(1))));
     let (constants, begins) = (&*constants, &*begins);
@@ -85,13 +85,6 @@ pub(super) fn run(
 
 /// Planes of results, or as many words of each.
 type Planes<'b> = SmallVec<[&'b mut [u64]; 128]>;
-
-/// For each result where its planes begin among those of all, which are counted at the end.
-fn begins(outs: &[Output<'_>]) -> SmallVec<[usize; 8]> {
-    let mut begins = SmallVec::from_elem(0, 1);
-    outs.iter().for_each(|out| begins.push(begins[begins.len() - 1] + out.buf.planes));
-    begins
-}
 
 /// Programs whose registers have places.
 #[derive(Default)]
@@ -126,63 +119,6 @@ impl Programs {
     }
 }
 
-/// Checks a launch and returns the words of an output's plane: how often the program runs.
-fn check(
-    program: &Program,
-    ins: &[Input<'_>],
-    streams: &[Keyed<'_>],
-    outs: &[Output<'_>],
-) -> Result<usize, BackendError> {
-    let refuse = |message: String| misfit(format!("map `{}`: {message}", program.name));
-    let Some(first) = outs.first() else { return refuse("no result".into()) };
-    let stride = first.buf.stride();
-    for (number, out) in outs.iter().enumerate() {
-        if out.buf.stride() != stride || (out.buf.width == 1) != program.planes {
-            return refuse(format!("result {number} is not like the others"));
-        }
-    }
-    for (stream, _) in streams {
-        if !(1..=64).contains(&stream.bits) || (stream.bits == 1) != program.planes {
-            return refuse(format!("a stream of {} bits", stream.bits));
-        }
-    }
-    let begins = begins(outs);
-    let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, begins[outs.len()]);
-    for instr in &program.code {
-        let fits = match *instr {
-            Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
-                (operand.buf.width == 1) == program.planes && covers(operand, plane, operand.buf.stride(), stride)
-            }),
-            Instr::BitOf { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
-                operand.buf.width == 1 && !program.planes && covers(operand, plane, operand.buf.len, stride)
-            }),
-            Instr::Prf { stream, plane } => usize::from(stream) < streams.len() && (program.planes || plane == 0),
-            Instr::Out { output, plane, .. } => {
-                let (output, plane) = (usize::from(output), usize::from(plane));
-                outs.get(output).is_some_and(|out| plane < out.buf.planes)
-                    && !std::mem::replace(&mut written[begins[output] + plane], true)
-            }
-            _ => true,
-        };
-        if !fits {
-            return refuse(format!("{instr:?} does not fit its operands"));
-        }
-    }
-    if written.contains(&false) {
-        return refuse("a plane of a result is never written".into());
-    }
-    Ok(stride)
-}
-
-/// Whether `count` values of an operand's plane, of `size`, can be read.
-fn covers(operand: &Input<'_>, plane: u16, size: usize, count: usize) -> bool {
-    let addressed = match operand.access {
-        Access::Dense => size == count,
-        Access::Repeat { inner, len } => inner > 0 && len > 0 && len <= size,
-    };
-    addressed && usize::from(plane) < operand.buf.planes
-}
-
 /// A checked launch, or a thread's part of it.
 struct Blocks<'a, 'b> {
     /// Words of a plane.
@@ -191,7 +127,7 @@ struct Blocks<'a, 'b> {
     first: usize,
     ins: &'a [Input<'a>],
     streams: &'a [Keyed<'a>],
-    /// See [`begins`].
+    /// See [`check::begins`].
     begins: &'a [usize],
     /// The results' planes from the first word on.
     planes: Planes<'b>,

@@ -8,9 +8,9 @@ use std::ops::Range;
 use memmap2::MmapMut;
 use smallvec::SmallVec;
 
-use super::check::misfit;
 use crate::backend::BackendError;
-use crate::plan::BufId;
+use crate::backend::check::misfit;
+use crate::backend::places::Places;
 use crate::plan::layout::Layout;
 
 /// Memory of so many bytes is worth large pages.
@@ -22,10 +22,8 @@ pub(super) type Ranges = SmallVec<[Range<usize>; 8]>;
 /// Places of buffers, and the words there.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    layout: Layout,
+    pub places: Places,
     map: Option<MmapMut>,
-    /// Whether each buffer has been written and not freed.
-    there: Vec<bool>,
 }
 
 /// The words of a launch.
@@ -51,31 +49,8 @@ impl Memory {
             }
             self.map = Some(map);
         }
-        self.there.clear();
-        self.there.resize(layout.buffers(), false);
-        self.layout = layout;
+        self.places.reset(layout);
         Ok(())
-    }
-
-    /// Where a buffer is that has been written.
-    pub(super) fn find(&self, id: BufId) -> Result<Range<usize>, BackendError> {
-        match (self.there.get(id.index()), self.layout.place(id)) {
-            (Some(true), Some(place)) => Ok(place),
-            _ => Err(BackendError::Missing(id)),
-        }
-    }
-
-    /// Where a buffer can be written; it is there from now on.
-    pub(super) fn make(&mut self, id: BufId) -> Result<Range<usize>, BackendError> {
-        let place = self.layout.place(id).ok_or(BackendError::Missing(id))?;
-        self.there[id.index()] = true;
-        Ok(place)
-    }
-
-    pub(super) fn free(&mut self, id: BufId) {
-        if let Some(there) = self.there.get_mut(id.index()) {
-            *there = false;
-        }
     }
 
     pub(super) fn words(&self) -> &[u64] {
@@ -150,12 +125,12 @@ mod tests {
         let mut memory = Memory::default();
         memory.reserve(Layout::apart(&[Buf::ring(Party(0), 100, 64)])).unwrap();
         let before = memory.words().as_ptr();
-        memory.make(BufId(0)).unwrap();
-        memory.find(BufId(0)).unwrap();
+        memory.places.make(BufId(0)).unwrap();
+        memory.places.find(BufId(0)).unwrap();
         memory.reserve(Layout::apart(&[Buf::ring(Party(0), 50, 64)])).unwrap();
         assert_eq!(memory.words().as_ptr(), before);
-        assert!(matches!(memory.find(BufId(0)), Err(BackendError::Missing(BufId(0)))));
-        assert!(matches!(memory.make(BufId(1)), Err(BackendError::Missing(BufId(1)))));
+        assert!(matches!(memory.places.find(BufId(0)), Err(BackendError::Missing(BufId(0)))));
+        assert!(matches!(memory.places.make(BufId(1)), Err(BackendError::Missing(BufId(1)))));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! Every launch is checked against the buffer table before it computes. Kernels use the best vector instructions found
 //! at run time; their results do not depend on them.
 
-mod check;
 mod conv;
 mod copy;
 mod depthwise;
@@ -21,16 +20,30 @@ mod stream;
 mod sums;
 mod thin;
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
-use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
+use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey, check};
 use crate::plan::layout::Layout;
-use crate::plan::{Buf, BufId, Kernel, Part, Party, Stream};
-use check::{Input, Output, misfit};
+use crate::plan::{Buf, BufId, Kernel, Party, Stream};
 use gemm::Workspace;
 pub use isa::Isa;
 use memory::{Memory, Ranges, Split};
 pub use stream::Keystream;
+
+/// An operand of a launch, checked: its description and its words, `buf.words()` of them.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    buf: &'a Buf,
+    words: &'a [u64],
+}
+
+/// A result of a launch. Its words start out arbitrary; kernels write all of them.
+struct Output<'a> {
+    buf: &'a Buf,
+    words: &'a mut [u64],
+}
 
 /// One party's processor.
 pub struct Cpu {
@@ -76,55 +89,9 @@ impl Cpu {
         self
     }
 
-    /// What the plan says of a buffer of this party.
-    fn describe<'a>(&self, bufs: &'a [Buf], id: BufId) -> Result<&'a Buf, BackendError> {
-        let Some(buf) = bufs.get(id.index()) else { return Err(BackendError::Missing(id)) };
-        if buf.party != self.party {
-            return misfit(format!("buffer {id} belongs to {}, not to {}", buf.party, self.party));
-        }
-        if !(1..=64).contains(&buf.width) || (buf.width > 1 && buf.planes != 1) {
-            return misfit(format!("buffer {id} has {} planes of {} bits", buf.planes, buf.width));
-        }
-        if !matches!(buf.stride().checked_mul(buf.planes), Some(words) if words <= isize::MAX as usize / size_of::<u64>())
-        {
-            return misfit(format!("buffer {id} exceeds the address space"));
-        }
-        if let Some(Part { of, start }) = buf.part {
-            let Some(whole) = bufs.get(of.index()) else { return Err(BackendError::Missing(of)) };
-            let alike = buf.width > 1 && (whole.party, whole.width, whole.planes) == (buf.party, buf.width, 1);
-            if !alike || whole.part.is_some() || start.checked_add(buf.len).is_none_or(|end| end > whole.len) {
-                return misfit(format!("buffer {id} is no part of {of}"));
-            }
-            self.describe(bufs, of)?;
-        }
-        Ok(buf)
-    }
-
-    /// Where an operand's words are.
-    fn input(&self, bufs: &[Buf], id: BufId) -> Result<std::ops::Range<usize>, BackendError> {
-        let buf = self.describe(bufs, id)?;
-        let (whole, start) = buf.storage(id);
-        let (place, expected) = (self.memory.find(whole)?, bufs[whole.index()].words());
-        if place.len() != expected {
-            return misfit(format!("buffer {whole} holds {} words, expected {expected}", place.len()));
-        }
-        Ok(place.start + start..place.start + start + buf.words())
-    }
-
-    /// Where a result's words are.
-    fn output(&mut self, bufs: &[Buf], id: BufId) -> Result<std::ops::Range<usize>, BackendError> {
-        let buf = self.describe(bufs, id)?;
-        self.memory.make(buf.storage(id).0)?;
-        self.input(bufs, id)
-    }
-
-    /// The key stream behind a stream.
-    fn keystream(&self, stream: &Stream) -> Result<&Keystream, BackendError> {
-        match stream.key {
-            key if key >= 3 || !self.party.holds_key(key) => Err(BackendError::Key(key)),
-            key if key == self.party.0 => Ok(&self.keys[0]),
-            _ => Ok(&self.keys[1]),
-        }
+    /// The key stream behind a stream, whose key this party holds.
+    fn keystream(&self, stream: &Stream) -> &Keystream {
+        &self.keys[usize::from(stream.key != self.party.0)]
     }
 
     /// Computes the results of a launch.
@@ -135,27 +102,25 @@ impl Cpu {
         ins: &[Input<'_>],
         outs: &mut [Output<'_>],
     ) -> Result<(), BackendError> {
-        let streams: SmallVec<[_; 8]> =
-            launch.streams.iter().map(|s| Ok((*s, self.keystream(s)?))).collect::<Result<_, BackendError>>()?;
+        let streams: SmallVec<[_; 8]> = launch.streams.iter().map(|s| (*s, self.keystream(s))).collect();
         let isa = self.isa;
         match launch.kernel {
             Kernel::Map(program) => {
-                map::run(isa, program, launch.ins, ins, &streams, outs, (room, space.threads.max(1)))
+                return map::run(isa, program, launch.ins, ins, &streams, outs, (room, space.threads.max(1)));
             }
             Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
             Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
-            Kernel::Copy(view) => copy::view(view, ins, outs),
+            Kernel::Copy(view) => return copy::view(view, ins, outs),
             Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, ins, outs),
-            Kernel::Gather { outer, axis, inner, index } => {
-                copy::gather_axis([*outer, *axis, *inner], index, ins, outs)
-            }
-            Kernel::Sum { outer, axis, inner } => sums::axis(isa, [*outer, *axis, *inner], ins, outs),
-            Kernel::SumPool { planes, h, w, window } => sums::pool(isa, [*planes, *h, *w], window, ins, outs),
+            Kernel::Gather { axis, inner, index, .. } => copy::gather_axis([*axis, *inner], index, ins, outs),
+            Kernel::Sum { axis, inner, .. } => sums::axis(isa, [*axis, *inner], ins, outs),
+            Kernel::SumPool { h, w, window, .. } => sums::pool(isa, [*h, *w], window, ins, outs),
             Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, ins, outs),
             Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, ins, outs),
             Kernel::Lookup(table) => lookup::lookup(isa, table, ins, outs),
             Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, ins, outs),
         }
+        Ok(())
     }
 }
 
@@ -169,30 +134,30 @@ impl Backend for Cpu {
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
-        let place = self.memory.make(id)?;
+        let place = self.memory.places.make(id)?;
         fill(&mut self.memory.words_mut()[place]);
         Ok(())
     }
 
-    fn read(&self, id: BufId) -> Result<&[u64], BackendError> {
-        Ok(&self.memory.words()[self.memory.find(id)?])
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
+        Ok(Cow::Borrowed(&self.memory.words()[self.memory.places.find(id)?]))
     }
 
     fn free(&mut self, id: BufId) {
-        self.memory.free(id);
+        self.memory.places.free(id);
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        let bufs = launch.bufs;
-        let ins: Ranges = launch.ins.iter().map(|op| self.input(bufs, op.buf)).collect::<Result<_, _>>()?;
-        let outs: Ranges = launch.outs.iter().map(|id| self.output(bufs, *id)).collect::<Result<_, _>>()?;
+        check::launch(self.party, &launch)?;
+        let (bufs, places) = (launch.bufs, &mut self.memory.places);
+        let ins: Ranges = launch.ins.iter().map(|op| places.operand(bufs, op.buf)).collect::<Result<_, _>>()?;
+        let outs: Ranges = launch.outs.iter().map(|id| places.result(bufs, *id)).collect::<Result<_, _>>()?;
         // What is written is put aside, for the rest of the device to be at hand.
         let mut memory = std::mem::take(&mut self.memory);
         let (mut space, mut room) = (std::mem::take(&mut self.space), std::mem::take(&mut self.room));
         let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
             let ins = ins.into_iter().zip(launch.ins);
-            let ins: SmallVec<[_; 8]> =
-                ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], access: op.access, words }).collect();
+            let ins: SmallVec<[_; 8]> = ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], words }).collect();
             let outs = outs.into_iter().zip(launch.outs);
             let mut outs: SmallVec<[_; 8]> = outs.map(|(words, id)| Output { buf: &bufs[id.index()], words }).collect();
             self.compute(&launch, (&mut space, &mut room), &ins, &mut outs)

@@ -2,35 +2,21 @@
 
 use std::array::from_fn;
 
-use super::check::{Input, Output, misfit, unary};
 use super::isa::{Isa, TileTask};
 use super::simd::{GROUP, Group, Simd};
-use crate::backend::BackendError;
+use super::{Input, Output};
 
 /// Words that [`GROUP`] bit matrices hold; they are transposed side by side, one in each word of a vector.
 const BLOCK: usize = 64 * GROUP;
 
 /// Plane j of `outs[0]` is bit `from + j` of `ins[0] + add`; bits past the last element are zero.
-pub(super) fn to_planes(
-    isa: Isa,
-    add: u64,
-    from: u32,
-    ins: &[Input<'_>],
-    outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    let (input, output) = unary("to_planes", ins, outs)?;
-    let (source, target) = (input.buf, output.buf);
-    if source.width == 1 || target.width != 1 || source.len != target.len || source.planes != 1 {
-        return misfit("to_planes: a ring operand and planes of the same length expected");
-    }
-    if target.planes > 64 || from as usize + target.planes > 64 {
-        return misfit(format!("to_planes: {} planes from bit {from} on are more than a word has", target.planes));
-    }
+pub(super) fn to_planes(isa: Isa, add: u64, from: u32, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (input, output) = (&ins[0], &mut outs[0]);
+    let target = output.buf;
     if !output.words.is_empty() {
         let (stride, planes) = (target.stride(), target.planes);
         isa.run_tiles(ToPlanes { words: input.words, add, from, stride, planes, out: output.words });
     }
-    Ok(())
 }
 
 struct ToPlanes<'a> {

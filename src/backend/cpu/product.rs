@@ -1,14 +1,12 @@
-//! [`Kernel::Product`](crate::plan::Kernel::Product): checks a matrix product or convolution and states it as products of
-//! factors.
+//! [`Kernel::Product`](crate::plan::Kernel::Product): states a matrix product or convolution as products of factors.
 
 use smallvec::{SmallVec, smallvec};
 
-use super::check::{Input, Output, expect_dense, expect_words, misfit, single, size};
 use super::conv::{self, Geometry};
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{self, Target, Workspace};
 use super::isa::Isa;
-use crate::backend::BackendError;
+use super::{Input, Output};
 use crate::plan::Product;
 
 /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums.
@@ -19,36 +17,27 @@ pub(super) fn run(
     space: &mut Workspace,
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    expect_dense("product", ins)?;
-    let (pairs, rest) = ins.as_chunks::<2>();
-    if !rest.is_empty() || !(1..=2).contains(&pairs.len()) || factors.is_some() && pairs.len() != 2 {
-        return misfit(format!("product: one or two pairs of operands expected, found {} operands", ins.len()));
-    }
+) {
+    let (pairs, _) = ins.as_chunks::<2>();
     let pairs: SmallVec<[(Words<'_>, Words<'_>); 2]> = match (factors, pairs) {
         (Some(factors), [left, right]) => {
             let mut sums = [Words::from(left[0].words), Words::from(right[0].words)];
             for (sum, (pair, factors)) in sums.iter_mut().zip([left, right].into_iter().zip(factors)) {
-                expect_words("product: second term of a sum", pair[1].words, sum.len())?;
                 sum.second = Some((pair[1].words, factors.map(|factor| i64::from(factor) as u64)));
             }
             smallvec![(sums[0], sums[1])]
         }
         _ => pairs.iter().map(|[l, r]| (l.words.into(), r.words.into())).collect(),
     };
-    let out = &mut single("product", outs)?.words;
+    let out = &mut *outs[0].words;
+    out.fill(0);
+    if out.is_empty() {
+        return;
+    }
     match *product {
         Product::MatMul { batch, m, k, n } => matmul(isa, [batch, m, k, n], space, &pairs, out),
         Product::Conv2d { n, c, h, w, o, window, groups } => {
-            let geometry = Geometry::new([n, c, h, w], o, window, groups)?;
-            for (image, weight) in &pairs {
-                expect_words("product: left operand", image.first, size(&[n, c, h, w])?)?;
-                expect_words("product: right operand", weight.first, geometry.weight_words()?)?;
-            }
-            expect_words("product: result", out, geometry.out_words()?)?;
-            out.fill(0);
-            conv::add(isa, &geometry, &pairs, space, out);
-            Ok(())
+            conv::add(isa, &Geometry::new([n, c, h, w], o, window, groups), &pairs, space, out);
         }
     }
 }
@@ -60,20 +49,7 @@ fn matmul(
     space: &mut Workspace,
     pairs: &[(Words<'_>, Words<'_>)],
     out: &mut [u64],
-) -> Result<(), BackendError> {
-    for (left, right) in pairs {
-        if left.len() != size(&[m, k])? {
-            expect_words("product: left operand", left.first, size(&[batch, m, k])?)?;
-        }
-        if right.len() != size(&[k, n])? {
-            expect_words("product: right operand", right.first, size(&[batch, k, n])?)?;
-        }
-    }
-    expect_words("product: result", out, size(&[batch, m, n])?)?;
-    out.fill(0);
-    if out.is_empty() {
-        return Ok(());
-    }
+) {
     let one_right = pairs.iter().all(|(left, right)| right.len() == k * n && left.len() == batch * m * k);
     // One right matrix for all: the left matrices are one tall matrix.
     let (batch, m) = if one_right { (1, batch * m) } else { (batch, m) };
@@ -91,7 +67,6 @@ fn matmul(
         let target = Target { rows: Axis::Stride(n), cols: Axis::Stride(1) };
         gemm::Product { rows: m, depth: k, cols: n, pairs: &pairs, target }.run(isa, space, out);
     }
-    Ok(())
 }
 
 /// Matrix number `index` of an operand, or its only one.

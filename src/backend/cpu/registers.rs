@@ -6,8 +6,8 @@
 
 use smallvec::SmallVec;
 
-use super::check::misfit;
 use crate::backend::BackendError;
+use crate::backend::check::misfit;
 use crate::plan::{Access, Instr, Operand, Program, Reg};
 
 /// Where a register's words are.

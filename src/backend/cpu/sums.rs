@@ -2,27 +2,17 @@
 
 use smallvec::SmallVec;
 
-use super::check::{Input, Output, expect_words, misfit, size, unary};
-use super::conv::window_output;
 use super::isa::{Isa, Task};
-use crate::backend::BackendError;
+use super::{Input, Output};
 use crate::graph::Window;
 
 /// `outs[0][o, i] = sum over a of ins[0][o, a, i]`.
-pub(super) fn axis(
-    isa: Isa,
-    [outer, axis, inner]: [usize; 3],
-    ins: &[Input<'_>],
-    outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    let (input, output) = unary("sum", ins, outs)?;
-    expect_words("sum: operand", input.words, size(&[outer, axis, inner])?)?;
-    expect_words("sum: result", output.words, size(&[outer, inner])?)?;
+pub(super) fn axis(isa: Isa, [axis, inner]: [usize; 2], ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (input, output) = (&ins[0], &mut outs[0]);
     output.words.fill(0);
     if !input.words.is_empty() {
         isa.run(SumAxis { words: input.words, axis, inner, out: output.words });
     }
-    Ok(())
 }
 
 struct SumAxis<'a> {
@@ -52,26 +42,14 @@ impl Task for SumAxis<'_> {
     }
 }
 
-/// Sum over each window of each of `planes` images of `h` by `w`; padding is zero.
-pub(super) fn pool(
-    isa: Isa,
-    [planes, h, w]: [usize; 3],
-    window: &Window,
-    ins: &[Input<'_>],
-    outs: &mut [Output<'_>],
-) -> Result<(), BackendError> {
-    let (input, output) = unary("sum_pool", ins, outs)?;
-    let result = window_output(window, h, w)?;
-    if !window.is_solid() {
-        return misfit("sum_pool: a window with gaps");
-    }
-    expect_words("sum_pool: operand", input.words, size(&[planes, h, w])?)?;
-    expect_words("sum_pool: result", output.words, size(&[planes, result[0], result[1]])?)?;
+/// Sum over each window of each image of `size`; padding is zero.
+pub(super) fn pool(isa: Isa, size: [usize; 2], window: &Window, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+    let (input, output) = (&ins[0], &mut outs[0]);
+    let result = window.output(size[0], size[1]).unwrap_or_default();
     output.words.fill(0);
     if !input.words.is_empty() {
-        isa.run(SumPool { words: input.words, size: [h, w], result, window, out: output.words });
+        isa.run(SumPool { words: input.words, size, result, window, out: output.words });
     }
-    Ok(())
 }
 
 struct SumPool<'a> {

@@ -1,0 +1,64 @@
+//! Where a device's buffers are in its memory, and which of them are there.
+
+use std::ops::Range;
+
+use crate::backend::BackendError;
+use crate::backend::check::misfit;
+use crate::plan::layout::Layout;
+use crate::plan::{Buf, BufId};
+
+/// Places of buffers.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    layout: Layout,
+    /// Whether each buffer has been written and not freed.
+    there: Vec<bool>,
+}
+
+impl Places {
+    /// Forgets all buffers, for others with these places.
+    pub(super) fn reset(&mut self, layout: Layout) {
+        self.there.clear();
+        self.there.resize(layout.buffers(), false);
+        self.layout = layout;
+    }
+
+    /// Where a buffer is that has been written.
+    pub(super) fn find(&self, id: BufId) -> Result<Range<usize>, BackendError> {
+        match (self.there.get(id.index()), self.layout.place(id)) {
+            (Some(true), Some(place)) => Ok(place),
+            _ => Err(BackendError::Missing(id)),
+        }
+    }
+
+    /// Where a buffer can be written; it is there from now on.
+    pub(super) fn make(&mut self, id: BufId) -> Result<Range<usize>, BackendError> {
+        let place = self.layout.place(id).ok_or(BackendError::Missing(id))?;
+        self.there[id.index()] = true;
+        Ok(place)
+    }
+
+    /// Forgets a buffer.
+    pub(super) fn free(&mut self, id: BufId) {
+        if let Some(there) = self.there.get_mut(id.index()) {
+            *there = false;
+        }
+    }
+
+    /// Where an operand's words are, which [`describe`](super::check::describe) found sound.
+    pub(super) fn operand(&self, bufs: &[Buf], id: BufId) -> Result<Range<usize>, BackendError> {
+        let buf = &bufs[id.index()];
+        let (whole, start) = buf.storage(id);
+        let (place, expected) = (self.find(whole)?, bufs[whole.index()].words());
+        if place.len() != expected {
+            return misfit(format!("buffer {whole} holds {} words, expected {expected}", place.len()));
+        }
+        Ok(place.start + start..place.start + start + buf.words())
+    }
+
+    /// Where a result's words are, which is there from now on.
+    pub(super) fn result(&mut self, bufs: &[Buf], id: BufId) -> Result<Range<usize>, BackendError> {
+        self.make(bufs[id.index()].storage(id).0)?;
+        self.operand(bufs, id)
+    }
+}
