@@ -63,7 +63,7 @@ fn protocols(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter_custom(|times| {
                 let runs = u32::try_from(times).expect("not so many runs") + 1;
-                let all = local::parties(&plan, runs, None, &|_| {}, None, |client| {
+                let all = local::parties(&plan, &Default::default(), runs, None, &|_| {}, None, |client| {
                     client.submit(&data, |_| true)?;
                     // The first run finds memory that was never touched.
                     client.run()?;

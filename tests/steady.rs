@@ -78,7 +78,7 @@ fn allocations(plan: &Plan) -> [u64; 3] {
     let mut links = Links::default();
     [0, 1, 2].map(|run| {
         if run > 0 {
-            sessions.iter_mut().zip(keys(run)).for_each(|(session, keys)| session.again(keys));
+            sessions.iter_mut().zip(keys(run)).for_each(|(session, keys)| session.again(keys).unwrap());
         }
         let counted = allocation_counter::measure(|| {
             for number in 0..=plan.rounds.len() {

@@ -5,6 +5,7 @@
 pub mod cases;
 mod check;
 pub mod cpu;
+pub mod cuda;
 mod places;
 mod view;
 pub mod wire;
@@ -36,6 +37,9 @@ pub enum BackendError {
     /// The device has no room for a plan's buffers.
     #[error("no {0} bytes of memory for the plan's buffers: {1}")]
     Memory(u64, String),
+    /// The device itself failed.
+    #[error("the GPU failed: {0}")]
+    Device(String),
     /// A kernel's operands do not fit it.
     #[error("{0}: the plan is damaged")]
     Shape(String),
@@ -68,7 +72,10 @@ pub trait Backend {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError>;
 
     /// Draws from other keys from now on: stream keys `party` and `party + 1` (mod 3).
-    fn rekey(&mut self, keys: [StreamKey; 2]);
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError>;
 
     /// Fills a buffer (`bufs[id].words()` of them).
     ///
@@ -135,8 +142,8 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.reserve(layout)
     }
 
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        self.inner.rekey(keys);
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        self.inner.rekey(keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
@@ -169,8 +176,8 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
         (**self).reserve(layout)
     }
 
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        (**self).rekey(keys);
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        (**self).rekey(keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

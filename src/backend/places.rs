@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use crate::backend::BackendError;
+use smallvec::SmallVec;
+
 use crate::backend::check::misfit;
+use crate::backend::{BackendError, Launch};
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId};
 
@@ -54,6 +56,28 @@ impl Places {
             return misfit(format!("buffer {whole} holds {} words, expected {expected}", place.len()));
         }
         Ok(place.start + start..place.start + start + buf.words())
+    }
+
+    /// Makes the results of a launch, whose words are neither operands nor those of another result.
+    pub(super) fn launch(&mut self, launch: &Launch<'_>) -> Result<(), BackendError> {
+        for operand in launch.ins {
+            self.operand(launch.bufs, operand.buf)?;
+        }
+        let mut written: SmallVec<[Range<usize>; 8]> = SmallVec::new();
+        for id in launch.outs {
+            let place = self.result(launch.bufs, *id)?;
+            let meet = |other: &Range<usize>| place.start < other.end && other.start < place.end;
+            if written.iter().any(meet) {
+                return misfit("words are written twice");
+            }
+            for operand in launch.ins {
+                if meet(&self.operand(launch.bufs, operand.buf)?) {
+                    return misfit("words are written while they are in use");
+                }
+            }
+            written.push(place);
+        }
+        Ok(())
     }
 
     /// Where a result's words are, which is there from now on.

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::compile::{self, Checked, Options};
 use super::cost::{Format, bytes, count, seconds};
+use super::device::DeviceArg;
 use super::prepare::told;
 use super::results;
 use super::{Outcome, Talk, build, machine, output};
@@ -34,6 +35,9 @@ pub(super) struct Bench {
     /// Imitate a network: datacentre, lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET", requires = "file")]
     net: Option<Shape>,
+    /// What the parties compute on: cpu, cuda, cuda:1, or three of these for P0, P1 and P2
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", requires = "file")]
+    device: DeviceArg,
     /// How the figures are written
     #[arg(long, value_name = "FORMAT", default_value = "table", requires = "file")]
     format: Format,
@@ -58,10 +62,11 @@ impl Bench {
         checked.runnable(entry)?;
         let graph = checked.unrolled(&entry.name, &self.options.dims()?, &self.options)?;
         let plan = checked.planned(&graph, &self.options)?;
+        let devices = self.device.open()?;
         let data = made_up(&graph, &checked.program.leaves(entry));
         let wanted = eval::results(&graph, &data, eval::Mode::Real).map_err(anyhow::Error::new)?;
         // The first run finds memory that was never touched.
-        let outcomes = local::parties(&plan, self.repeat + 1, self.net, &|_| {}, None, |client| {
+        let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, |client| {
             client.submit(&data, |_| true)?;
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });

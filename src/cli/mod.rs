@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod cost;
 mod debug;
+mod device;
 mod explain;
 mod fmt;
 mod html;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use sha2::{Digest, Sha256};
 
+use super::device::DeviceArg;
 use super::{Outcome, Talk};
 use crate::net::handshake::{Refusal, RefusalCode};
 use crate::net::{NetError, SessionId, Shape};
@@ -37,6 +38,9 @@ pub(super) struct PartyCommand {
     /// Threads for large steps; by default as many as this machine runs at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: Option<u32>,
+    /// What to compute on: cpu, cuda, or cuda:1 for the second GPU
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceArg,
     /// Imitate a network: lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
@@ -50,8 +54,10 @@ impl PartyCommand {
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
+        let [device, ..] = self.device.open()?;
         let service = Service {
             runs: self.runs,
+            device: &device,
             threads: self.threads.map_or_else(local::threads, |threads| threads as usize),
             ..Service::ONCE
         };

@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 
 use super::compile::{self, Options};
 use super::cost::Format;
+use super::device::DeviceArg;
 use super::inputs::Beside;
 use super::machine::{self, MachineArg};
 use super::prepare::{Given, Prepared, parse_input, retold};
@@ -21,6 +22,7 @@ use crate::data::{self, Loaded, Tensor, npy};
 use crate::net::Shape;
 use crate::plan::{Plan, cost, file};
 use crate::run::client::Client;
+use crate::run::device::Device;
 use crate::run::profile::{self, Log};
 use crate::run::{RunError, local};
 
@@ -47,6 +49,9 @@ pub(super) struct Run {
     /// The run's name, as the parties were given it
     #[arg(long, value_name = "NAME", requires = "parties")]
     session: Option<String>,
+    /// What the parties compute on: cpu, cuda, cuda:1, or three of these for P0, P1 and P2
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", conflicts_with = "parties")]
+    device: DeviceArg,
     /// Imitate a network: datacentre, lan, wan, or RTT,RATE such as 40ms,100Mb
     #[arg(long, value_name = "NET")]
     net: Option<Shape>,
@@ -81,6 +86,8 @@ enum Transport {
 impl Run {
     pub fn run(&self, talk: Talk) -> Outcome {
         let mut profile = self.clocks()?;
+        // Processes open theirs themselves.
+        let devices = if self.transport == Transport::Memory { self.device.open()? } else { Default::default() };
         let prepared = self.given.prepare(&self.options, talk)?;
         let (checked, inputs) = (&prepared.checked, &prepared.inputs);
         let start = Instant::now();
@@ -119,7 +126,7 @@ impl Run {
             };
             let runs = u32::try_from(group.len()).ok().and_then(|batches| batches.checked_mul(self.repeat));
             let runs = runs.context("more runs than can be counted")?;
-            self.connected(plan, runs, logs.as_ref(), &bar, talk, &mut owners).map_err(retold)?;
+            self.connected(plan, &devices, runs, logs.as_ref(), &bar, talk, &mut owners).map_err(retold)?;
             bar.finish_and_clear();
         }
         for (name, path) in &targets {
@@ -176,6 +183,7 @@ impl Run {
     fn connected(
         &self,
         plan: &Plan,
+        devices: &[Device; 3],
         runs: u32,
         logs: Option<&[Log; 3]>,
         bar: &ProgressBar,
@@ -184,7 +192,7 @@ impl Run {
     ) -> Outcome {
         match (self.transport, &self.parties) {
             (Transport::Memory, None) => {
-                local::parties(plan, runs, self.net, &|round| bar.set_position(round as u64), logs, owners)
+                local::parties(plan, devices, runs, self.net, &|round| bar.set_position(round as u64), logs, owners)
             }
             (Transport::Memory, Some(_)) => Err(anyhow!("`--parties` needs `--transport tcp`").into()),
             (Transport::Tcp, Some(addresses)) => {
@@ -213,12 +221,12 @@ impl Run {
         build::write_whole(&path, file::write(plan)).with_context(|| format!("cannot write `{}`", path.display()))?;
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut children = Children(Vec::new());
-        for id in 0..3 {
+        for (id, device) in self.device.names().iter().enumerate() {
             let mut command = Command::new(&program);
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
             let threads = (local::threads() / 3).max(1).to_string();
             command
-                .args(["--session", &name, "--runs", &runs.to_string(), "--threads", &threads])
+                .args(["--session", &name, "--runs", &runs.to_string(), "--threads", &threads, "--device", device])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null());
             if talk.message_format == MessageFormat::Json {

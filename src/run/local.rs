@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use super::RunError;
 use super::client::{Client, Data, Outcome};
+use super::device::Device;
 use super::party::{self, Progress, Service};
 use super::profile::{Log, Timed};
-use crate::backend::cpu::Cpu;
 use crate::net::handshake::Role;
 use crate::net::owner::MemoryLink;
 use crate::net::tcp::{self, Plain, Settings};
 use crate::net::{MemoryMesh, Mesh, PlanHash, SessionId, Shape, Timing};
 use crate::plan::{Party, Plan, file};
 
-/// Three parties as threads over memory, for as many runs as `runs` says. `owners` is what the owners do with them. With `logs`,
+/// Three parties as threads over memory, on these devices, for as many runs as `runs` says. `owners` is what the owners do with them. With `logs`,
 /// each party has a clock.
 ///
 /// # Errors
 /// What `owners` gives back, or if a party fails.
 pub fn parties<T, E: From<RunError>>(
     plan: &Plan,
+    devices: &[Device; 3],
     runs: u32,
     shape: Option<Shape>,
     progress: Progress<'_>,
@@ -37,10 +38,11 @@ pub fn parties<T, E: From<RunError>>(
             let me = mesh.me();
             let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
             links.push(client);
+            let device = &devices[me.index()];
             let serve = move || match logs.map(|logs| &logs[me.index()]) {
                 None => {
                     let progress: Progress<'_> = if me == Party(0) { progress } else { &|_| {} };
-                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress, threads })
+                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress, device, threads })
                 }
                 Some(log) => {
                     let done = |rounds| {
@@ -49,8 +51,8 @@ pub fn parties<T, E: From<RunError>>(
                             progress(rounds);
                         }
                     };
-                    let service = Service { runs, patience: None, progress: &done, threads };
-                    let device = |party, keys| Timed::new(Cpu::new(party, keys).with_threads(threads), log.clone());
+                    let service = Service { runs, patience: None, progress: &done, device, threads };
+                    let device = |party, keys| Ok(Timed::new(device.make(party, keys, threads)?, log.clone()));
                     party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, service, device)
                 }
             };
@@ -80,7 +82,7 @@ pub fn threads() -> usize {
 /// # Errors
 /// If the data do not fit or a party fails.
 pub fn memory(plan: &Plan, data: &Data, shape: Option<Shape>, progress: Progress<'_>) -> Result<Outcome, RunError> {
-    parties(plan, 1, shape, progress, None, |client| {
+    parties(plan, &Default::default(), 1, shape, progress, None, |client| {
         client.submit(data, |_| true)?;
         client.run()
     })

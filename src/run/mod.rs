@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod client;
 pub mod compare;
+pub mod device;
 pub mod local;
 pub mod lockstep;
 pub mod owner;

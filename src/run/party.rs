@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::device::Device;
 use super::session::{Link, Session};
 use super::{RunError, owner};
-use crate::backend::cpu::Cpu;
-use crate::backend::{Backend, StreamKey};
+use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, NetError};
 use crate::plan::course::Piece;
@@ -47,13 +47,16 @@ pub struct Service<'s> {
     pub patience: Option<Duration>,
     /// Told of rounds.
     pub progress: Progress<'s>,
-    /// Threads for large launches.
+    /// What it computes on.
+    pub device: &'s Device,
+    /// Threads for large launches of a processor.
     pub threads: usize,
 }
 
 impl Service<'_> {
     /// One run, as patient as can be.
-    pub const ONCE: Service<'static> = Service { runs: 1, patience: None, progress: &|_| {}, threads: 1 };
+    pub const ONCE: Service<'static> =
+        Service { runs: 1, patience: None, progress: &|_| {}, device: &Device::Cpu, threads: 1 };
 }
 
 /// Submissions that a plan asks for: the owner (`None`: public) and the message's name.
@@ -67,13 +70,13 @@ pub fn submissions(plan: &Plan) -> Vec<(Option<u32>, String)> {
     all
 }
 
-/// Serves the owners on this machine's processor: takes inputs, runs, gives outputs, as often as agreed. On failure the
+/// Serves the owners: takes inputs, runs, gives outputs, as often as agreed. On failure the
 /// peers are told to stop and the owners' client why.
 ///
 /// # Errors
 /// Names the party at fault, the round and the line of the model.
 pub fn run(plan: &Plan, mesh: &mut dyn Mesh, owners: &mut dyn OwnerLink, service: Service<'_>) -> Result<(), RunError> {
-    run_on(plan, mesh, owners, service, |party, keys| Cpu::new(party, keys).with_threads(service.threads))
+    run_on(plan, mesh, owners, service, |party, keys| service.device.make(party, keys, service.threads))
 }
 
 /// The same on a device that is made from the party and its keys.
@@ -85,7 +88,7 @@ pub fn run_on<B: Backend>(
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
     service: Service<'_>,
-    device: impl FnOnce(Party, [StreamKey; 2]) -> B,
+    device: impl FnOnce(Party, [StreamKey; 2]) -> Result<B, BackendError>,
 ) -> Result<(), RunError> {
     let result = serve(plan, mesh, owners, service, device);
     if let Err(error) = &result {
@@ -104,14 +107,14 @@ fn serve<B: Backend>(
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
     service: Service<'_>,
-    device: impl FnOnce(Party, [StreamKey; 2]) -> B,
+    device: impl FnOnce(Party, [StreamKey; 2]) -> Result<B, BackendError>,
 ) -> Result<(), RunError> {
     let me = mesh.me();
     let net = |cause| RunError::net(plan, cause, None);
     let refused = |error| RunError::device(plan, error, None);
     let own = give_key(mesh).map_err(net)?;
     let keys = take_key(mesh, own).map_err(net)?;
-    let device = device(me, keys);
+    let device = device(me, keys).map_err(refused)?;
     let mut session = Session::new(plan, me, device, service.runs > 1).map_err(refused)?;
     let mut awaited = submissions(plan);
     let mut spares = Vec::new();
@@ -122,7 +125,7 @@ fn serve<B: Backend>(
             other => other,
         })?;
         if let Some(own) = next.take() {
-            session.again(take_key(mesh, own).map_err(net)?);
+            session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
         }
         let base = mesh.traffic();
         let mut link = OverMesh { mesh: &mut *mesh, spares };

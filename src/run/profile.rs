@@ -76,8 +76,8 @@ impl<B: Backend> Backend for Timed<B> {
         self.inner.reserve(layout)
     }
 
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        self.inner.rekey(keys);
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        self.inner.rekey(keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

@@ -91,8 +91,11 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     /// Begins another run on the inputs that were kept, with other keys: those of the run before must not serve again.
-    pub fn again(&mut self, keys: [StreamKey; 2]) {
-        self.backend.rekey(keys);
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn again(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        self.backend.rekey(keys)?;
         self.taken.clear();
         for id in (0..self.held.len()).map(|at| BufId(at as u32)) {
             if self.held[id.index()] {
@@ -103,6 +106,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let kept = std::mem::take(&mut self.kept);
         self.grow(&kept);
         self.kept = kept;
+        Ok(())
     }
 
     /// The party.

@@ -36,8 +36,8 @@ impl Backend for Counting {
         self.inner.reserve(layout)
     }
 
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
-        self.inner.rekey(keys);
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        self.inner.rekey(keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

@@ -129,8 +129,9 @@ impl Backend for Cpu {
         self.memory.reserve(layout)
     }
 
-    fn rekey(&mut self, keys: [StreamKey; 2]) {
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
         self.keys = keys.each_ref().map(Keystream::new);
+        Ok(())
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {

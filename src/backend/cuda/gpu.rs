@@ -1,0 +1,299 @@
+//! A GPU: whether there is one, its kernels, and how they are launched.
+//!
+//! The driver is loaded when it is asked for ([`Gpu::open`]); without one the program runs as ever. Kernels are PTX that is
+//! part of the program (`kernels/ptx`), which the driver compiles for the GPU at hand when one of them is first used, and
+//! keeps.
+
+#![allow(unsafe_code, reason = "calls of the CUDA driver")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
+use cudarc::nvrtc::Ptx;
+use smallvec::SmallVec;
+
+use super::element::{self, Shape};
+use crate::backend::BackendError;
+use crate::plan::Program;
+
+/// The oldest GPUs that the kernels run on: compute capability 8.0 (A100, 2020).
+const OLDEST: (i32, i32) = (8, 0);
+
+/// The kernels, file by file.
+const FILES: [&str; 8] = [
+    include_str!("../../../kernels/ptx/conv.ptx"),
+    include_str!("../../../kernels/ptx/gemm.ptx"),
+    include_str!("../../../kernels/ptx/moves.ptx"),
+    include_str!("../../../kernels/ptx/planes.ptx"),
+    include_str!("../../../kernels/ptx/streams.ptx"),
+    include_str!("../../../kernels/ptx/sums.ptx"),
+    include_str!("../../../kernels/ptx/tables.ptx"),
+    include_str!("../../../kernels/ptx/wire.ptx"),
+];
+
+/// Dynamic shared memory above which a kernel has to ask for it.
+const USUAL_SHARED: u32 = 48 << 10;
+
+/// Why there is no GPU to run on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoGpu {
+    /// No driver is installed.
+    #[error("no CUDA driver (libcuda) on this machine")]
+    NoDriver,
+    /// What is installed is no driver: a stub, or too old.
+    #[error("the CUDA driver on this machine cannot be used: {0}")]
+    Driver(String),
+    /// There is no such GPU.
+    #[error("no GPU number {number}: the CUDA driver finds {found}")]
+    NoDevice {
+        /// Which was asked for.
+        number: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The GPU is too old.
+    #[error("GPU {number} has compute capability {}.{}, the kernels need {}.{}", found.0, found.1, OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// Which.
+        number: usize,
+        /// What it has.
+        found: (i32, i32),
+    },
+}
+
+/// A kernel, ready to be launched.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    function: CudaFunction,
+    /// Bytes of each parameter, as its PTX declares them.
+    parameters: Vec<usize>,
+}
+
+/// An opened GPU. Parties on one machine share it; each has memory and a queue of launches of its own.
+pub struct Gpu {
+    context: Arc<CudaContext>,
+    name: String,
+    /// Blocks that run at the same time are a few for each of these.
+    multiprocessors: u32,
+    functions: Mutex<Functions>,
+}
+
+/// What has been compiled.
+#[derive(Default)]
+struct Functions {
+    modules: BTreeMap<usize, Arc<CudaModule>>,
+    kernels: HashMap<&'static str, Function>,
+    elements: HashMap<Shape, Function>,
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpu").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Functions that a driver of any use has.
+const SYMBOLS: [&[u8]; 6] = [
+    b"cuInit",
+    b"cuGetErrorString",
+    b"cuGetErrorName",
+    b"cuDevicePrimaryCtxRetain",
+    b"cuMemAllocAsync",
+    b"cuLaunchKernel",
+];
+
+impl Gpu {
+    /// Opens GPU number `number`. Never panics, whatever is installed.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn open(number: usize) -> Result<Arc<Gpu>, NoGpu> {
+        // SAFETY: looks for the library, and loads it.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(NoGpu::NoDriver);
+        }
+        // A stub may lack functions, which would be a panic at their first use.
+        // SAFETY: the library is there, and symbols are looked up but not called.
+        for symbol in SYMBOLS {
+            if unsafe { sys::culib().get::<*const ()>(symbol) }.is_err() {
+                return Err(NoGpu::Driver(format!("it has no {}", String::from_utf8_lossy(symbol))));
+            }
+        }
+        // The code alone: to say it in words is the driver's, which may be broken.
+        let broken = |error: DriverError| NoGpu::Driver(format!("{:?}", error.0));
+        let none = |found| NoGpu::NoDevice { number, found };
+        match result::init() {
+            Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NO_DEVICE => return Err(none(0)),
+            other => other.map_err(broken)?,
+        }
+        let found = usize::try_from(result::device::get_count().map_err(broken)?).unwrap_or(0);
+        if number >= found {
+            return Err(none(found));
+        }
+        let context = CudaContext::new(number).map_err(broken)?;
+        let capability = context.compute_capability().map_err(broken)?;
+        if capability < OLDEST {
+            return Err(NoGpu::TooOld { number, found: capability });
+        }
+        // SAFETY: each device below uses its own memory on its own stream only.
+        unsafe { context.disable_event_tracking() };
+        let count = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let multiprocessors = context.attribute(count).map_err(broken)?;
+        keep_pool(&context).map_err(broken)?;
+        let name = context.name().map_err(broken)?;
+        let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
+        Ok(Arc::new(Gpu { context, name, multiprocessors, functions: Mutex::default() }))
+    }
+
+    /// What the driver calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its multiprocessors.
+    pub(super) fn multiprocessors(&self) -> u32 {
+        self.multiprocessors
+    }
+
+    pub(super) fn context(&self) -> &Arc<CudaContext> {
+        &self.context
+    }
+
+    /// A kernel of `kernels/`, with room for `shared` bytes of dynamic shared memory.
+    pub(super) fn kernel(&self, name: &'static str, shared: u32) -> Result<Function, BackendError> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.kernels.get(name) {
+            return Ok(function.clone());
+        }
+        let entry = format!(".entry {name}(");
+        let file = FILES.iter().position(|text| text.contains(&entry));
+        let file =
+            file.ok_or_else(|| BackendError::Device(format!("there is no kernel `{name}`: a mistake in smlc")))?;
+        let module = match functions.modules.get(&file) {
+            Some(module) => module.clone(),
+            None => {
+                let module = self.load(FILES[file])?;
+                functions.modules.insert(file, module.clone());
+                module
+            }
+        };
+        let function = Function {
+            function: module.load_function(name).map_err(failed)?,
+            parameters: parameters(FILES[file], name),
+        };
+        if shared > USUAL_SHARED {
+            let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            function.function.set_attribute(most, shared.cast_signed()).map_err(failed)?;
+        }
+        functions.kernels.insert(name, function.clone());
+        Ok(function)
+    }
+
+    /// The kernel of an element program with so many results.
+    pub(super) fn element(&self, program: &Program, shape: Shape, outputs: usize) -> Result<Function, BackendError> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.elements.get(&shape) {
+            return Ok(function.clone());
+        }
+        let text = element::ptx(program, &shape, outputs)?;
+        let module = self.load(&text)?;
+        let function = module.load_function(element::ENTRY).map_err(failed)?;
+        let function = Function { function, parameters: parameters(&text, element::ENTRY) };
+        functions.elements.insert(shape, function.clone());
+        Ok(function)
+    }
+
+    fn load(&self, ptx: &str) -> Result<Arc<CudaModule>, BackendError> {
+        self.context.load_module(Ptx::from_src(ptx)).map_err(failed)
+    }
+}
+
+/// Lets the driver keep memory that was given back, for what comes next.
+fn keep_pool(context: &CudaContext) -> Result<(), DriverError> {
+    // SAFETY: the attribute is a number of 64 bits, which lives until the call is over.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device())?;
+        let mut most = u64::MAX;
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        result::mem_pool::set_attribute(pool, threshold, (&raw mut most).cast())
+    }
+}
+
+/// The bytes of each parameter that an entry's PTX declares.
+fn parameters(ptx: &str, entry: &str) -> Vec<usize> {
+    let list = ptx.split_once(&format!(".entry {entry}(")).and_then(|(_, rest)| rest.split_once(')'));
+    let Some((list, _)) = list else { return Vec::new() };
+    let bytes = |declaration: &str| {
+        let bits = declaration
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(['.'])?.strip_prefix(['u', 'b', 's'])?.parse::<usize>().ok());
+        let count = declaration.split_once('[').and_then(|(_, rest)| rest.trim_end().strip_suffix(']')?.parse().ok());
+        Some(bits? / 8 * count.unwrap_or(1))
+    };
+    list.split(',').filter_map(bytes).collect()
+}
+
+/// How a kernel is launched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    pub blocks: [u32; 3],
+    pub threads: u32,
+    /// Bytes of dynamic shared memory.
+    pub shared: u32,
+}
+
+impl Function {
+    /// Puts a launch with these parameters, of the bytes that the kernel declares, in line.
+    ///
+    /// # Safety
+    /// What the kernel reads and writes according to its parameters has to be memory of the stream's GPU that nothing else
+    /// uses outside of the stream.
+    pub(super) unsafe fn launch(
+        &self,
+        stream: &CudaStream,
+        grid: Grid,
+        parameters: &[&[u8]],
+    ) -> Result<(), BackendError> {
+        if !parameters.iter().map(|bytes| bytes.len()).eq(self.parameters.iter().copied()) {
+            let given: Vec<usize> = parameters.iter().map(|bytes| bytes.len()).collect();
+            let text =
+                format!("parameters of {given:?} bytes for a kernel with {:?}: a mistake in smlc", self.parameters);
+            return Err(BackendError::Device(text));
+        }
+        stream.context().bind_to_thread().map_err(failed)?;
+        let mut pointers: SmallVec<[*mut c_void; 16]> =
+            parameters.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
+        let Grid { blocks: [x, y, z], threads, shared } = grid;
+        // SAFETY: the parameters have the sizes that the kernel declares and are copied by the call; what they point to is the
+        // caller's to answer for.
+        unsafe {
+            let function = self.function.cu_function();
+            result::launch_kernel(function, (x, y, z), (threads, 1, 1), shared, stream.cu_stream(), &mut pointers)
+        }
+        .map_err(failed)
+    }
+}
+
+/// An error of the driver.
+pub(super) fn failed(error: DriverError) -> BackendError {
+    use sys::CUresult;
+    let what = match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => "it is out of memory".to_string(),
+        CUresult::CUDA_ERROR_LAUNCH_FAILED
+        | CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
+        | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
+        | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
+        | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT => format!("a kernel failed, this one or one before ({:?})", error.0),
+        CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
+            format!("the GPU was lost ({:?})", error.0)
+        }
+        CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
+            "its driver is older than the kernels: CUDA 13.0 (driver 580) or newer is needed".to_string()
+        }
+        other => format!("{other:?}"),
+    };
+    BackendError::Device(what)
+}

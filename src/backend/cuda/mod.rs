@@ -1,0 +1,428 @@
+//! An NVIDIA GPU as a device: buffers stay in its memory from the first share to the last result.
+//!
+//! A party's launches go into one queue (a CUDA stream) and the host never waits for them but to send a message or to read a
+//! result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
+//!
+//! ```text
+//! gpu      the driver, the kernels, a launch
+//! params   parameters as the kernels lay them out
+//! element  element programs, compiled to PTX
+//! product  which kernel multiplies
+//! moves    views, concatenation, sums, tables, planes
+//! staging  messages on their way to the GPU
+//! aes      expansion of stream keys
+//! ```
+
+mod aes;
+mod element;
+mod gpu;
+mod moves;
+mod params;
+mod product;
+mod staging;
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::{bytes_of, cast_slice};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, PinnedHostSlice};
+use smallvec::SmallVec;
+
+use self::element::Shape;
+pub use self::gpu::{Gpu, NoGpu};
+use self::gpu::{Grid, failed};
+use self::params::{LongDivisor, Packed, StreamUse};
+use self::staging::Staging;
+use crate::backend::check::misfit;
+use crate::backend::places::Places;
+use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey, check};
+use crate::plan::layout::Layout;
+use crate::plan::{Access, Buf, BufId, Kernel, Party, Program};
+
+/// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
+const DRAWN: usize = 4 << 20;
+
+/// Words that a launch of an element program computes at least before it is cut for its keystream.
+const PIECE: usize = 1 << 16;
+
+/// Blocks of keystream that a block of threads draws before it looks which are next.
+const UNIT: u64 = 512;
+
+/// Dynamic shared memory of the keystream's kernel: its table, and room for each warp.
+const STREAM_SHARED: u32 = 73_728;
+
+/// Messages that may be on their way to the GPU while another is handed over.
+const ON_THEIR_WAY: usize = 4;
+
+/// One party's memory and queue on a GPU.
+pub struct Cuda {
+    party: Party,
+    gpu: Arc<Gpu>,
+    stream: Arc<CudaStream>,
+    /// Round keys of streams `party` and `party + 1`.
+    keys: CudaSlice<u64>,
+    places: Places,
+    memory: Option<CudaSlice<u64>>,
+    /// Keystream.
+    drawn: Option<CudaSlice<u64>>,
+    /// What kernels read beside buffers: tables, descriptions of buffers.
+    tables: Option<CudaSlice<u64>>,
+    /// Messages on the GPU, packed.
+    message: Option<CudaSlice<u64>>,
+    /// Messages from the GPU, and to it.
+    leaving: Option<PinnedHostSlice<u64>>,
+    arriving: [Option<Staging>; ON_THEIR_WAY],
+    next: usize,
+    /// Uses tensor cores for all products, however small, or for none.
+    limbs: Option<bool>,
+}
+
+impl std::fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cuda").field("party", &self.party).field("gpu", &self.gpu).finish_non_exhaustive()
+    }
+}
+
+impl Cuda {
+    /// A device without buffers. `keys` are stream keys `party` and `party + 1` (mod 3).
+    ///
+    /// # Errors
+    /// If the GPU has no memory for a queue.
+    pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
+        let stream = gpu.context().new_stream().map_err(failed)?;
+        let keys = stream.clone_htod(&expanded(keys)[..]).map_err(failed)?;
+        Ok(Cuda {
+            party,
+            gpu: gpu.clone(),
+            stream,
+            keys,
+            places: Places::default(),
+            memory: None,
+            drawn: None,
+            tables: None,
+            message: None,
+            leaving: None,
+            arriving: Default::default(),
+            next: 0,
+            limbs: None,
+        })
+    }
+
+    /// The same device, which multiplies on tensor cores always or never, to try both.
+    #[must_use]
+    pub fn with_tensor_cores(mut self, always: bool) -> Cuda {
+        self.limbs = Some(always);
+        self
+    }
+
+    /// Where a word of the memory is.
+    fn address(&self, word: usize) -> u64 {
+        self.memory.as_ref().map_or(0, |memory| address(memory, &self.stream)) + 8 * word as u64
+    }
+
+    /// Where an operand's first word is.
+    fn operand(&self, bufs: &[Buf], id: BufId) -> Result<u64, BackendError> {
+        Ok(self.address(self.places.operand(bufs, id)?.start))
+    }
+
+    /// Where a result's first word is.
+    fn result(&self, bufs: &[Buf], id: BufId) -> Result<u64, BackendError> {
+        self.operand(bufs, id)
+    }
+
+    /// Puts a launch in line.
+    #[allow(unsafe_code, reason = "a launch of a kernel")]
+    fn call(&self, name: &'static str, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
+        let function = self.gpu.kernel(name, grid.shared)?;
+        // SAFETY: callers give places of this device's memory, within the buffers that `check::launch` found to be large enough.
+        unsafe { function.launch(&self.stream, grid, parameters) }
+    }
+
+    /// The grid of kernels that go through `count` words, whatever it is.
+    fn through(&self, count: usize) -> Grid {
+        let blocks = count.div_ceil(256).clamp(1, self.gpu.multiprocessors() as usize * 8);
+        Grid { blocks: [blocks as u32, 1, 1], threads: 256, shared: 0 }
+    }
+
+    /// Copies words to where kernels in line behind find them, and says where that is; what was there serves those before.
+    fn table(&mut self, words: usize, fill: impl FnOnce(u64) -> Vec<u64>) -> Result<u64, BackendError> {
+        let room = room(&mut self.tables, &self.stream, words)?;
+        let base = address(room, &self.stream);
+        let words = fill(base);
+        self.stream.memcpy_htod(&words, &mut room.slice_mut(..words.len())).map_err(failed)?;
+        Ok(base)
+    }
+
+    /// Zeros.
+    fn clear(&mut self, place: Range<usize>) -> Result<(), BackendError> {
+        let memory = self.memory.as_mut().ok_or_else(no_memory)?;
+        self.stream.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
+    }
+
+    /// Runs an element program.
+    #[allow(unsafe_code, reason = "a launch of a kernel")]
+    fn element(&mut self, program: &Program, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let bufs = launch.bufs;
+        let accesses = launch.ins.iter().map(|operand| operand.access);
+        let function = self.gpu.element(program, Shape::of(program, accesses), launch.outs.len())?;
+        let words = bufs[launch.outs[0].index()].stride();
+        let drawn = element::drawn(program);
+        let piece = if drawn.is_empty() { words } else { (DRAWN / drawn.len()).max(PIECE) };
+        let mut operands: SmallVec<[u64; 32]> = SmallVec::new();
+        for operand in launch.ins {
+            let buf = &bufs[operand.buf.index()];
+            operands.extend([self.operand(bufs, operand.buf)?, 8 * buf.stride() as u64]);
+            if let Access::Repeat { inner, len } = operand.access {
+                for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
+                    operands.extend([divisor.mul, u64::from(divisor.shift)]);
+                }
+                operands.push(len as u64);
+            }
+        }
+        let mut results: SmallVec<[u64; 16]> = SmallVec::new();
+        for id in launch.outs {
+            results.extend([self.result(bufs, *id)?, 8 * bufs[id.index()].stride() as u64]);
+        }
+        for first in (0..words).step_by(piece.max(1)) {
+            let count = piece.min(words - first);
+            let streams = self.draw(&drawn, launch, (words, first, count))?;
+            let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
+            parameters.extend_from_slice(&operands);
+            parameters.extend((0..drawn.len()).map(|at| streams + 8 * (at * count) as u64));
+            parameters.extend_from_slice(&results);
+            let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
+            let blocks =
+                u32::try_from(count.div_ceil(element::THREADS as usize)).or_else(|_| misfit("a buffer is too long"))?;
+            let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
+            // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread,
+            // and the keystream has `count` words for each plane that is drawn.
+            unsafe { function.launch(&self.stream, grid, &parameters) }?;
+        }
+        Ok(())
+    }
+
+    /// Draws words `first..first + count` of planes of `stride` words of a launch's streams, one plane after the other.
+    fn draw(
+        &mut self,
+        drawn: &[(u16, u16)],
+        launch: &Launch<'_>,
+        (stride, first, count): (usize, usize, usize),
+    ) -> Result<u64, BackendError> {
+        if drawn.is_empty() || count == 0 {
+            return Ok(0);
+        }
+        let out = address(room(&mut self.drawn, &self.stream, drawn.len() * count)?, &self.stream);
+        let mut units = 0;
+        let mut uses = Vec::with_capacity(drawn.len());
+        for (at, (stream, plane)) in drawn.iter().enumerate() {
+            let stream = launch.streams[usize::from(*stream)];
+            let start = (usize::from(*plane) * stride + first) as u64;
+            let of_block = 128 / u64::from(if stream.bits == 1 { 64 } else { stream.class() });
+            let blocks = (start + count as u64 - 1) / of_block + 1 - start / of_block;
+            uses.push(StreamUse {
+                out: out + 8 * (at * count) as u64,
+                start,
+                count: count as u64,
+                unit: units,
+                id: stream.id,
+                bits: stream.bits,
+                key: u32::from(stream.key != self.party.0),
+                unused: 0,
+            });
+            units += blocks.div_ceil(UNIT);
+        }
+        let table = self.table(size_of_val(&uses[..]) / 8, |_| cast_slice(&uses).to_vec())?;
+        let keys = address(&self.keys, &self.stream);
+        let blocks = units.min(2 * u64::from(self.gpu.multiprocessors())) as u32;
+        let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: STREAM_SHARED };
+        let (keys, table, units) = (bytes_of(&keys), bytes_of(&table), bytes_of(&units));
+        self.call(
+            "streams",
+            grid,
+            &[keys, bytes_of(&2u32), table, bytes_of(&(uses.len() as u32)), units, bytes_of(&(UNIT as u32))],
+        )?;
+        Ok(out)
+    }
+
+    /// What `pack` and `unpack` know of buffers, which are not empty, and the bytes and words of all.
+    fn packed(&self, bufs: &[Buf], ids: &[BufId]) -> Result<(Vec<Packed>, u64, u64), BackendError> {
+        let (mut byte, mut word) = (0, 0);
+        let mut all = Vec::with_capacity(ids.len());
+        for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])).filter(|(_, buf)| buf.words() > 0) {
+            let (len, stride, planes) = (buf.len as u64, buf.stride() as u64, buf.planes as u64);
+            let plane_bytes = buf.wire_bytes() as u64 / planes;
+            all.push(Packed {
+                words: self.address(self.places.find(id)?.start),
+                len,
+                stride,
+                plane_bytes,
+                byte,
+                word,
+                by_plane: LongDivisor::by(plane_bytes),
+                by_stride: LongDivisor::by(stride),
+                by_width: LongDivisor::by(u64::from(buf.width)),
+                planes: buf.planes as u32,
+                width: buf.width,
+            });
+            byte += buf.wire_bytes() as u64;
+            word += buf.words() as u64;
+        }
+        Ok((all, byte, word))
+    }
+}
+
+/// The expanded keys, one after the other.
+fn expanded(keys: &[StreamKey; 2]) -> zeroize::Zeroizing<[u64; 2 * aes::WORDS]> {
+    let mut words = zeroize::Zeroizing::new([0; 2 * aes::WORDS]);
+    for (words, key) in words.chunks_exact_mut(aes::WORDS).zip(keys) {
+        words.copy_from_slice(&aes::expand(key)[..]);
+    }
+    words
+}
+
+fn no_memory() -> BackendError {
+    BackendError::Device("it was given no memory: a mistake in smlc".to_string())
+}
+
+/// Where memory is.
+fn address(words: &CudaSlice<u64>, stream: &CudaStream) -> u64 {
+    words.device_ptr(stream).0
+}
+
+/// Memory of at least so many words; what was in it is lost.
+#[allow(unsafe_code, reason = "memory that is written before it is read")]
+fn room<'m>(
+    memory: &'m mut Option<CudaSlice<u64>>,
+    stream: &Arc<CudaStream>,
+    words: usize,
+) -> Result<&'m mut CudaSlice<u64>, BackendError> {
+    if memory.as_ref().is_none_or(|memory| memory.len() < words) {
+        // What was there is given back first, behind the launches that use it.
+        *memory = None;
+        // SAFETY: kernels and copies write all words that later ones read.
+        let new = unsafe { stream.alloc(words.next_power_of_two().max(1 << 12)) };
+        *memory = Some(new.map_err(|error| out_of_memory(words, error))?);
+    }
+    memory.as_mut().ok_or_else(no_memory)
+}
+
+fn out_of_memory(words: usize, error: cudarc::driver::DriverError) -> BackendError {
+    match failed(error) {
+        BackendError::Device(cause) => BackendError::Memory(8 * words as u64, cause),
+        other => other,
+    }
+}
+
+impl Backend for Cuda {
+    #[allow(unsafe_code, reason = "memory that is written before it is read")]
+    fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        let words = layout.words();
+        if self.memory.as_ref().is_none_or(|memory| memory.len() < words) {
+            self.memory = None;
+            // SAFETY: a buffer is read only after it was written: `Places` knows.
+            let new = unsafe { self.stream.alloc(words.max(1)) };
+            self.memory = Some(new.map_err(|error| out_of_memory(words, error))?);
+        }
+        self.places.reset(layout);
+        Ok(())
+    }
+
+    fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
+        self.stream.memcpy_htod(&expanded(&keys)[..], &mut self.keys).map_err(failed)
+    }
+
+    fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        let place = self.places.make(id)?;
+        let mut words = vec![0; place.len()];
+        fill(&mut words);
+        if words.is_empty() {
+            return Ok(());
+        }
+        let memory = self.memory.as_mut().ok_or_else(no_memory)?;
+        self.stream.memcpy_htod(&words, &mut memory.slice_mut(place)).map_err(failed)
+    }
+
+    fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
+        let place = self.places.find(id)?;
+        if place.is_empty() {
+            return Ok(Cow::Owned(Vec::new()));
+        }
+        let memory = self.memory.as_ref().ok_or_else(no_memory)?;
+        let words = self.stream.clone_dtoh(&memory.slice(place)).map_err(failed)?;
+        self.stream.synchronize().map_err(failed)?;
+        Ok(Cow::Owned(words))
+    }
+
+    #[allow(unsafe_code, reason = "memory that is written before it is read")]
+    fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        let (buffers, bytes, _) = self.packed(bufs, ids)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let words = bytes.div_ceil(8) as usize;
+        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
+        let out = address(room(&mut self.message, &self.stream, words)?, &self.stream);
+        let count = buffers.len() as u32;
+        self.call(
+            "pack",
+            self.through(words),
+            &[bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)],
+        )?;
+        let packed = self.message.as_ref().ok_or_else(no_memory)?;
+        if self.leaving.as_ref().is_none_or(|leaving| leaving.len() < words) {
+            self.leaving = None;
+            // Not write-combined, which would be slow to read.
+            // SAFETY: only words that were copied there are read.
+            let new = unsafe { self.gpu.context().alloc_pinned_with_flags(words.next_power_of_two().max(1 << 12), 0) };
+            self.leaving = Some(new.map_err(|error| out_of_memory(words, error))?);
+        }
+        let leaving = self.leaving.as_mut().ok_or_else(no_memory)?;
+        self.stream.memcpy_dtoh(&packed.slice(..words), leaving).map_err(failed)?;
+        // Waits until it is there, and for all that is in line before it.
+        let words = leaving.as_slice().map_err(failed)?;
+        message.extend_from_slice(&cast_slice(words)[..bytes as usize]);
+        self.stream.context().check_err().map_err(failed)
+    }
+
+    fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        for id in ids {
+            self.places.make(*id)?;
+        }
+        let (buffers, bytes, all) = self.packed(bufs, ids)?;
+        if bytes != message.len() as u64 {
+            return Err(super::too_short(message));
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
+        let words = bytes.div_ceil(8) as usize;
+        self.next = (self.next + 1) % ON_THEIR_WAY;
+        let arriving = &mut self.arriving[self.next];
+        if arriving.as_ref().is_none_or(|arriving| arriving.len() < words) {
+            *arriving = Some(Staging::new(&self.stream, words.next_power_of_two().max(1 << 12))?);
+        }
+        let room = room(&mut self.message, &self.stream, words)?;
+        arriving.as_mut().ok_or_else(no_memory)?.copy(&self.stream, message, room)?;
+        let from = address(room, &self.stream);
+        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
+        let count = buffers.len() as u32;
+        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
+        self.call("unpack", self.through(all as usize), &parameters)
+    }
+
+    fn free(&mut self, id: BufId) {
+        self.places.free(id);
+    }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        check::launch(self.party, &launch)?;
+        self.places.launch(&launch)?;
+        match launch.kernel {
+            Kernel::Map(program) => self.element(program, &launch),
+            Kernel::Product(product) => self.product(product, None, &launch),
+            Kernel::ProductOfSums(product, factors) => self.product(product, Some(factors), &launch),
+            _ => self.other(&launch),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Kernels that move, add up and look up.
+
+use bytemuck::{bytes_of, cast_slice};
+
+use super::Cuda;
+use super::gpu::Grid;
+use super::params::{Chunk, Divisor, Gather, LongDivisor, LongView, MAX_AXES, Pool, Term, View};
+use super::product::size;
+use crate::backend::check::misfit;
+use crate::backend::view::{self, Axes};
+use crate::backend::{BackendError, Launch};
+use crate::graph::Window;
+use crate::plan::{self, Buf, Kernel, Lookup};
+
+/// Sides of the tiles through which axes are exchanged.
+const TILE: usize = 32;
+
+/// Axes from this size on are added up by several threads, where results are fewer than the GPU's threads.
+const LONG: usize = 512;
+
+impl Cuda {
+    /// Runs a kernel that is neither an element program nor a product.
+    pub(super) fn other(&mut self, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let bufs = launch.bufs;
+        let output = &bufs[launch.outs[0].index()];
+        let count = output.words();
+        if count == 0 {
+            return Ok(());
+        }
+        let to = self.result(bufs, launch.outs[0])?;
+        let input = |at: usize| &bufs[launch.ins[at].buf.index()];
+        let from = |device: &Cuda, at: usize| device.operand(bufs, launch.ins[at].buf);
+        let through = self.through(count);
+        match launch.kernel {
+            Kernel::Copy(view) => {
+                let (start, axes) = view::axes(view, input(0).len)?;
+                let places = [from(self, 0)?, to];
+                self.view((start, &view::merged(&axes)), view.fill, places, [input(0), output])
+            }
+            Kernel::Concat { outer, chunks } => self.concat(*outer, chunks, launch, output, to),
+            Kernel::Gather { axis, inner, index, .. } => {
+                let from = from(self, 0)?;
+                let indices: Vec<i32> = index.iter().map(|i| i.map_or(-1, |i| i as i32)).collect();
+                if indices.len() >= 1 << 31 || *axis >= 1 << 31 {
+                    return misfit("gather: an axis is longer than a GPU's kernels can count");
+                }
+                let words = indices.len().div_ceil(2);
+                let table = self.table(words, |_| {
+                    let mut table = vec![0u64; words];
+                    bytemuck::cast_slice_mut::<u64, i32>(&mut table)[..indices.len()].copy_from_slice(&indices);
+                    table
+                })?;
+                let (inner, row) = (*inner as u64, (index.len() * inner) as u64);
+                let gather = Gather {
+                    index: table,
+                    inner,
+                    axis: *axis as u64,
+                    row,
+                    by_inner: LongDivisor::by(inner),
+                    by_row: LongDivisor::by(row),
+                };
+                let (from, to, gather, len) = (bytes_of(&from), bytes_of(&to), bytes_of(&gather), output.len as u64);
+                if output.width == 1 {
+                    let (planes, stride) = (output.planes as u32, input(0).stride() as u64);
+                    let parameters = [from, to, gather, bytes_of(&len), bytes_of(&planes), bytes_of(&stride)];
+                    return self.call("gather_bits", through, &parameters);
+                }
+                self.call("gather_words", through, &[from, to, gather, bytes_of(&len)])
+            }
+            Kernel::Sum { outer, axis, inner } => self.sum([*outer, *axis, *inner], launch, to),
+            Kernel::SumPool { h, w, window, .. } => {
+                let pool = pool([*h, *w], window)?;
+                let (from, count) = (from(self, 0)?, count as u64);
+                self.call("sum_pool", through, &[bytes_of(&from), bytes_of(&to), bytes_of(&pool), bytes_of(&count)])
+            }
+            Kernel::OneHot { add, shift, places } => {
+                let values = if launch.ins.len() > 1 { from(self, 1)? } else { 0 };
+                let (from, count, log) = (from(self, 0)?, count as u64, places.trailing_zeros());
+                let [from, values, to] = [bytes_of(&from), bytes_of(&values), bytes_of(&to)];
+                let sizes = [bytes_of(&count), bytes_of(add), bytes_of(shift), bytes_of(&log)];
+                self.call("one_hot", through, &[&[from, values, to], &sizes[..]].concat())
+            }
+            Kernel::Rotate { shift, places } => {
+                let (rows, by, count, log) = (from(self, 0)?, from(self, 1)?, count as u64, places.trailing_zeros());
+                let [rows, by, to] = [bytes_of(&rows), bytes_of(&by), bytes_of(&to)];
+                self.call("rotate", through, &[rows, by, to, bytes_of(&count), bytes_of(shift), bytes_of(&log)])
+            }
+            Kernel::Lookup(table) => self.lookup(table, launch),
+            Kernel::ToPlanes { add, from: lowest } => {
+                let (from, len, planes) = (from(self, 0)?, output.len as u64, output.planes as u32);
+                let parameters = [
+                    bytes_of(&from),
+                    bytes_of(&to),
+                    bytes_of(&len),
+                    bytes_of(add),
+                    bytes_of(lowest),
+                    bytes_of(&planes),
+                ];
+                self.call("to_planes", self.through(output.len), &parameters)
+            }
+            Kernel::Map(_) | Kernel::Product(_) | Kernel::ProductOfSums(..) => {
+                misfit(format!("{}: not a move", launch.kernel.name()))
+            }
+        }
+    }
+
+    /// A view whose first valid element is word `first`.
+    fn view(
+        &self,
+        (first, axes): (usize, &Axes),
+        fill: u64,
+        [from, to]: [u64; 2],
+        [input, output]: [&Buf; 2],
+    ) -> Result<(), BackendError> {
+        if axes.len() > MAX_AXES {
+            return misfit(format!("copy: {} axes are more than a GPU's kernels have", axes.len()));
+        }
+        let mut view = LongView {
+            start: first as i64,
+            stride: [0; MAX_AXES],
+            fill,
+            size: [1; MAX_AXES],
+            first: [0; MAX_AXES],
+            end: [1; MAX_AXES],
+            by: [Divisor::by(1); MAX_AXES],
+            axes: axes.len().max(1) as u32,
+            unused: 0,
+        };
+        for (at, axis) in axes.iter().rev().enumerate() {
+            view.start -= axis.valid.start as i64 * axis.stride as i64;
+            view.stride[at] = axis.stride as i64;
+            view.size[at] = axis.size as u64;
+            (view.first[at], view.end[at]) = (axis.valid.start as u64, axis.valid.end as u64);
+        }
+        let through = self.through(output.words());
+        let (from, to) = (bytes_of(&from), bytes_of(&to));
+        let (len, planes) = (output.len as u64, output.planes as u32);
+        let short = [input.len, output.len].into_iter().all(|len| len < 1 << 31);
+        if !short {
+            if output.width == 1 {
+                return misfit("copy: more bits than a GPU's kernels can count");
+            }
+            return self.call("copy_words_long", through, &[from, to, bytes_of(&view), bytes_of(&len)]);
+        }
+        let mut view = short_view(&view);
+        let len = len as u32;
+        if output.width == 1 {
+            let stride = input.stride() as u64;
+            let parameters = [from, to, bytes_of(&view), bytes_of(&len), bytes_of(&planes), bytes_of(&stride)];
+            return self.call("copy_bits", through, &parameters);
+        }
+        // Neighbours in the operand on another axis than the innermost.
+        let fast = (1..axes.len()).find(|at| view.stride[*at] == 1 && view.size[*at] > 1 && view.stride[0] != 1);
+        let Some(fast) = fast else {
+            return self.call("copy_words", through, &[from, to, bytes_of(&view), bytes_of(&len)]);
+        };
+        let mut tiles = 1;
+        for at in 0..axes.len() {
+            let of_axis = view.size[at] as usize;
+            let of_axis = if at == 0 || at == fast { of_axis.div_ceil(TILE) } else { of_axis };
+            view.by[at] = Divisor::by(size(of_axis)?);
+            tiles *= of_axis;
+        }
+        let (fast, tiles) = (fast as u32, size(tiles)?);
+        let blocks = tiles.min(self.gpu.multiprocessors() * 8);
+        let grid = Grid { blocks: [blocks, 1, 1], threads: 256, shared: 0 };
+        self.call("copy_words_across", grid, &[from, to, bytes_of(&view), bytes_of(&fast), bytes_of(&tiles)])
+    }
+
+    fn concat(
+        &mut self,
+        outer: usize,
+        chunks: &[usize],
+        launch: &Launch<'_>,
+        output: &Buf,
+        to: u64,
+    ) -> Result<(), BackendError> {
+        let mut parts = Vec::with_capacity(chunks.len());
+        let mut before = 0;
+        for (operand, chunk) in launch.ins.iter().zip(chunks).filter(|(_, chunk)| **chunk > 0) {
+            let (words, buf) = (self.operand(launch.bufs, operand.buf)?, &launch.bufs[operand.buf.index()]);
+            parts.push(Chunk { words, before, chunk: *chunk as u64, stride: buf.stride() as u64 });
+            before += *chunk as u64;
+        }
+        let table = self.table(size_of_val(&parts[..]) / 8, |_| cast_slice(&parts).to_vec())?;
+        let (count, elements, by_row) = (parts.len() as u32, outer as u64 * before, LongDivisor::by(before));
+        let (table, count, to) = (bytes_of(&table), bytes_of(&count), bytes_of(&to));
+        let sizes = [bytes_of(&elements), bytes_of(&before), bytes_of(&by_row)];
+        let planes = output.planes as u32;
+        let through = self.through(output.words());
+        if output.width == 1 {
+            return self.call(
+                "concat_bits",
+                through,
+                &[&[table, count, to], &sizes[..], &[bytes_of(&planes)]].concat(),
+            );
+        }
+        self.call("concat_words", through, &[&[table, count, to], &sizes[..]].concat())
+    }
+
+    fn sum(&mut self, [outer, axis, inner]: [usize; 3], launch: &Launch<'_>, to: u64) -> Result<(), BackendError> {
+        let from = self.operand(launch.bufs, launch.ins[0].buf)?;
+        let count = outer * inner;
+        let threads = self.gpu.multiprocessors() as usize * 1024;
+        let (from, to) = (bytes_of(&from), bytes_of(&to));
+        let (axis_size, inner_size) = (axis as u64, inner as u64);
+        if axis < LONG || count >= threads {
+            let (count, by_inner) = (count as u64, LongDivisor::by(inner_size));
+            let sizes = [bytes_of(&count), bytes_of(&axis_size), bytes_of(&inner_size), bytes_of(&by_inner)];
+            return self.call("sum_each", self.through(count as usize), &[&[from, to], &sizes[..]].concat());
+        }
+        let log = inner.next_power_of_two().trailing_zeros().min(5);
+        let blocks = outer * inner.div_ceil(1 << log);
+        let parts = (self.gpu.multiprocessors() as usize / blocks).min(axis / LONG).clamp(1, 65_535);
+        if parts > 1 {
+            self.clear(self.places.operand(launch.bufs, launch.outs[0])?)?;
+        }
+        let grid = Grid { blocks: [size(blocks)?, parts as u32, 1], threads: 256, shared: 0 };
+        self.call("sum_long", grid, &[from, to, bytes_of(&axis_size), bytes_of(&inner_size), bytes_of(&log)])
+    }
+
+    fn lookup(&mut self, table: &Lookup, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let bufs = launch.bufs;
+        let (rows, by) = (self.operand(bufs, launch.ins[0].buf)?, self.operand(bufs, launch.ins[1].buf)?);
+        let outs = launch.outs.iter().map(|id| self.result(bufs, *id)).collect::<Result<Vec<u64>, _>>()?;
+        // The terms first, then the numbers that they point to.
+        let mut numbers: Vec<i64> = Vec::new();
+        let mut terms = Vec::with_capacity(table.terms.len());
+        for (term, out) in table.terms.iter().zip(outs) {
+            let coefficients = numbers.len() as u64;
+            let (polynomials, factors) = match term {
+                plan::Term::Polynomials(pieces) => (pieces.as_slice(), &[][..]),
+                plan::Term::Multiples { of, factors } => (std::slice::from_ref(of), factors.as_slice()),
+            };
+            let powers = polynomials.iter().map(Vec::len).max().unwrap_or(1);
+            for power in (0..powers).rev() {
+                numbers.extend(polynomials.iter().map(|c| c.get(power).copied().unwrap_or(0)));
+            }
+            terms.push((coefficients, (!factors.is_empty()).then_some(numbers.len() as u64), out, powers as u32));
+            numbers.extend_from_slice(factors);
+        }
+        let own = terms.len() * size_of::<Term>() / 8;
+        let place = self.table(own + numbers.len(), |base| {
+            let number = |at: u64| base + 8 * (own as u64 + at);
+            let term = |&(coefficients, factors, out, powers): &(u64, Option<u64>, u64, u32)| Term {
+                coefficients: number(coefficients),
+                factors: factors.map_or(0, number),
+                out,
+                powers,
+                unused: 0,
+            };
+            let terms: Vec<Term> = terms.iter().map(term).collect();
+            [cast_slice(&terms), cast_slice(&numbers)].concat()
+        })?;
+        let (term_count, count, log) =
+            (terms.len() as u32, bufs[launch.ins[1].buf.index()].words() as u64, table.pieces.trailing_zeros());
+        let operands = [bytes_of(&rows), bytes_of(&by), bytes_of(&place), bytes_of(&term_count), bytes_of(&count)];
+        let sizes = [bytes_of(&table.shift), bytes_of(&log), bytes_of(&table.fraction), bytes_of(&table.drop)];
+        let through = self.through(count as usize * table.pieces.min(32));
+        self.call("lookup", through, &[&operands[..], &sizes[..]].concat())
+    }
+}
+
+/// The same view with sizes of 32 bits, which it has.
+fn short_view(view: &LongView) -> View {
+    let short = |sizes: [u64; MAX_AXES]| sizes.map(|size| size as u32);
+    let size = short(view.size);
+    View {
+        start: view.start,
+        stride: view.stride,
+        fill: view.fill,
+        size,
+        first: short(view.first),
+        end: short(view.end),
+        by: size.map(Divisor::by),
+        axes: view.axes,
+        unused: 0,
+    }
+}
+
+fn pool([h, w]: [usize; 2], window: &Window) -> Result<Pool, BackendError> {
+    let u32s = |sizes: [usize; 2]| Ok::<_, BackendError>([size(sizes[0])?, size(sizes[1])?]);
+    let [rows, cols] = window.output(h, w).unwrap_or_default();
+    Ok(Pool {
+        size: u32s([h, w])?,
+        window: u32s(window.size)?,
+        stride: u32s(window.stride)?,
+        pad: u32s(window.pad)?,
+        result: u32s([rows, cols])?,
+        by_image: LongDivisor::by((rows * cols) as u64),
+        by_row: LongDivisor::by(cols as u64),
+    })
+}

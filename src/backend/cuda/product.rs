@@ -1,0 +1,249 @@
+//! Which kernel multiplies: by the shape of the product, and by how many blocks it makes.
+
+use bytemuck::bytes_of;
+use smallvec::SmallVec;
+
+use super::Cuda;
+use super::gpu::Grid;
+use super::params::{Conv, Divisor, Gemm};
+use crate::backend::check::misfit;
+use crate::backend::{BackendError, Launch};
+use crate::graph::Window;
+use crate::plan::Product;
+
+/// Sides of the tiles of results.
+const TILE: usize = 64;
+
+/// Dynamic shared memory of the kernels on tensor cores.
+const LIMB_SHARED: u32 = 65_536;
+
+/// Rows or columns up to which a product reads its larger factor once, at the memory's speed.
+const FEW: usize = 8;
+
+/// Results of a group up to which a convolution is computed without tiles, and the depth up to which it is.
+const SHALLOW: (usize, usize) = (4, 32);
+
+/// Below these a tile of bytes is mostly filling.
+const LIMBS: [usize; 3] = [16, 16, 24];
+
+/// Blocks of a grid along y and z.
+const MOST: usize = 65_535;
+
+/// A factor: its words, or `factors[0]` times the first and `factors[1]` times the second.
+type Terms = [u64; 2];
+
+impl Cuda {
+    /// Multiplies; with `factors` the two sums of pairs.
+    pub(super) fn product(
+        &mut self,
+        product: &Product,
+        factors: Option<&[[i8; 2]; 2]>,
+        launch: &Launch<'_>,
+    ) -> Result<(), BackendError> {
+        let out = self.places.operand(launch.bufs, launch.outs[0])?;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let places: SmallVec<[(u64, usize); 4]> = launch
+            .ins
+            .iter()
+            .map(|operand| Ok((self.operand(launch.bufs, operand.buf)?, launch.bufs[operand.buf.index()].words())))
+            .collect::<Result<_, BackendError>>()?;
+        let factors = factors.map(|sides| sides.map(|side| side.map(|factor| i64::from(factor) as u64)));
+        match *product {
+            Product::MatMul { batch, m, k, n } => {
+                let shared = |at: usize, matrix: usize| places[at].1 == matrix && batch > 1;
+                let [left, right] = [m * k, k * n];
+                let of = |pairs: &[usize], sums: bool| {
+                    // Sums have their left operands first.
+                    let [a, b] = if sums { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
+                    let take = |at: [usize; 2]| -> Terms {
+                        let second = if sums { at[1] } else { at[*pairs.last().unwrap_or(&0)] };
+                        [places[at[pairs[0]]].0, places[second].0]
+                    };
+                    (take(a), take(b))
+                };
+                let one = |at: usize| (shared(2 * at, left), shared(2 * at + 1, right));
+                let base = Matrices { out: out.clone(), batch, m, k, n, factors, accumulate: false };
+                match (factors, places.len()) {
+                    (Some(_), _) => {
+                        let (a, b) = of(&[0], true);
+                        self.matmul(&base, a, b, 1, (shared(0, left), shared(2, right)))
+                    }
+                    (None, 2) => {
+                        let (a, b) = of(&[0], false);
+                        self.matmul(&base, a, b, 1, one(0))
+                    }
+                    (None, _) if one(0) == one(1) => {
+                        let (a, b) = of(&[0, 1], false);
+                        self.matmul(&base, a, b, 2, one(0))
+                    }
+                    // Pairs that share their batch in another way: one after the other.
+                    (None, _) => {
+                        self.clear(out.clone())?;
+                        let base = Matrices { accumulate: true, ..base };
+                        for pair in 0..2 {
+                            let (a, b) = of(&[pair], false);
+                            self.matmul(&base, a, b, 1, one(pair))?;
+                        }
+                        Ok(())
+                    }
+                }
+            }
+            Product::Conv2d { n, c, h, w, o, window, groups } => {
+                let [image, weight] = if factors.is_some() { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
+                let take = |at: [usize; 2]| at.map(|at| places.get(at).map_or(0, |place| place.0));
+                let pairs = if factors.is_some() { 1 } else { places.len() / 2 };
+                let (image, weight) = (take(image), take(weight));
+                if groups == 1 && window == Window::new([1, 1], [1, 1], [0, 0]) {
+                    // The weights times each image.
+                    let factors = factors.map(|[image, weight]| [weight, image]);
+                    let base = Matrices { out, batch: n, m: o, k: c, n: h * w, factors, accumulate: false };
+                    return self.matmul(&base, weight, image, pairs, (n > 1, false));
+                }
+                let result = window.output(h, w).unwrap_or_default();
+                let u32s = |sizes: [usize; 2]| Ok::<_, BackendError>([size(sizes[0])?, size(sizes[1])?]);
+                let [image_factor, weight_factor] = factors.unwrap_or_default();
+                let parameters = Conv {
+                    image,
+                    weight,
+                    out: self.address(out.start),
+                    image_factor,
+                    weight_factor,
+                    images: size(n)?,
+                    groups: size(groups)?,
+                    channels: size(c / groups)?,
+                    outputs: size(o / groups)?,
+                    size: u32s([h, w])?,
+                    window: u32s(window.size)?,
+                    stride: u32s(window.stride)?,
+                    pad: u32s(window.pad)?,
+                    dilation: u32s(window.dilation)?,
+                    result: u32s(result)?,
+                    by_image: Divisor::by(size(result[0] * result[1])?),
+                    by_row: Divisor::by(size(result[1])?),
+                    by_channel: Divisor::by(size(window.size[0] * window.size[1])?),
+                    by_line: Divisor::by(size(window.size[1])?),
+                    pairs: pairs as u32,
+                    parts: 1,
+                };
+                let columns = n * result[0] * result[1];
+                // Numbers that the kernel divides or adds up.
+                for sizes in [columns, c / groups * h * w, o / groups * (c / groups) * window.size[0] * window.size[1]]
+                {
+                    size(sizes)?;
+                }
+                self.conv(parameters, out, columns, factors.is_some())
+            }
+        }
+    }
+
+    fn matmul(
+        &mut self,
+        base: &Matrices,
+        a: Terms,
+        b: Terms,
+        pairs: usize,
+        (one_left, one_right): (bool, bool),
+    ) -> Result<(), BackendError> {
+        let Matrices { ref out, batch, m, k, n, factors, accumulate } = *base;
+        // One right matrix for all: the left ones are one tall matrix.
+        let (batch, m) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
+        let sums = factors.is_some();
+        let name: [&'static str; 2];
+        let (tiles, step, shared);
+        if m <= FEW {
+            (name, tiles, step, shared) = (["gemv_rows", "gemv_rows_sums"], n.div_ceil(32), 32, 0);
+        } else if n <= FEW {
+            (name, tiles, step, shared) = (["gemv_cols", "gemv_cols_sums"], m.div_ceil(16), 128, 0);
+        } else if self.limbs.unwrap_or(m >= LIMBS[0] && n >= LIMBS[1] && k >= LIMBS[2]) {
+            let tiles_of = m.div_ceil(TILE) * n.div_ceil(TILE);
+            (name, tiles, step, shared) = (["gemm_limb", "gemm_limb_sums"], tiles_of, 32, LIMB_SHARED);
+        } else {
+            let tiles_of = m.div_ceil(TILE) * n.div_ceil(TILE);
+            (name, tiles, step, shared) = (["gemm_simt", "gemm_simt_sums"], tiles_of, 16, 0);
+        }
+        let steps = k.div_ceil(step) * pairs;
+        // Parts add to what is there.
+        let parts = if accumulate { 2 } else { self.parts(tiles * batch, steps) };
+        if parts > 1 && !accumulate {
+            self.clear(out.clone())?;
+        }
+        let [factor_a, factor_b] = factors.unwrap_or_default();
+        let parameters = Gemm {
+            a,
+            b,
+            c: self.address(out.start),
+            step_a: if one_left { 0 } else { (m * k) as u64 },
+            step_b: if one_right { 0 } else { (k * n) as u64 },
+            factor_a,
+            factor_b,
+            m: size(m)?,
+            n: size(n)?,
+            k: size(k)?,
+            pairs: pairs as u32,
+            batch: size(batch)?,
+            parts: parts as u32,
+        };
+        let grid = Grid { blocks: [size(tiles)?, parts as u32, batch.min(MOST) as u32], threads: 256, shared };
+        self.call(name[usize::from(sums)], grid, &[bytes_of(&parameters)])
+    }
+
+    fn conv(
+        &mut self,
+        mut parameters: Conv,
+        out: std::ops::Range<usize>,
+        columns: usize,
+        sums: bool,
+    ) -> Result<(), BackendError> {
+        let Conv { groups, channels, outputs, window, pairs, .. } = parameters;
+        let (outputs, groups) = (outputs as usize, groups as usize);
+        let depth = channels as usize * window[0] as usize * window[1] as usize;
+        let z = groups.min(MOST) as u32;
+        if outputs <= SHALLOW.0 && depth <= SHALLOW.1 {
+            let name = ["conv_direct", "conv_direct_sums"][usize::from(sums)];
+            let blocks = [size(columns.div_ceil(256))?, outputs.div_ceil(4) as u32, z];
+            return self.call(name, Grid { blocks, threads: 256, shared: 0 }, &[bytes_of(&parameters)]);
+        }
+        let limbs = self.limbs.unwrap_or(outputs >= LIMBS[0] && columns >= LIMBS[1] && depth >= LIMBS[2]);
+        let (name, step, shared) = match limbs {
+            true => (["conv_limb", "conv_limb_sums"], 32, LIMB_SHARED),
+            false => (["conv_simt", "conv_simt_sums"], 16, 0),
+        };
+        let tiles = outputs.div_ceil(TILE) * columns.div_ceil(TILE);
+        let parts = self.parts(tiles * groups, depth.div_ceil(step) * pairs as usize);
+        if parts > 1 {
+            self.clear(out)?;
+        }
+        parameters.parts = parts as u32;
+        let grid = Grid { blocks: [size(tiles)?, parts as u32, z], threads: 256, shared };
+        self.call(name[usize::from(sums)], grid, &[bytes_of(&parameters)])
+    }
+
+    /// How many blocks share the steps of a tile, so that all multiprocessors have one: at least four steps each.
+    fn parts(&self, tiles: usize, steps: usize) -> usize {
+        let wanted = self.gpu.multiprocessors() as usize / tiles.max(1);
+        wanted.min(steps / 4).clamp(1, MOST)
+    }
+}
+
+/// A batch of matrix products, but for the matrices.
+struct Matrices {
+    /// The result's words.
+    out: std::ops::Range<usize>,
+    batch: usize,
+    m: usize,
+    k: usize,
+    n: usize,
+    factors: Option<[[u64; 2]; 2]>,
+    /// Whether the result is added to what is there.
+    accumulate: bool,
+}
+
+/// A size that the kernels hold in 32 bits.
+pub(super) fn size(value: usize) -> Result<u32, BackendError> {
+    match u32::try_from(value) {
+        Ok(size) if size < 1 << 31 => Ok(size),
+        _ => misfit(format!("a size of {value} is more than a GPU's kernels can count")),
+    }
+}

@@ -1,0 +1,73 @@
+//! `--device`: what the parties compute on.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::backend::cuda::Gpu;
+use crate::run::device::Device;
+
+/// One party's device, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Cpu,
+    Cuda(usize),
+}
+
+/// The devices of the three parties: one name for all, or three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeviceArg([Named; 3]);
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Named, String> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Named::Cpu),
+            None if text == "cuda" => Ok(Named::Cuda(0)),
+            Some(("cuda", number)) => {
+                number.parse().map(Named::Cuda).map_err(|_| format!("`{number}` is not the number of a GPU"))
+            }
+            _ => Err(format!("there is no device `{text}`: write cpu, cuda, or cuda:1 for the second GPU")),
+        }
+    }
+}
+
+impl FromStr for DeviceArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DeviceArg, String> {
+        let named = text.split(',').map(str::parse).collect::<Result<Vec<Named>, String>>()?;
+        match named[..] {
+            [one] => Ok(DeviceArg([one; 3])),
+            [p0, p1, p2] => Ok(DeviceArg([p0, p1, p2])),
+            _ => Err(format!("{} devices: write one for all parties, or one for each of P0, P1 and P2", named.len())),
+        }
+    }
+}
+
+impl DeviceArg {
+    /// Opens the devices; parties on the same GPU share it.
+    pub fn open(&self) -> anyhow::Result<[Device; 3]> {
+        let mut gpus: BTreeMap<usize, Arc<Gpu>> = BTreeMap::new();
+        let mut devices = <[Device; 3]>::default();
+        for (device, named) in devices.iter_mut().zip(&self.0) {
+            let Named::Cuda(number) = *named else { continue };
+            if let std::collections::btree_map::Entry::Vacant(entry) = gpus.entry(number) {
+                entry.insert(Gpu::open(number).context("`--device cpu` computes on the processor")?);
+            }
+            *device = Device::Cuda(gpus[&number].clone());
+        }
+        Ok(devices)
+    }
+
+    /// The names as they are written.
+    pub fn names(&self) -> [String; 3] {
+        self.0.map(|named| match named {
+            Named::Cpu => "cpu".to_string(),
+            Named::Cuda(number) => format!("cuda:{number}"),
+        })
+    }
+}
