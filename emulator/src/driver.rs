@@ -1,6 +1,15 @@
 //! A stand-in for the CUDA driver library: the C entry points that cudarc's safe layer calls, executing real PTX with `ptxsim`.
 //! Work on streams is deferred and run in a seeded random interleaving that honours only stream order and events.
-#![allow(non_snake_case, clippy::missing_safety_doc, clippy::print_stderr, unsafe_op_in_unsafe_fn, reason = "C names")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::unwrap_used,
+    non_snake_case,
+    clippy::missing_safety_doc,
+    clippy::print_stderr,
+    unsafe_op_in_unsafe_fn,
+    reason = "C names"
+)]
 use crate::{Launch, Memory, Module, Stats};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -192,13 +201,13 @@ impl Sim {
                     let mut mem = Memory::default();
                     for (b, (_, n, d)) in &self.bufs {
                         if *d == dev {
-                            mem.add_raw(*b, *n as u64)
+                            mem.add_raw(*b, *n as u64, None)
                         }
                     } // another device's buffer is out of bounds
                     let r = Launch { module: &m, mem: &mem, reverse: self.reverse, stats: Stats::default() }
                         .run(&name, grid, block, dynsh, &params);
                     if let Err(e) = r {
-                        self.err(LAUNCH_FAILED, e)
+                        self.err(LAUNCH_FAILED, e.to_string())
                     }
                 }
             }
