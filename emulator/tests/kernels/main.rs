@@ -1,0 +1,14 @@
+//! Runs the CUDA kernels' PTX on the emulator, against definitions as plain as can be.
+//!
+//! The PTX is that of `kernels/ptx`, or of the directory that `SMLC_PTX_DIR` names.
+
+mod aes;
+mod conv;
+mod device;
+mod gemm;
+mod moves;
+mod planes;
+mod streams;
+mod sums;
+mod tables;
+mod wire;
