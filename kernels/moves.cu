@@ -21,34 +21,27 @@ template <class Index> struct View {
 DEV u32 quotient(const View<u32>& v, u32 n, u32 axis) { return divide(n, v.by[axis]); }
 DEV u64 quotient(const View<u64>& v, u64 n, u32 axis) { return n / v.size[axis]; }
 
-// Index of each axis of element `number`.
+// Where element `number` is.
 template <class Index> struct Place {
-  Index at[MAX_AXES];
-  DEV Place(const View<Index>& v, Index number) {
+  // Its index on axis 0.
+  Index at;
+  // The word of index 0 there, and whether the other axes' indices are valid.
+  s64 word;
+  bool valid;
+  DEV Place(const View<Index>& v, Index number) : at(number), word(v.start), valid(true) {
+    if (v.axes <= 1) return;
+    number = quotient(v, at, 0);
+    at -= number * v.size[0];
 #pragma unroll
-    for (u32 a = 0; a < MAX_AXES; a++) {
+    for (u32 a = 1; a < MAX_AXES; a++) {
       Index rest = 0;
       if (a + 1 < v.axes) rest = quotient(v, number, a);
-      at[a] = number - rest * v.size[a];
+      Index index = number - rest * v.size[a];
+      word += (s64)index * v.stride[a];
+      valid = valid && index >= v.first[a] && index < v.end[a];
       number = rest;
+      if (a + 1 >= v.axes) break;
     }
-  }
-  // Where the element is, apart from axes below `from`; whether their indices are valid.
-  DEV s64 word(const View<Index>& v, u32 from) const {
-    s64 word = v.start;
-#pragma unroll
-    for (u32 a = 0; a < MAX_AXES; a++) {
-      if (a >= from && a < v.axes) word += (s64)at[a] * v.stride[a];
-    }
-    return word;
-  }
-  DEV bool valid(const View<Index>& v, u32 from) const {
-    bool valid = true;
-#pragma unroll
-    for (u32 a = 0; a < MAX_AXES; a++) {
-      if (a >= from && a < v.axes) valid = valid && at[a] >= v.first[a] && at[a] < v.end[a];
-    }
-    return valid;
   }
 };
 
@@ -56,11 +49,15 @@ template <class Index> DEV void copy_body(const u64* in, u64* out, const View<In
   // Two elements at a time, so that more words are on their way.
   const u64 step = thread_count();
   for (u64 i = thread_number(); i < count; i += 2 * step) {
-    Place<Index> first(v, (Index)i), second(v, (Index)(i + step));
-    u64 x = first.valid(v, 0) ? in[first.word(v, 0)] : v.fill;
-    u64 y = i + step < count && second.valid(v, 0) ? in[second.word(v, 0)] : v.fill;
-    out[i] = x;
-    if (i + step < count) out[i + step] = y;
+    u64 words[2];
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+      Place<Index> place(v, (Index)(i + j * step));
+      bool valid = i + j * step < count && place.valid && place.at >= v.first[0] && place.at < v.end[0];
+      words[j] = valid ? in[place.word + (s64)place.at * v.stride[0]] : v.fill;
+    }
+    out[i] = words[0];
+    if (i + step < count) out[i + step] = words[1];
   }
 }
 
@@ -143,11 +140,11 @@ KERNEL(copy_bits, 256, 4, const u64* in, u64* out, const __grid_constant__ View<
     for (u32 done = 0; done < wanted;) {
       // The rest of a row, or of the word.
       Place<u32> place(v, word * 64 + done);
-      u32 at = place.at[0], left = v.size[0] - at, run = left < wanted - done ? left : wanted - done;
+      u32 at = place.at, left = v.size[0] - at, run = left < wanted - done ? left : wanted - done;
       u64 bits = v.fill & 1 ? low_bits(run) : 0;
       u32 first = at > v.first[0] ? at : v.first[0], end = at + run < v.end[0] ? at + run : v.end[0];
-      if (first < end && place.valid(v, 1)) {
-        s64 source = place.word(v, 1) + (s64)first * v.stride[0];
+      if (first < end && place.valid) {
+        s64 source = place.word + (s64)first * v.stride[0];
         u32 length = end - first;
         u64 some = 0;
         if (v.stride[0] == 1) {
