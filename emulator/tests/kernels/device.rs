@@ -170,7 +170,7 @@ pub fn random(seed: u64, len: usize) -> Vec<u64> {
 pub fn random_planes(seed: u64, len: usize, planes: usize) -> Vec<u64> {
     let stride = len.div_ceil(64);
     let mut words = random(seed, stride * planes);
-    if len % 64 != 0 {
+    if !len.is_multiple_of(64) {
         words.iter_mut().skip(stride - 1).step_by(stride).for_each(|word| *word &= (1 << (len % 64)) - 1);
     }
     words

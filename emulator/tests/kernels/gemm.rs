@@ -147,8 +147,8 @@ fn bands_of_tiles_cover_the_result() {
 
 #[test]
 fn the_largest_bytes_at_the_largest_depth() {
-    // The second pair goes one step beyond the depth at which sums of bytes must become words.
-    let (m, k) = (2, 8_193);
+    // With the second pair, more than the depth of 16,512 at which sums of bytes must have become words.
+    let (m, k) = (2, 8_260);
     let ones = |len| vec![u64::MAX; len];
     let operands = [[ones(m * k), ones(m * k)], [ones(k), ones(k)]];
     check_on(&mut Device::default(), &LIMB, &Shape::new(m, k, 1), &operands, Form::Pairs(2));

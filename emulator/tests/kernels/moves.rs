@@ -64,6 +64,7 @@ fn views() -> Vec<View> {
         View { operand: 300, start: 0, axes: vec![axis(300, 1)] },
         // A transposition, a slice with steps from its end, a broadcast, padding on both sides, nothing valid.
         View { operand: 35 * 66, start: 0, axes: vec![axis(66, 1), axis(35, 66)] },
+        View { operand: 200, start: 1, axes: vec![axis(130, 1)] },
         View { operand: 200, start: 199, axes: vec![axis(3, -60), axis(20, -3)] },
         View { operand: 12, start: 2, axes: vec![axis(70, 0), axis(5, 2), axis(2, 0)] },
         View { operand: 40, start: -9, axes: vec![part(7, [1, 6], 8), part(11, [2, 9], 1)] },
