@@ -214,7 +214,7 @@ KERNEL(concat_bits, 256, 4, const Chunk* chunks, u32 count, u64* out, u64 elemen
 // ---- an axis by its indices -------------------------------------------------------------------------------------
 
 struct Gather {
-  // The operand's index for each of the result's, -1 for zeros.
+  // The operand's index for each of the result's, below 2^31, or -1 for zeros.
   const s32* index;
   // Elements inside of the axis, size of the operand's axis, elements of a row of the result: indices times `inner`.
   u64 inner, axis, row;

@@ -2,8 +2,8 @@
 #include "device.h"
 
 // The transposition of a warp's 32x32 bits, a row each lane. At each level quarters of squares change places: a lane
-// keeps half of its row's bits, and takes the others from the same half of its partner's, moved by the level's width. What
-// it keeps and how it moves depends on the lane alone.
+// keeps half of its row's bits, and takes the others from the same half of its partner's, moved by the level's width.
+// What it keeps and how it moves depends on the lane alone.
 struct Transposition {
   u32 bytes16, bytes8, keep4, keep2, keep1, turn4, turn2, turn1;
 

@@ -137,7 +137,7 @@ DEV void simt_product(const Loader& load, SimtRoom& room, Tile tile, Part part, 
 //
 // A block of 8 warps computes ROWS x COLS elements, 64x64 or 32x128, a warp 16x32, in steps of 32. Factors are split
 // into planes of bytes on their way into shared memory, of which there are two sets: while one is multiplied the other
-// is filled, from words that were fetched one or two groups of multiplications before.
+// is filled, from words that were fetched two or three groups of multiplications before.
 //
 // A plane's rows (of the left factor; then columns of the right one) have 32 bytes, in two halves that change places
 // every four rows: so 8 rows of 16 bytes, and the 32 stores of a warp, are in different banks.
@@ -171,8 +171,8 @@ template <class Loader, u32 ROWS> struct Limbs {
   // A thread splits groups of four words: rows of 8 groups for the left factor; for the right one a warp has 8 columns
   // by 4 groups, and a thread two groups of each of its columns.
   enum : u32 { LEFT = ROWS / 32, GROUPS = LEFT + COLS / 32 };
-  // Groups of words on their way at a time: the registers allow for two of one term.
-  enum : u32 { AHEAD = Loader::TERMS == 2 ? 1 : 2 };
+  // Groups of words on their way at a time: as many as registers allow for.
+  enum : u32 { AHEAD = Loader::TERMS == 2 ? 2 : 3 };
   const Loader& load;
   u8* room;
   u32 m0;
@@ -188,6 +188,12 @@ template <class Loader, u32 ROWS> struct Limbs {
       load.fetch_left(raw, step, m0 + left_row(group), left_k());
     } else {
       load.fetch_right(raw, step, columns[(group - LEFT) / 2], right_k(group - LEFT));
+    }
+  }
+  DEV void fetch_first(Raw (&raw)[AHEAD], u32 step, u32 end) const {
+    if (step < end) {
+#pragma unroll
+      for (u32 g = 0; g < AHEAD; g++) fetch(raw[g], g, step);
     }
   }
   DEV void keep(const Raw& raw, u32 group, u32 step) const {
@@ -230,16 +236,13 @@ DEV void limb_product(const Loader& load, u8* room, Tile tile, Part part, How ho
     }
   }
   __syncthreads();
+  limbs.fetch_first(raw, step + 1, end);
   do {
     u32 sum[8][4][4] = {};
     const u32 stop = end - step > LIMB_STEPS ? step + LIMB_STEPS : end;
     for (; step < stop; step++) {
       const u8* set = room + (step & 1) * L::SET;
       const bool more = step + 1 < end;
-      if (more) {
-#pragma unroll
-        for (u32 g = 0; g < L::AHEAD; g++) limbs.fetch(raw[g], g, step + 1);
-      }
       u32 a[8][4];
 #pragma unroll
       for (u32 i = 0; i < 8; i++) load_matrices(a[i], set + left + i * L::PLANE);
@@ -255,10 +258,16 @@ u32 b[2][4];
         if (more && j < L::GROUPS) {
           limbs.keep(raw[j % L::AHEAD], j, step + 1);
           if (j + L::AHEAD < L::GROUPS) limbs.fetch(raw[j % L::AHEAD], j + L::AHEAD, step + 1);
+          // The rest of this step's multiplications hides the first of the next one's words.
+          if (j == L::GROUPS - 1) limbs.fetch_first(raw, step + 2, end);
         }
       }
       __syncthreads();
     }
+// Hides that places do not change from one sum to the next, so that they are not kept in registers meanwhile.
+    u32 place = lane;
+    asm volatile("" : "+r"(place));
+    const u32 m = m0 + wm + (place >> 2), n1 = n0 + wn + (place & 3) * 2;
 #pragma unroll
     for (u32 n = 0; n < 4; n++)
 #pragma unroll
@@ -266,7 +275,7 @@ u32 b[2][4];
         u64 value = 0;
 #pragma unroll
         for (u32 s = 0; s < 8; s++) value += (u64)sum[s][n][r] << 8 * s;
-        load.put(m0 + wm + (lane >> 2) + (r >> 1) * 8, n0 + wn + n * 8 + (lane & 3) * 2 + (r & 1), value, how);
+        load.put(m + (r >> 1) * 8, n1 + n * 8 + (r & 1), value, how);
       }
     if (how == STORE) how = ADD;
   } while (step < end);

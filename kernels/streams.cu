@@ -9,7 +9,8 @@
 // column of MixColumns; a second one, of the second column, is 128 bytes behind, so that one rotation serves two
 // lookups, and the address of either is one byte permutation of the state and the lane's offset.
 //
-// sm_90, of the loop of one block (16 bytes) a lane, without what the results take: see kernels/README.md.
+// A block of 16 bytes takes 160 lookups, 11 loads of round keys, and on sm_90 208 byte permutations and 121 logic
+// operations.
 #include "device.h"
 
 struct StreamUse {
@@ -99,10 +100,10 @@ DEV u32 elements_log(u32 bits) { return bits == 1 || bits > 32 ? 1 : bits > 16 ?
 
 extern __shared__ __align__(16) u8 stream_room[];
 
-// Elements of several streams. `keys` has 11 round keys of 16 bytes for each key, at most 4 keys (FIPS 197's expansion,
-// byte by byte in order). No use has 0 elements. A use's blocks, from the one with its first element to the one with
-// its last, are counted in units of `unit` blocks, a multiple of 32; use j's units are numbers uses[j].unit.. of the
-// `units` of all.
+// Elements of several streams. `keys`, at a multiple of 16 bytes, has 11 round keys of 16 bytes for each key, at most 4
+// keys (FIPS 197's expansion, byte by byte in order). No use has 0 elements. A use's blocks, from the one with its
+// first element to the one with its last, are counted in units of `unit` blocks, a multiple of 32; use j's units are
+// numbers uses[j].unit.. of the `units` of all.
 //
 // Grid: any number of blocks; they go through the units. Block 512. Dynamic shared memory: 73,728 bytes.
 KERNEL(streams, 512, 2, const Quad* keys, u32 key_count, const StreamUse* uses, u32 use_count, u64 units, u32 unit) {

@@ -15,8 +15,8 @@ KERNEL(sum_each, 256, 4, const u64* in, u64* out, u64 count, u64 axis, u64 inner
 }
 
 // The same for long axes: a block adds up 2^log (0 to 5) neighbouring elements, 256 >> log threads for each. Elements
-// of one outer index are covered by ceil(inner / 2^log) blocks. Grid: x = outer * that number, y = parts (1 to 65,535)
-// of the axis; with more than one part, out is zeros before the launch. Block 256.
+// of one outer index are covered by ceil(inner / 2^log) blocks. Grid: x = outer * that number (below 2^31), y = parts
+// (1 to 65,535) of the axis; with more than one part, out is zeros before the launch. Block 256.
 KERNEL(sum_long, 256, 4, const u64* in, u64* out, u64 axis, u64 inner, u32 log) {
   __shared__ u64 sums[256];
   const u32 t = threadIdx.x, width = 1 << log, slices = 256 >> log, col = t & (width - 1), slice = t >> log;

@@ -11,7 +11,8 @@ KERNEL(one_hot, 256, 4, const u64* words, const u64* values, u64* out, u64 count
   for (u64 i = thread_number(); i < count; i += thread_count()) {
     u64 e = i >> log;
     bool here = place_of(words[e] + add, shift, log) == (i & low_bits(log));
-    out[i] = here ? values ? values[e] : 1 : 0;
+    u64 value = values ? values[e] : 1;
+    out[i] = here ? value : 0;
   }
 }
 
