@@ -20,21 +20,11 @@ impl Block<'_> {
             _ => [u64::from(u32::MAX); LANES],
         };
         let whole = matches!(inst.op, Op::Mma { .. } | Op::LoadMatrix { .. });
-        for lane in lanes_of(mask) {
-            let named = members[lane] as u32;
-            if named >> lane & 1 == 0 {
-                return lane_fault(lane, Fault::Warp(format!("the mask {named:#x} does not name this lane")));
-            }
-            let missing = named & !mask;
-            if whole && missing & warp.absent() != 0 {
-                return warp_fault(Fault::Warp(format!("lanes {:#x} have ended", missing & warp.absent())));
-            }
-            if missing & !warp.absent() != 0 {
-                return Ok(false);
-            }
-            if let Some(other) = lanes_of(named & mask).find(|l| members[*l] as u32 != named) {
-                let why = format!("this lane names {named:#x}, lane {other} names {:#x}", members[other]);
-                return lane_fault(lane, Fault::Warp(why));
+        if mask != u32::MAX || members != [u64::from(u32::MAX); LANES] {
+            for lane in lanes_of(mask) {
+                if !may_go(warp, lane, &members, mask, whole)? {
+                    return Ok(false);
+                }
             }
         }
         let names = |lane: usize| members[lane] as u32 & mask;
@@ -95,6 +85,25 @@ impl Block<'_> {
     pub(super) fn active_mask(warp: &mut Warp, mask: u32, d: Reg) {
         warp.regs.write(d, mask, &[u64::from(mask); LANES]);
     }
+}
+
+/// Whether all lanes that this one names are here, or will never come.
+fn may_go(warp: &Warp, lane: usize, members: &Lanes, mask: u32, whole: bool) -> Outcome<bool> {
+    let named = members[lane] as u32;
+    if named >> lane & 1 == 0 {
+        return lane_fault(lane, Fault::Warp(format!("the mask {named:#x} does not name this lane")));
+    }
+    let missing = named & !mask;
+    // CUDA lets lanes be named that have ended, and whoever names them has seldom meant it.
+    let gone = missing & if whole { warp.absent() } else { warp.exited };
+    if gone != 0 {
+        return warp_fault(Fault::Warp(format!("lanes {gone:#x} have ended, or were never there")));
+    }
+    if let Some(other) = lanes_of(named & mask).find(|l| members[*l] as u32 != named) {
+        let why = format!("this lane names {named:#x}, lane {other} names {:#x}", members[other]);
+        return lane_fault(lane, Fault::Warp(why));
+    }
+    Ok(missing & !warp.absent() == 0)
 }
 
 /// The lane that a shuffle reads, and whether it lies in the segment that `c` describes.

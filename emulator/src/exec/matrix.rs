@@ -9,6 +9,29 @@ use crate::isa::{Address, Reg};
 
 const DEPTH: usize = 32;
 
+/// A byte as it is read.
+fn value(byte: u8, signed: bool) -> f32 {
+    if signed { f32::from(byte.cast_signed()) } else { f32::from(byte) }
+}
+
+/// The product of 16 rows and 8 columns. Sums of 32 products of bytes are below 2^24 and thus exact as floats, which,
+/// unlike products of integers, every processor multiplies several at a time.
+fn product(rows: &[[f32; DEPTH]; 16], b: &[[f32; 8]; DEPTH]) -> [[f32; 8]; 16] {
+    let mut sums = [[0.0; 8]; 16];
+    for (sums, rows) in sums.as_chunks_mut::<4>().0.iter_mut().zip(rows.as_chunks::<4>().0) {
+        let mut kept = [[0.0; 8]; 4];
+        for (k, b) in b.iter().enumerate() {
+            for (sums, row) in kept.iter_mut().zip(rows) {
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    *sum += row[k] * b;
+                }
+            }
+        }
+        *sums = kept;
+    }
+    sums
+}
+
 impl Block<'_> {
     /// `d = a b + c`, mod 2^32: `a` is 16 x 32 and `b` 32 x 8, of bytes.
     pub(super) fn mma(
@@ -19,39 +42,30 @@ impl Block<'_> {
     ) {
         let (d, a, b, c) = regs;
         self.stats.mma += 1;
-        let value = |byte: u8, signed: bool| if signed { i16::from(byte.cast_signed()) } else { i16::from(byte) };
-        // Rows of `a` and columns of `b`; bytes as 16 bits, whose products a processor sums in pairs.
-        let (mut rows, mut columns) = ([[0_i16; DEPTH]; 16], [[0_i16; DEPTH]; 8]);
+        let (mut rows, mut columns) = ([[0.0; DEPTH]; 16], [[0.0; 8]; DEPTH]);
         for (i, reg) in a.iter().enumerate() {
-            let values = warp.regs.raw(*reg);
-            for (lane, word) in values.iter().enumerate() {
+            for (lane, word) in warp.regs.narrow(*reg).iter().enumerate() {
                 let (row, start) = (lane / 4 + 8 * (i & 1), 4 * (lane % 4) + 16 * (i >> 1));
-                for (k, byte) in (*word as u32).to_le_bytes().into_iter().enumerate() {
+                for (k, byte) in word.to_le_bytes().into_iter().enumerate() {
                     rows[row][start + k] = value(byte, signed[0]);
                 }
             }
         }
         for (i, reg) in b.iter().enumerate() {
-            let values = warp.regs.raw(*reg);
-            for (lane, word) in values.iter().enumerate() {
+            for (lane, word) in warp.regs.narrow(*reg).iter().enumerate() {
                 let (column, start) = (lane / 4, 4 * (lane % 4) + 16 * i);
-                for (k, byte) in (*word as u32).to_le_bytes().into_iter().enumerate() {
-                    columns[column][start + k] = value(byte, signed[1]);
+                for (k, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    columns[start + k][column] = value(byte, signed[1]);
                 }
             }
         }
-        let mut sums = [[0_i32; 8]; 16];
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            for (sum, column) in sums.iter_mut().zip(&columns) {
-                *sum = row.iter().zip(column).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-            }
-        }
+        let sums = product(&rows, &columns);
         let added: [_; 4] = std::array::from_fn(|i| warp.regs.raw(c[i]));
         for (i, reg) in d.iter().enumerate() {
             let mut values = [0; LANES];
             for (lane, value) in values.iter_mut().enumerate() {
                 let (row, column) = (lane / 4 + 8 * (i >> 1), 2 * (lane % 4) + (i & 1));
-                *value = added[i][lane].wrapping_add(u64::from(sums[row][column].cast_unsigned()));
+                *value = added[i][lane].wrapping_add(i64::from(sums[row][column] as i32).cast_unsigned());
             }
             warp.regs.write(*reg, u32::MAX, &values);
         }

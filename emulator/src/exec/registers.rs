@@ -43,20 +43,32 @@ impl Registers {
         if reg.bits == 64 { self.wide[reg.index as usize] } else { self.narrow[reg.index as usize].map(u64::from) }
     }
 
+    /// A register of at most 32 bits.
+    #[inline]
+    pub fn narrow(&self, reg: Reg) -> &[u32; LANES] {
+        &self.narrow[reg.index as usize]
+    }
+
     /// The value as a type says: its bits, with copies of the sign above if it is signed.
     #[inline]
     pub fn read(&self, reg: Reg, ty: Ty) -> Lanes {
+        let mut out = self.raw(reg);
         match (ty.kind, ty.bits) {
+            // The usual width, by a shift that vector instructions have.
+            (Kind::Signed, 32) => {
+                out.iter_mut().for_each(|v| *v = i64::from((*v as u32).cast_signed()).cast_unsigned())
+            }
             (Kind::Signed, bits) if bits < 64 => {
                 let shift = 64 - bits;
-                self.raw(reg).map(|v| ((v << shift).cast_signed() >> shift).cast_unsigned())
+                out.iter_mut().for_each(|v| *v = ((*v << shift).cast_signed() >> shift).cast_unsigned());
             }
             (_, bits) if bits < reg.bits => {
                 let mask = (1 << bits) - 1;
-                self.raw(reg).map(|v| v & mask)
+                out.iter_mut().for_each(|v| *v &= mask);
             }
-            _ => self.raw(reg),
+            _ => {}
         }
+        out
     }
 
     /// One lane's bits.
@@ -84,7 +96,9 @@ impl Registers {
         let keep = if reg.bits == 32 { u32::MAX } else { 0xffff };
         let target = &mut self.narrow[reg.index as usize];
         if mask == u32::MAX {
-            *target = values.map(|v| v as u32 & keep);
+            for (target, v) in target.iter_mut().zip(values) {
+                *target = *v as u32 & keep;
+            }
         } else {
             lanes_of(mask).for_each(|lane| target[lane] = values[lane] as u32 & keep);
         }

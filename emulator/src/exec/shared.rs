@@ -21,6 +21,13 @@ pub(crate) struct Who {
     pub warp_epoch: u32,
 }
 
+impl Who {
+    #[inline]
+    fn tag(self, epoch: u32) -> Tag {
+        u64::from(epoch) << 32 | u64::from(self.warp_epoch << WARP_EPOCH | self.thread)
+    }
+}
+
 /// The block's epoch in the upper half; below the warp's epoch, flags and the thread.
 type Tag = u64;
 
@@ -38,38 +45,38 @@ struct Tags {
     read: Tag,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    tags: Tags,
+    /// Where its bytes have tags of their own, from 1; 0 if they have not.
+    split: u32,
+    /// Bits of the bytes that are written, and above them of those with a copy in flight.
+    state: u8,
+}
+
+const WRITTEN: u8 = 0xf;
+
 #[derive(Debug)]
 pub(crate) struct Shared {
     bytes: Vec<u8>,
-    tags: Vec<Tags>,
-    /// For words with tags for each byte: where those are, from 1.
-    split: Vec<u32>,
+    words: Vec<Word>,
     splits: Vec<[Tags; 4]>,
     free: Vec<u32>,
-    /// For each word: bits of the bytes that are written, and above them of those with a copy in flight.
-    states: Vec<u8>,
     /// Counts barriers, over all blocks.
     epoch: u32,
 }
 
 impl Shared {
     pub fn new(bytes: usize) -> Shared {
-        let words = bytes.div_ceil(4);
-        Shared {
-            bytes: vec![0; 4 * words],
-            tags: vec![Tags::default(); words],
-            split: vec![0; words],
-            splits: Vec::new(),
-            free: Vec::new(),
-            states: vec![0; words],
-            epoch: 1,
-        }
+        let count = bytes.div_ceil(4);
+        let words = vec![Word::default(); count];
+        Shared { bytes: vec![0; 4 * count], words, splits: Vec::new(), free: Vec::new(), epoch: 1 }
     }
 
     /// A new block: nothing is written.
     pub fn clear(&mut self) {
         self.bytes.fill(0xcd);
-        self.states.fill(0);
+        self.words.iter_mut().for_each(|w| w.state = 0);
         self.barrier();
     }
 
@@ -77,7 +84,7 @@ impl Shared {
     pub fn barrier(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
             // Tags of the first epochs must not come alive again.
-            self.tags.fill(Tags::default());
+            self.words.iter_mut().for_each(|w| w.tags = Tags::default());
             self.splits.fill([Tags::default(); 4]);
             2
         });
@@ -90,57 +97,78 @@ impl Shared {
     /// Checks and records an access. The caller has checked that the bytes are there.
     #[inline]
     pub fn touch(&mut self, start: usize, bytes: usize, touch: Touch, who: Who) -> Result<(), Fault> {
+        if (start | bytes) & 3 != 0 {
+            return self.touch_parts(start, bytes, touch, who);
+        }
+        let (epoch, mine) = (self.epoch, who.tag(self.epoch));
+        for (i, word) in self.words[start / 4..(start + bytes) / 4].iter_mut().enumerate() {
+            // The usual cases, in short: all bytes are written, or will be, and no tag of this epoch is in the way.
+            let old_write = (word.tags.write >> 32) as u32 != epoch;
+            if word.split == 0 && old_write && touch == Touch::Read && word.state == WRITTEN {
+                word.tags.read = merged(word.tags.read, mine);
+                continue;
+            }
+            let old_read = (word.tags.read >> 32) as u32 != epoch;
+            if word.split == 0 && old_write && old_read && touch == Touch::Write && word.state <= WRITTEN {
+                (word.tags.write, word.state) = (mine, WRITTEN);
+                continue;
+            }
+            self.touch_word(start / 4 + i, WRITTEN, touch, who)?;
+            return self.touch(start + 4 * (i + 1), bytes - 4 * (i + 1), touch, who);
+        }
+        Ok(())
+    }
+
+    /// An access that is not of whole words.
+    fn touch_parts(&mut self, start: usize, bytes: usize, touch: Touch, who: Who) -> Result<(), Fault> {
         let (mut at, end) = (start, start + bytes);
         while at < end {
             let (word, stop) = (at / 4, end.min((at | 3) + 1));
-            let mask = (0xf_u8 << (at & 3)) & (0xf >> (3 - ((stop - 1) & 3)));
+            let mask = (WRITTEN << (at & 3)) & (WRITTEN >> (3 - ((stop - 1) & 3)));
             self.touch_word(word, mask, touch, who)?;
             at = stop;
         }
         Ok(())
     }
 
-    #[inline]
-    fn touch_word(&mut self, word: usize, mask: u8, touch: Touch, who: Who) -> Result<(), Fault> {
-        let state = self.states[word];
-        if (state >> 4) & mask != 0 {
-            return Err(Fault::InFlight(4 * word as u32 + ((state >> 4) & mask).trailing_zeros()));
+    fn touch_word(&mut self, at: usize, mask: u8, touch: Touch, who: Who) -> Result<(), Fault> {
+        let word = &mut self.words[at];
+        let flying = (word.state >> 4) & mask;
+        if flying != 0 {
+            return Err(Fault::InFlight(4 * at as u32 + flying.trailing_zeros()));
         }
         if touch == Touch::Write {
-            self.states[word] |= mask;
-        } else if state & mask != mask {
-            let byte = 4 * word as u64 + u64::from((!state & mask).trailing_zeros());
+            word.state |= mask;
+        } else if word.state & mask != mask {
+            let byte = 4 * at as u64 + u64::from((!word.state & mask).trailing_zeros());
             return Err(Fault::Uninitialised { space: "shared", address: byte });
         }
-        if mask == 0xf && self.split[word] == 0 {
-            let byte = 4 * word as u32;
-            return record(&mut self.tags[word], touch, who, self.epoch, byte);
+        if mask == WRITTEN && word.split == 0 {
+            return record(&mut word.tags, touch, who, self.epoch, 4 * at as u32);
         }
-        self.touch_bytes(word, mask, touch, who)
+        self.touch_bytes(at, mask, touch, who)
     }
 
-    fn touch_bytes(&mut self, word: usize, mask: u8, touch: Touch, who: Who) -> Result<(), Fault> {
-        if self.split[word] == 0 {
-            let tags = [self.tags[word]; 4];
-            let at = self.free.pop().unwrap_or_else(|| {
+    fn touch_bytes(&mut self, at: usize, mask: u8, touch: Touch, who: Who) -> Result<(), Fault> {
+        let word = &mut self.words[at];
+        if word.split == 0 {
+            let tags = [word.tags; 4];
+            word.split = self.free.pop().unwrap_or_else(|| {
                 self.splits.push(tags);
                 self.splits.len() as u32
             });
-            self.split[word] = at;
-            self.splits[at as usize - 1] = tags;
+            self.splits[word.split as usize - 1] = tags;
         }
-        let at = self.split[word];
-        let tags = &mut self.splits[at as usize - 1];
+        let tags = &mut self.splits[word.split as usize - 1];
         for (byte, tags) in tags.iter_mut().enumerate().filter(|(byte, _)| mask >> byte & 1 != 0) {
-            record(tags, touch, who, self.epoch, (4 * word + byte) as u32)?;
+            record(tags, touch, who, self.epoch, (4 * at + byte) as u32)?;
         }
-        if mask == 0xf {
+        if mask == WRITTEN {
             let current = |tag: Tag| if (tag >> 32) as u32 == self.epoch { tag } else { 0 };
             let alike = tags.map(|t| Tags { write: current(t.write), read: current(t.read) });
             if alike.iter().all(|t| *t == alike[0]) {
-                self.tags[word] = alike[0];
-                self.split[word] = 0;
-                self.free.push(at);
+                self.free.push(word.split);
+                (word.tags, word.split) = (alike[0], 0);
             }
         }
         Ok(())
@@ -150,7 +178,7 @@ impl Shared {
     pub fn copy_starts(&mut self, start: usize, bytes: usize, who: Who) -> Result<(), Fault> {
         self.touch(start, bytes, Touch::Write, who)?;
         for word in start / 4..(start + bytes) / 4 {
-            self.states[word] = 0xf0;
+            self.words[word].state = WRITTEN << 4;
         }
         Ok(())
     }
@@ -158,7 +186,7 @@ impl Shared {
     /// The copy lands: from now on the bytes are there for the thread that waited.
     pub fn copy_lands(&mut self, start: usize, content: &[u8], who: Who) -> Result<(), Fault> {
         for word in start / 4..(start + content.len()) / 4 {
-            self.states[word] = 0;
+            self.words[word].state = 0;
         }
         self.touch(start, content.len(), Touch::Write, who)?;
         self.bytes[start..start + content.len()].copy_from_slice(content);
@@ -195,21 +223,23 @@ fn conflicts(tag: Tag, epoch: u32, who: Who) -> bool {
 /// The tag of an access that adds to those behind an older tag.
 #[inline]
 fn merged(tag: Tag, mine: Tag) -> Tag {
-    if tag >> 32 != mine >> 32 {
-        return mine;
+    let differ = tag ^ mine;
+    if differ >> 32 != 0 {
+        mine
+    } else if tag & WARPS != 0 || differ & THREAD >= 32 {
+        tag | WARPS
+    } else if differ >> WARP_EPOCH != 0 {
+        mine
+    } else if differ & THREAD != 0 {
+        tag | LANES
+    } else {
+        tag
     }
-    let (older, newer) = ((tag & THREAD) / 32, (mine & THREAD) / 32);
-    if tag & WARPS != 0 || older != newer {
-        return mine | WARPS;
-    }
-    let same_epoch = (tag as u32) >> WARP_EPOCH == (mine as u32) >> WARP_EPOCH;
-    if same_epoch && (tag & LANES != 0 || tag & THREAD != mine & THREAD) { mine | LANES } else { mine }
 }
 
 #[inline]
 fn record(tags: &mut Tags, touch: Touch, who: Who, epoch: u32, byte: u32) -> Result<(), Fault> {
-    let low = who.warp_epoch << WARP_EPOCH | who.thread;
-    let mine = u64::from(epoch) << 32 | u64::from(low);
+    let mine = who.tag(epoch);
     let both_atomic = touch == Touch::Atomic && tags.write & ATOMIC != 0;
     if conflicts(tags.write, epoch, who) && !both_atomic {
         let how = if tags.write & ATOMIC != 0 { "updated it" } else { "wrote" };
