@@ -1,0 +1,182 @@
+//! Calls that allocate, free, copy and fill.
+
+#![allow(
+    unsafe_code,
+    non_snake_case,
+    reason = "the functions have the names of the CUDA driver, which they stand in for"
+)]
+
+use std::ffi::c_uint;
+
+use super::c::{In, Out};
+use super::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS};
+use super::queue::{Work, drain, push, until};
+use super::state::{Injection, current_context, current_device, device_of, enter, lock, reserve};
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAlloc_v2(address: Out<u64>, bytes: usize) -> Code {
+    allocate(address, bytes, None)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemAllocAsync(address: Out<u64>, bytes: usize, stream: usize) -> Code {
+    allocate(address, bytes, Some(stream))
+}
+
+fn allocate(address: Out<u64>, bytes: usize, stream: Option<usize>) -> Code {
+    if address.is_null() || bytes == 0 {
+        return INVALID_VALUE;
+    }
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let device = current_device();
+    let broken = state.broken(device);
+    if broken != SUCCESS {
+        return broken;
+    }
+    match state.allocate(device, bytes, stream.is_some()) {
+        Ok(base) => {
+            address.set(base);
+            stream.map_or(SUCCESS, |stream| push(state, stream, Work::Alloc(base)))
+        }
+        Err(code) => code,
+    }
+}
+
+/// Waits for everything, as the driver does, because any of it may use the memory.
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFree_v2(address: u64) -> Code {
+    super::count_wait();
+    let context = current_context();
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let code = until(state, device_of(context), |s| s.streams.values().all(|t| t.context != context || t.idle()));
+    if code != SUCCESS {
+        return code;
+    }
+    if lock().free(address) { SUCCESS } else { INVALID_VALUE }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeAsync(address: u64, stream: usize) -> Code {
+    enter().map_or_else(|code| code, |state| push(state, stream, Work::Free(address)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Code {
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let limit = state.limit;
+    let used = state.device(current_device()).map_or(0, |d| d.used);
+    free.set(limit - used);
+    total.set(limit)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemHostAlloc(address: Out<usize>, bytes: usize, _flags: c_uint) -> Code {
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    if state.fails(Injection::Allocation) {
+        return OUT_OF_MEMORY;
+    }
+    let base = reserve(bytes);
+    state.pinned.insert(base, bytes);
+    address.set(base)
+}
+
+/// Work that still uses the memory finds it as it was: its addresses are never used again.
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeHost(address: usize) -> Code {
+    if lock().pinned.remove(&address).is_some() { SUCCESS } else { INVALID_VALUE }
+}
+
+/// Pinned memory is read when the copy is done, other memory now.
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: In<u8>, bytes: usize, stream: usize) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let work = if state.is_pinned(from.address()) {
+        Work::UploadPinned { to, from: from.address(), bytes }
+    } else {
+        Work::Upload { to, content: from.read(bytes) }
+    };
+    push(state, stream, work)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyHtoD_v2(to: u64, from: In<u8>, bytes: usize) -> Code {
+    super::count_wait();
+    let content = from.read(bytes);
+    match enter().map_or_else(|code| code, |state| push(state, 0, Work::Upload { to, content })) {
+        SUCCESS => drain(lock(), 0),
+        code => code,
+    }
+}
+
+/// To memory that is not pinned, the driver waits until the copy is done.
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoHAsync_v2(to: In<u8>, from: u64, bytes: usize, stream: usize) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let pinned = state.is_pinned(to.address());
+    match push(state, stream, Work::Download { to: to.address(), from, bytes }) {
+        SUCCESS if !pinned => {
+            super::count_wait();
+            drain(lock(), stream)
+        }
+        code => code,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoH_v2(to: In<u8>, from: u64, bytes: usize) -> Code {
+    super::count_wait();
+    let work = Work::Download { to: to.address(), from, bytes };
+    match enter().map_or_else(|code| code, |state| push(state, 0, work)) {
+        SUCCESS => drain(lock(), 0),
+        code => code,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: usize) -> Code {
+    enter().map_or_else(|code| code, |state| push(state, stream, Work::Copy { to, from, bytes }))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyPeerAsync(
+    to: u64,
+    _to_context: usize,
+    from: u64,
+    _from_context: usize,
+    bytes: usize,
+    stream: usize,
+) -> Code {
+    cuMemcpyDtoDAsync_v2(to, from, bytes, stream)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemsetD8Async(to: u64, value: u8, count: usize, stream: usize) -> Code {
+    fill(to, vec![value], count, stream)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemsetD32Async(to: u64, value: u32, count: usize, stream: usize) -> Code {
+    fill(to, value.to_le_bytes().to_vec(), count, stream)
+}
+
+fn fill(to: u64, value: Vec<u8>, count: usize, stream: usize) -> Code {
+    enter().map_or_else(|code| code, |state| push(state, stream, Work::Fill { to, value, count }))
+}

@@ -1,0 +1,137 @@
+//! A look-alike of the CUDA driver: the C functions of `libcuda.so` that a program with streams, events, asynchronous
+//! allocation and launches calls, executing PTX with the interpreter.
+//!
+//! Work that is put on a stream waits. It is done when somebody waits for it, and now and then before, in an order
+//! that is drawn at random and honours only what CUDA promises: the order within a stream, and events. Memory that has
+//! been freed is never used again, host memory that is pinned is read and written late, and a fault makes every later
+//! call on the device fail, as on hardware.
+//!
+//! Read from the environment at the first call:
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `SMLC_SIM_DEVICES` | number of devices | 1 |
+//! | `SMLC_SIM_MEM` | bytes of memory of each device | 8 GiB |
+//! | `SMLC_SIM_SEED` | which order of work is drawn | 1 |
+//! | `SMLC_SIM_REVERSE` | 1: blocks, warps and lanes take turns from last to first | 0 |
+//! | `SMLC_SIM_UNWRITTEN` | 1: kernels may read memory that nothing has written | 0 |
+//! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation or launch fails, the devices are lost from the N-th call on | |
+//!
+//! Programs that have loaded the library may call [`smlc_sim_launches`] and the other functions of this module.
+
+mod c;
+mod codes;
+mod device;
+mod launch;
+mod memory;
+mod queue;
+mod state;
+mod stream;
+
+use std::ffi::{CString, c_char, c_int};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use state::Injection;
+
+/// What all threads have done since the library was loaded.
+#[derive(Default)]
+pub(crate) struct Counters {
+    launches: AtomicU64,
+    instructions: AtomicU64,
+    to_device: AtomicU64,
+    to_host: AtomicU64,
+    synchronisations: AtomicU64,
+}
+
+pub(crate) static COUNTERS: Counters = Counters {
+    launches: AtomicU64::new(0),
+    instructions: AtomicU64::new(0),
+    to_device: AtomicU64::new(0),
+    to_host: AtomicU64::new(0),
+    synchronisations: AtomicU64::new(0),
+};
+
+thread_local! {
+    /// How often this thread has waited.
+    static WAITS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+/// The host waits for a device.
+pub(crate) fn count_wait() {
+    Counters::add(&COUNTERS.synchronisations, 1);
+    WAITS.with(|waits| waits.set(waits.get() + 1));
+}
+
+#[allow(unsafe_code, reason = "functions for C have names of their own, which no other library here has")]
+mod exported {
+    use super::*;
+
+    /// Kernels launched.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_launches() -> u64 {
+        COUNTERS.launches.load(Ordering::Relaxed)
+    }
+
+    /// Instructions executed, summed over threads of kernels.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_instructions() -> u64 {
+        COUNTERS.instructions.load(Ordering::Relaxed)
+    }
+
+    /// Bytes copied from the host to devices.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_bytes_to_device() -> u64 {
+        COUNTERS.to_device.load(Ordering::Relaxed)
+    }
+
+    /// Bytes copied from devices to the host.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_bytes_to_host() -> u64 {
+        COUNTERS.to_host.load(Ordering::Relaxed)
+    }
+
+    /// How often a thread of the host has waited for a device.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_synchronisations() -> u64 {
+        COUNTERS.synchronisations.load(Ordering::Relaxed)
+    }
+
+    /// How often the calling thread has waited for a device.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_thread_synchronisations() -> u64 {
+        WAITS.with(std::cell::Cell::get)
+    }
+
+    /// Lets the `count`-th allocation (0) or launch (1) from now on fail, or loses the devices after so many calls (2);
+    /// a count of 0 takes the order back. Returns 0, or 1 if there is no such kind.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_fail(kind: c_int, count: u64) -> c_int {
+        let kind = match kind {
+            0 => Injection::Allocation,
+            1 => Injection::Launch,
+            2 => Injection::Lost,
+            _ => return 1,
+        };
+        state::lock().inject(kind, count);
+        0
+    }
+
+    /// What the last fault was, as text, or null. The text stays where it is.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_last_fault() -> *const c_char {
+        let state = state::lock();
+        let text = state.last_fault.as_ref().and_then(|text| CString::new(text.as_str()).ok());
+        text.map_or(std::ptr::null(), |text| text.into_raw().cast_const())
+    }
+}
+
+pub use exported::{
+    smlc_sim_bytes_to_device, smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault,
+    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_synchronisations,
+};

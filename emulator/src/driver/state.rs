@@ -1,0 +1,272 @@
+//! What the driver knows: devices, memory, streams, events, modules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::codes::{Code, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, SUCCESS};
+use super::queue::Stream;
+use crate::memory::Written;
+use crate::module::Module;
+
+/// Live device memory.
+pub(super) struct Buffer {
+    pub bytes: usize,
+    pub device: i32,
+    /// From the device's pool, whose access is granted apart from other memory's.
+    pub pooled: bool,
+    /// Whether the stream has reached the allocation.
+    pub live: bool,
+    pub written: Arc<Written>,
+}
+
+#[derive(Default)]
+pub(super) struct Event {
+    /// How often it was put on a stream, and which of those the stream has passed.
+    pub recorded: u64,
+    pub done: u64,
+    pub timed: bool,
+    pub at: Option<Instant>,
+}
+
+pub(super) struct Function {
+    pub module: Arc<Module>,
+    pub name: String,
+    /// Bytes of dynamic shared memory that a launch may ask for.
+    pub dynamic: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Device {
+    /// The error that all further calls return.
+    pub broken: Code,
+    pub used: usize,
+    pub most_used: usize,
+    pub threshold: u64,
+    pub holders: u32,
+}
+
+/// What is made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Injection {
+    Allocation,
+    Launch,
+    Lost,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub devices: Vec<Device>,
+    pub limit: usize,
+    pub reverse: bool,
+    pub ignore_unwritten: bool,
+    pub buffers: BTreeMap<u64, Buffer>,
+    /// Pinned host memory: bytes by address.
+    pub pinned: BTreeMap<usize, usize>,
+    /// By handle; every context also has a stream of its own, with the context's handle.
+    pub streams: BTreeMap<usize, Stream>,
+    pub events: BTreeMap<usize, Event>,
+    pub modules: BTreeMap<usize, Arc<Module>>,
+    pub functions: BTreeMap<usize, Function>,
+    /// (who, whose): memory that kernels of `who` may touch, of a device or of its pool.
+    pub peers: BTreeSet<(i32, i32)>,
+    pub pool_peers: BTreeSet<(i32, i32)>,
+    pub last_fault: Option<String>,
+    fail: [u64; 3],
+    next: usize,
+    random: u64,
+}
+
+static STATE: Mutex<Option<State>> = Mutex::new(None);
+/// Work has been done that somebody may wait for.
+pub(super) static PROGRESS: Condvar = Condvar::new();
+
+thread_local! {
+    static CONTEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The state, locked.
+pub(super) struct Locked(MutexGuard<'static, Option<State>>);
+
+impl std::ops::Deref for Locked {
+    type Target = State;
+    fn deref(&self) -> &State {
+        self.0.as_ref().expect("filled when it was locked")
+    }
+}
+
+impl std::ops::DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.as_mut().expect("filled when it was locked")
+    }
+}
+
+impl Locked {
+    /// Waits until other threads have done some work.
+    pub fn wait(self) -> Locked {
+        Locked(PROGRESS.wait(self.0).unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}
+
+pub(super) fn lock() -> Locked {
+    let mut guard = STATE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    guard.get_or_insert_with(State::from_environment);
+    Locked(guard)
+}
+
+/// The state, for a call that a lost device does not answer.
+pub(super) fn enter() -> Result<Locked, Code> {
+    let mut state = lock();
+    if state.fail[Injection::Lost as usize] == 1 {
+        return Err(DEVICE_UNAVAILABLE);
+    }
+    // Counts down to one, and stays there.
+    let left = &mut state.fail[Injection::Lost as usize];
+    *left = if *left > 1 { *left - 1 } else { *left };
+    Ok(state)
+}
+
+pub(super) fn current_context() -> usize {
+    CONTEXT.with(std::cell::Cell::get)
+}
+
+pub(super) fn set_current_context(context: usize) {
+    CONTEXT.with(|c| c.set(context));
+}
+
+const CONTEXTS: usize = 0x100;
+
+pub(super) fn context_of(device: i32) -> usize {
+    CONTEXTS + 16 * device as usize
+}
+
+pub(super) fn device_of(context: usize) -> i32 {
+    (context.saturating_sub(CONTEXTS) / 16) as i32
+}
+
+/// The device of the calling thread's context.
+pub(super) fn current_device() -> i32 {
+    device_of(current_context())
+}
+
+impl State {
+    fn from_environment() -> State {
+        let text = |name: &str| std::env::var(name).ok();
+        let number = |name: &str, default: u64| text(name).and_then(|v| v.parse().ok()).unwrap_or(default);
+        let mut state = State {
+            limit: number("SMLC_SIM_MEM", 8 << 30) as usize,
+            reverse: number("SMLC_SIM_REVERSE", 0) != 0,
+            ignore_unwritten: number("SMLC_SIM_UNWRITTEN", 0) != 0,
+            random: number("SMLC_SIM_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            next: 0x10_0000,
+            ..State::default()
+        };
+        state.devices.resize_with(number("SMLC_SIM_DEVICES", 1) as usize, Device::default);
+        if let Some(order) = text("SMLC_SIM_FAIL")
+            && let Some((kind, count)) = order.split_once(':')
+            && let Ok(count) = count.parse()
+        {
+            let kinds = [("alloc", Injection::Allocation), ("launch", Injection::Launch), ("lost", Injection::Lost)];
+            if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind) {
+                state.inject(*kind, count);
+            }
+        }
+        state
+    }
+
+    pub fn inject(&mut self, kind: Injection, count: u64) {
+        self.fail[kind as usize] = count;
+    }
+
+    /// Whether the call that is being made is the one that was ordered to fail.
+    pub fn fails(&mut self, kind: Injection) -> bool {
+        let left = &mut self.fail[kind as usize];
+        let now = *left == 1;
+        *left = left.saturating_sub(1);
+        now
+    }
+
+    /// A number that is no handle yet.
+    pub fn handle(&mut self) -> usize {
+        self.next += 16;
+        self.next
+    }
+
+    /// A number below `bound`.
+    pub fn draw(&mut self, bound: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random % bound as u64) as usize
+    }
+
+    pub fn device(&mut self, device: i32) -> Option<&mut Device> {
+        self.devices.get_mut(usize::try_from(device).ok()?)
+    }
+
+    /// The error of a device that has failed.
+    pub fn broken(&self, device: i32) -> Code {
+        usize::try_from(device).ok().and_then(|d| self.devices.get(d)).map_or(SUCCESS, |d| d.broken)
+    }
+
+    /// A fault: all later calls on the device return the code.
+    #[allow(clippy::print_stderr, reason = "a driver's functions return numbers; this is the only place for words")]
+    pub fn fault(&mut self, device: i32, code: Code, what: String) {
+        eprintln!("emulated device {device}: {what}");
+        self.last_fault = Some(what);
+        if let Some(device) = self.device(device)
+            && device.broken == SUCCESS
+        {
+            device.broken = code;
+        }
+        PROGRESS.notify_all();
+    }
+
+    /// The live buffer that holds all of these bytes.
+    pub fn buffer(&self, address: u64, bytes: usize) -> Option<(u64, &Buffer)> {
+        let (base, buffer) = self.buffers.range(..=address).next_back()?;
+        let inside = (address - base) as usize;
+        (buffer.live && inside <= buffer.bytes && bytes <= buffer.bytes - inside).then_some((*base, buffer))
+    }
+
+    /// Whether host memory is pinned.
+    pub fn is_pinned(&self, address: usize) -> bool {
+        self.pinned.range(..=address).next_back().is_some_and(|(base, bytes)| address - base < *bytes)
+    }
+
+    /// Device memory, poisoned, at an address that was never used before.
+    pub fn allocate(&mut self, device: i32, bytes: usize, pooled: bool) -> Result<u64, Code> {
+        if self.fails(Injection::Allocation) {
+            return Err(OUT_OF_MEMORY);
+        }
+        let limit = self.limit;
+        let Some(owner) = self.device(device) else { return Err(super::codes::INVALID_CONTEXT) };
+        if owner.used.checked_add(bytes).is_none_or(|used| used > limit) {
+            return Err(OUT_OF_MEMORY);
+        }
+        owner.used += bytes;
+        owner.most_used = owner.most_used.max(owner.used);
+        let base = reserve(bytes) as u64;
+        let written = Arc::new(Written::new(bytes));
+        self.buffers.insert(base, Buffer { bytes, device, pooled, live: !pooled, written });
+        Ok(base)
+    }
+
+    /// Ends a buffer; its address stays taken.
+    pub fn free(&mut self, address: u64) -> bool {
+        let Some(buffer) = self.buffers.remove(&address) else { return false };
+        if let Some(owner) = self.device(buffer.device) {
+            owner.used -= buffer.bytes;
+        }
+        super::c::release(address as usize, buffer.bytes);
+        true
+    }
+}
+
+/// Memory that is never given back, at a multiple of 256 as the driver's.
+pub(super) fn reserve(bytes: usize) -> usize {
+    const ALIGN: usize = 256;
+    let words = vec![0xa5a5_a5a5_a5a5_a5a5_u64; (bytes + ALIGN) / 8 + 1];
+    let start = Vec::leak(words).as_mut_ptr().expose_provenance();
+    start.next_multiple_of(ALIGN)
+}

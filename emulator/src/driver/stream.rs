@@ -1,0 +1,176 @@
+//! Calls about streams and events.
+
+#![allow(
+    unsafe_code,
+    non_snake_case,
+    reason = "the functions have the names of the CUDA driver, which they stand in for"
+)]
+
+use std::ffi::{c_int, c_uint, c_void};
+
+use super::c::{Callback, Out};
+use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS};
+use super::queue::{Stream, Work, drain, push, stream_id, until};
+use super::state::{Event, current_context, current_device, device_of, enter, lock};
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamCreate(stream: Out<usize>, _flags: c_uint) -> Code {
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let broken = state.broken(current_device());
+    if broken != SUCCESS {
+        return broken;
+    }
+    let id = state.handle();
+    state.streams.insert(id, Stream { context: current_context(), ..Stream::default() });
+    stream.set(id)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamCreateWithPriority(stream: Out<usize>, flags: c_uint, _priority: c_int) -> Code {
+    cuStreamCreate(stream, flags)
+}
+
+/// Does not wait: the stream goes once its work is done.
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamDestroy_v2(stream: usize) -> Code {
+    let mut state = lock();
+    let Some(there) = state.streams.get_mut(&stream) else { return INVALID_HANDLE };
+    there.closing = true;
+    if there.idle() {
+        state.streams.remove(&stream);
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamSynchronize(stream: usize) -> Code {
+    super::count_wait();
+    enter().map_or_else(|code| code, |state| drain(state, stream))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamQuery(stream: usize) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    match state.streams.get(&stream_id(stream)) {
+        None => INVALID_HANDLE,
+        Some(there) if state.broken(device_of(there.context)) != SUCCESS => state.broken(device_of(there.context)),
+        Some(there) => {
+            if there.idle() {
+                SUCCESS
+            } else {
+                NOT_READY
+            }
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
+    push(state, stream, Work::Wait(event, recorded))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuLaunchHostFunc(stream: usize, function: extern "C" fn(*mut c_void), data: *mut c_void) -> Code {
+    let callback = Callback { function, data: data.expose_provenance() };
+    enter().map_or_else(|code| code, |state| push(state, stream, Work::Callback(callback)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventCreate(event: Out<usize>, flags: c_uint) -> Code {
+    const DISABLE_TIMING: c_uint = 2;
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let id = state.handle();
+    state.events.insert(id, Event { timed: flags & DISABLE_TIMING == 0, ..Event::default() });
+    event.set(id)
+}
+
+/// Streams that wait for the event still do, so it is kept until nothing can.
+#[unsafe(no_mangle)]
+extern "C" fn cuEventDestroy_v2(event: usize) -> Code {
+    let mut state = lock();
+    if state.events.get(&event).is_some_and(|e| e.done >= e.recorded) {
+        state.events.remove(&event);
+    }
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventRecord(event: usize, stream: usize) -> Code {
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let Some(there) = state.events.get_mut(&event) else { return INVALID_HANDLE };
+    there.recorded += 1;
+    let recorded = there.recorded;
+    push(state, stream, Work::Record(event, recorded))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventSynchronize(event: usize) -> Code {
+    super::count_wait();
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
+    until(state, current_device(), |s| s.events.get(&event).is_none_or(|e| e.done >= recorded))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventQuery(event: usize) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let broken = state.broken(current_device());
+    match state.events.get(&event) {
+        None => INVALID_HANDLE,
+        Some(_) if broken != SUCCESS => broken,
+        Some(e) => {
+            if e.done >= e.recorded {
+                SUCCESS
+            } else {
+                NOT_READY
+            }
+        }
+    }
+}
+
+/// The time that the emulator took, which says nothing of a GPU.
+#[unsafe(no_mangle)]
+extern "C" fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    let (Some(start), Some(end)) = (state.events.get(&start), state.events.get(&end)) else { return INVALID_HANDLE };
+    if !start.timed || !end.timed {
+        return INVALID_HANDLE;
+    }
+    match (start.at, end.at) {
+        (Some(from), Some(to)) if start.done >= start.recorded && end.done >= end.recorded => {
+            milliseconds.set(to.saturating_duration_since(from).as_secs_f32() * 1e3)
+        }
+        _ => NOT_READY,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+    cuEventElapsedTime_v2(milliseconds, start, end)
+}
