@@ -192,3 +192,22 @@ pub fn planes_of(len: usize, planes: usize, bit: impl Fn(usize, usize) -> u64) -
     }
     words
 }
+
+#[test]
+fn division_by_multiplication_is_exact() {
+    let near = |n: u64| [n.saturating_sub(1), n, n + 1];
+    let divisors = (0..63).flat_map(|bits| near(1 << bits)).chain([3, 7, 10, 641, 1_000_003]).filter(|by| *by > 0);
+    for by in divisors {
+        let words = Fields::words([Fields::default().long_divisor(by)]);
+        let short = Fields::words([Fields::default().divisor(by as u32)])[0];
+        let numbers = (0..62).flat_map(|bits| near(1 << bits)).chain([0, (1 << 63) - 1, by - 1, by, 5 * (by / 5)]);
+        for n in numbers.flat_map(|n| [n, n - n % by]) {
+            let high = ((u128::from(n) * u128::from(words[0])) >> 64) as u64;
+            assert_eq!((high + n) >> (words[1] as u32), n / by, "{n} / {by}");
+            if n < 1 << 31 && by < 1 << 31 {
+                let high = (n * (short & 0xffff_ffff)) >> 32;
+                assert_eq!((high + n) >> (short >> 32), n / by, "{n} / {by}");
+            }
+        }
+    }
+}
