@@ -82,8 +82,19 @@ impl<'p> Client<'p> {
         }
         let mut outcome = Outcome { share: std::mem::take(&mut self.share), ..Outcome::default() };
         let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
-        for (party, link) in Party::ALL.into_iter().zip(&mut self.links) {
-            outcome.reports[party.index()] = answers(self.plan, party, &mut **link, &mut halves[party.index()])?;
+        for party in Party::ALL {
+            let answered = self.answers(party, &mut halves[party.index()]);
+            outcome.reports[party.index()] = match answered {
+                Err(RunError::Party { of: Some(other), party, text }) if other != party => {
+                    // Its own words say more.
+                    let own = self.answers(other, &mut BTreeMap::new()).err();
+                    return Err(match own {
+                        Some(own @ RunError::Party { .. }) => own,
+                        _ => RunError::Party { party, text, of: Some(other) },
+                    });
+                }
+                other => other?,
+            };
         }
         outcome.run = start.elapsed();
         for output in &self.plan.outputs {
@@ -91,34 +102,33 @@ impl<'p> Client<'p> {
             let (Some(a), Some(b)) = (half(0), half(1)) else {
                 let text = format!("did not send its part of `{}`", output.name);
                 let party = if half(0).is_none() { Party(0) } else { Party(1) };
-                return Err(RunError::Party { party, text });
+                return Err(RunError::Party { party, text, of: None });
             };
             outcome.outputs.insert(output.name.clone(), owner::combine(self.plan, output, [a, b]));
         }
         Ok(outcome)
     }
-}
 
-/// A party's parts of the results, and at the end its report.
-fn answers(
-    plan: &Plan,
-    party: Party,
-    link: &mut dyn OwnerLink,
-    parts: &mut BTreeMap<String, Vec<u8>>,
-) -> Result<Report, RunError> {
-    loop {
-        let message = link.recv(None, &|kind, name| room(plan, party, kind, name))?;
-        match message.kind {
-            MessageKind::Output => {
-                parts.insert(message.name, message.payload);
-            }
-            MessageKind::Report => {
-                return serde_json::from_slice(&message.payload)
-                    .map_err(|e| RunError::Party { party, text: format!("sent a report that cannot be read: {e}") });
-            }
-            MessageKind::Failure | MessageKind::Input | MessageKind::Run => {
-                let text = String::from_utf8_lossy(&message.payload).into_owned();
-                return Err(RunError::Party { party, text });
+    /// A party's parts of the results, and at the end its report.
+    fn answers(&mut self, party: Party, parts: &mut BTreeMap<String, Vec<u8>>) -> Result<Report, RunError> {
+        let plan = self.plan;
+        loop {
+            let message = self.links[party.index()].recv(None, &|kind, name| room(plan, party, kind, name))?;
+            match message.kind {
+                MessageKind::Output => {
+                    parts.insert(message.name, message.payload);
+                }
+                MessageKind::Report => {
+                    return serde_json::from_slice(&message.payload).map_err(|e| {
+                        let text = format!("sent a report that cannot be read: {e}");
+                        RunError::Party { party, text, of: None }
+                    });
+                }
+                MessageKind::Failure | MessageKind::Input | MessageKind::Run => {
+                    let text = String::from_utf8_lossy(&message.payload).into_owned();
+                    let of = Party::ALL.into_iter().find(|party| party.to_string() == message.name);
+                    return Err(RunError::Party { party, text, of });
+                }
             }
         }
     }

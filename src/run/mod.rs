@@ -59,6 +59,8 @@ pub enum RunError {
         party: Party,
         /// Its words.
         text: String,
+        /// The party whose own failure it passes on.
+        of: Option<Party>,
     },
     /// The system has no thread for a party.
     #[error("no thread for a party: {0}")]

@@ -97,7 +97,11 @@ pub fn run_on<B: Backend>(
             _ => AbortReason::Failed,
         });
         // The client may be gone as well; the error at hand is the one to report.
-        let _told = owners.send(Message::new(MessageKind::Failure, "", error.to_string().into_bytes()));
+        let of = match error {
+            RunError::Net { cause: NetError::Aborted { by, reason: AbortReason::Failed }, .. } => by.to_string(),
+            _ => String::new(),
+        };
+        let _told = owners.send(Message::new(MessageKind::Failure, of, error.to_string().into_bytes()));
     }
     result
 }

@@ -169,12 +169,12 @@ impl<'p, B: Backend> Session<'p, B> {
             }
             Action::Send(piece) => {
                 let mut payload = link.spare(piece.bytes);
-                self.pack(piece, &mut payload).map_err(|(e, span)| RunError::device(plan, e, span))?;
+                self.pack(piece, &mut payload).map_err(|e| RunError::device(plan, e, self.span(piece)))?;
                 link.send(piece, payload).map_err(|e| self.failed(piece, e))
             }
             Action::Receive(piece) => {
                 let payload = link.receive(piece).map_err(|e| self.failed(piece, e))?;
-                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, None))?;
+                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, self.span(piece)))?;
                 link.done(payload);
                 Ok(())
             }
@@ -189,16 +189,19 @@ impl<'p, B: Backend> Session<'p, B> {
 
     /// A network error, with the line of the model that the message serves.
     fn failed(&self, piece: &Piece, cause: NetError) -> RunError {
-        let sends = &self.plan.rounds[piece.round].sends;
-        let span = piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span));
-        RunError::net(self.plan, cause, Some((piece.round, span)))
+        RunError::net(self.plan, cause, Some((piece.round, self.span(piece))))
     }
 
-    fn pack(&mut self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), (BackendError, Option<Span>)> {
+    /// The line that a message serves, or another of its round.
+    fn span(&self, piece: &Piece) -> Option<Span> {
+        let sends = &self.plan.rounds[piece.round].sends;
+        piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span))
+    }
+
+    fn pack(&mut self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), BackendError> {
         let sends = &self.plan.rounds[piece.round].sends;
         let ids: SmallVec<[BufId; 8]> = piece.sends.iter().map(|at| sends[*at].source).collect();
-        let span = piece.sends.iter().find_map(|at| sends[*at].span);
-        self.backend.pack(&self.plan.bufs, &ids, payload).map_err(|e| (e, span))
+        self.backend.pack(&self.plan.bufs, &ids, payload)
     }
 
     fn step(&mut self, step: &Step) -> Result<(), BackendError> {

@@ -1,30 +1,41 @@
 //! The GPU that the tests run on.
 
-#![allow(unsafe_code, reason = "loading the emulated driver")]
+#![allow(unsafe_code, reason = "loading the emulated driver, and reading its counters")]
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use smlc::backend::cuda::Gpu;
 
-/// The emulated driver, or nothing when a real one is demanded.
+/// Whether the tests run on the emulated driver: unless a real GPU is demanded.
+pub fn is_emulated() -> bool {
+    std::env::var_os("SMLC_REQUIRE_GPU").is_none()
+}
+
+/// The emulated driver's file, which lies beside the tests.
+pub fn library() -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name("libptx_emulator.so")
+}
+
+/// The emulated driver. It bears the name under which the program looks for a driver.
 fn driver() -> Option<&'static Library> {
     static DRIVER: OnceLock<Option<Library>> = OnceLock::new();
-    DRIVER
-        .get_or_init(|| {
-            if std::env::var_os("SMLC_REQUIRE_GPU").is_some() {
-                return None;
-            }
-            // It lies beside the tests, and bears the name under which the program looks for a driver.
-            let path = std::env::current_exe().unwrap().with_file_name("libptx_emulator.so");
-            // SAFETY: the library has nothing that runs when it is loaded.
-            Some(unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) }.unwrap())
-        })
-        .as_ref()
+    // SAFETY: the library has nothing that runs when it is loaded.
+    let open = || is_emulated().then(|| unsafe { Library::open(Some(library()), RTLD_NOW | RTLD_GLOBAL) }.unwrap());
+    DRIVER.get_or_init(open).as_ref()
 }
 
 /// GPU 0.
 pub fn gpu() -> Arc<Gpu> {
     driver();
     Gpu::open(0).unwrap()
+}
+
+/// A count of the emulated driver; 0 on a real one.
+pub fn counter(name: &str) -> u64 {
+    let Some(library) = driver() else { return 0 };
+    // SAFETY: the emulator's counters take nothing and return a number of 64 bits.
+    let function = unsafe { library.get::<extern "C" fn() -> u64>(name.as_bytes()) }.unwrap();
+    function()
 }

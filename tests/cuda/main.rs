@@ -1,6 +1,10 @@
 //! The GPU backend on the emulated driver, whose kernels are the PTX that ships; with `SMLC_REQUIRE_GPU=1` on a real one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
 mod device;
+mod networks;
 
 use smlc::backend::cases;
 use smlc::backend::cuda::Cuda;

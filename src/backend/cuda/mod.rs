@@ -9,7 +9,7 @@
 //! element  element programs, compiled to PTX
 //! product  which kernel multiplies
 //! moves    views, concatenation, sums, tables, planes
-//! staging  messages on their way to the GPU
+//! staging  messages on their way between host and GPU
 //! aes      expansion of stream keys
 //! ```
 
@@ -26,7 +26,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, PinnedHostSlice};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 use smallvec::SmallVec;
 
 use self::element::Shape;
@@ -71,7 +71,7 @@ pub struct Cuda {
     /// Messages on the GPU, packed.
     message: Option<CudaSlice<u64>>,
     /// Messages from the GPU, and to it.
-    leaving: Option<PinnedHostSlice<u64>>,
+    leaving: Option<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
     /// Uses tensor cores for all products, however small, or for none.
@@ -354,7 +354,6 @@ impl Backend for Cuda {
         Ok(Cow::Owned(words))
     }
 
-    #[allow(unsafe_code, reason = "memory that is written before it is read")]
     fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
         let (buffers, bytes, _) = self.packed(bufs, ids)?;
         if bytes == 0 {
@@ -370,18 +369,8 @@ impl Backend for Cuda {
             &[bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)],
         )?;
         let packed = self.message.as_ref().ok_or_else(no_memory)?;
-        if self.leaving.as_ref().is_none_or(|leaving| leaving.len() < words) {
-            self.leaving = None;
-            // Not write-combined, which would be slow to read.
-            // SAFETY: only words that were copied there are read.
-            let new = unsafe { self.gpu.context().alloc_pinned_with_flags(words.next_power_of_two().max(1 << 12), 0) };
-            self.leaving = Some(new.map_err(|error| out_of_memory(words, error))?);
-        }
-        let leaving = self.leaving.as_mut().ok_or_else(no_memory)?;
-        self.stream.memcpy_dtoh(&packed.slice(..words), leaving).map_err(failed)?;
-        // Waits until it is there, and for all that is in line before it.
-        let words = leaving.as_slice().map_err(failed)?;
-        message.extend_from_slice(&cast_slice(words)[..bytes as usize]);
+        let leaving = Staging::with_room(&mut self.leaving, &self.stream, words)?;
+        message.extend_from_slice(leaving.fetch(&self.stream, packed, bytes as usize)?);
         self.stream.context().check_err().map_err(failed)
     }
 
@@ -398,12 +387,8 @@ impl Backend for Cuda {
         }
         let words = bytes.div_ceil(8) as usize;
         self.next = (self.next + 1) % ON_THEIR_WAY;
-        let arriving = &mut self.arriving[self.next];
-        if arriving.as_ref().is_none_or(|arriving| arriving.len() < words) {
-            *arriving = Some(Staging::new(&self.stream, words.next_power_of_two().max(1 << 12))?);
-        }
         let room = room(&mut self.message, &self.stream, words)?;
-        arriving.as_mut().ok_or_else(no_memory)?.copy(&self.stream, message, room)?;
+        Staging::with_room(&mut self.arriving[self.next], &self.stream, words)?.send(&self.stream, message, room)?;
         let from = address(room, &self.stream);
         let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
         let count = buffers.len() as u32;

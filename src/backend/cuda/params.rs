@@ -71,7 +71,7 @@ pub(super) struct Gemm {
     pub k: u32,
     pub pairs: u32,
     pub batch: u32,
-    pub parts: u32,
+    pub unused: u32,
 }
 
 /// A convolution, `struct Conv` in `conv.cu`.
@@ -98,7 +98,7 @@ pub(super) struct Conv {
     pub by_channel: Divisor,
     pub by_line: Divisor,
     pub pairs: u32,
-    pub parts: u32,
+    pub unused: u32,
 }
 
 /// Axes that a view may have.

@@ -11,11 +11,46 @@ use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
 use crate::plan::Product;
 
-/// Sides of the tiles of results.
-const TILE: usize = 64;
+/// A kernel that computes tiles of a result, with its twin for sums.
+#[derive(Clone, Copy)]
+struct Tiled {
+    names: [&'static str; 2],
+    /// Rows and columns of a tile.
+    tile: [usize; 2],
+    /// Multiply-adds of an element in a step.
+    step: usize,
+    /// Bytes of dynamic shared memory.
+    shared: u32,
+}
 
-/// Dynamic shared memory of the kernels on tensor cores.
-const LIMB_SHARED: u32 = 65_536;
+impl Tiled {
+    /// Tiles of so many rows and columns.
+    fn tiles(self, rows: usize, cols: usize) -> usize {
+        rows.div_ceil(self.tile[0]) * cols.div_ceil(self.tile[1])
+    }
+}
+
+/// A kernel for matrices, and the one for convolutions: by multiply-adds of words, on tensor cores, and there for few rows.
+type Both = [Tiled; 2];
+
+const fn both(
+    matrices: [&'static str; 2],
+    windows: [&'static str; 2],
+    tile: [usize; 2],
+    step: usize,
+    shared: u32,
+) -> Both {
+    [Tiled { names: matrices, tile, step, shared }, Tiled { names: windows, tile, step, shared }]
+}
+
+const SIMT: Both = both(["gemm_simt", "gemm_simt_sums"], ["conv_simt", "conv_simt_sums"], [64, 64], 16, 0);
+const LIMB: Both = both(["gemm_limb", "gemm_limb_sums"], ["conv_limb", "conv_limb_sums"], [64, 64], 32, 65_536);
+const LIMB_LOW: Both =
+    both(["gemm_limb_low", "gemm_limb_low_sums"], ["conv_limb_low", "conv_limb_low_sums"], [32, 128], 32, 81_920);
+
+/// For few rows, and for few columns.
+const ROWS: Tiled = Tiled { names: ["gemv_rows", "gemv_rows_sums"], tile: [FEW, 32], step: 32, shared: 0 };
+const COLUMNS: Tiled = Tiled { names: ["gemv_cols", "gemv_cols_sums"], tile: [16, FEW], step: 128, shared: 0 };
 
 /// Rows or columns up to which a product reads its larger factor once, at the memory's speed.
 const FEW: usize = 8;
@@ -125,7 +160,7 @@ impl Cuda {
                     by_channel: Divisor::by(size(window.size[0] * window.size[1])?),
                     by_line: Divisor::by(size(window.size[1])?),
                     pairs: pairs as u32,
-                    parts: 1,
+                    unused: 0,
                 };
                 let columns = n * result[0] * result[1];
                 // Numbers that the kernel divides or adds up.
@@ -150,20 +185,12 @@ impl Cuda {
         // One right matrix for all: the left ones are one tall matrix.
         let (batch, m) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
         let sums = factors.is_some();
-        let name: [&'static str; 2];
-        let (tiles, step, shared);
-        if m <= FEW {
-            (name, tiles, step, shared) = (["gemv_rows", "gemv_rows_sums"], n.div_ceil(32), 32, 0);
-        } else if n <= FEW {
-            (name, tiles, step, shared) = (["gemv_cols", "gemv_cols_sums"], m.div_ceil(16), 128, 0);
-        } else if self.limbs.unwrap_or(m >= LIMBS[0] && n >= LIMBS[1] && k >= LIMBS[2]) {
-            let tiles_of = m.div_ceil(TILE) * n.div_ceil(TILE);
-            (name, tiles, step, shared) = (["gemm_limb", "gemm_limb_sums"], tiles_of, 32, LIMB_SHARED);
-        } else {
-            let tiles_of = m.div_ceil(TILE) * n.div_ceil(TILE);
-            (name, tiles, step, shared) = (["gemm_simt", "gemm_simt_sums"], tiles_of, 16, 0);
-        }
-        let steps = k.div_ceil(step) * pairs;
+        let kernel = match (m, n) {
+            (..=FEW, _) => ROWS,
+            (_, ..=FEW) => COLUMNS,
+            _ => self.tiled(m, n, k)[0],
+        };
+        let (tiles, steps) = (kernel.tiles(m, n), k.div_ceil(kernel.step) * pairs);
         // Parts add to what is there.
         let parts = if accumulate { 2 } else { self.parts(tiles * batch, steps) };
         if parts > 1 && !accumulate {
@@ -183,15 +210,16 @@ impl Cuda {
             k: size(k)?,
             pairs: pairs as u32,
             batch: size(batch)?,
-            parts: parts as u32,
+            unused: 0,
         };
-        let grid = Grid { blocks: [size(tiles)?, parts as u32, batch.min(MOST) as u32], threads: 256, shared };
-        self.call(name[usize::from(sums)], grid, &[bytes_of(&parameters)])
+        let blocks = [size(tiles)?, parts as u32, batch.min(MOST) as u32];
+        let grid = Grid { blocks, threads: 256, shared: kernel.shared };
+        self.call(kernel.names[usize::from(sums)], grid, &[bytes_of(&parameters)])
     }
 
     fn conv(
         &mut self,
-        mut parameters: Conv,
+        parameters: Conv,
         out: std::ops::Range<usize>,
         columns: usize,
         sums: bool,
@@ -205,19 +233,24 @@ impl Cuda {
             let blocks = [size(columns.div_ceil(256))?, outputs.div_ceil(4) as u32, z];
             return self.call(name, Grid { blocks, threads: 256, shared: 0 }, &[bytes_of(&parameters)]);
         }
-        let limbs = self.limbs.unwrap_or(outputs >= LIMBS[0] && columns >= LIMBS[1] && depth >= LIMBS[2]);
-        let (name, step, shared) = match limbs {
-            true => (["conv_limb", "conv_limb_sums"], 32, LIMB_SHARED),
-            false => (["conv_simt", "conv_simt_sums"], 16, 0),
-        };
-        let tiles = outputs.div_ceil(TILE) * columns.div_ceil(TILE);
-        let parts = self.parts(tiles * groups, depth.div_ceil(step) * pairs as usize);
+        let kernel = self.tiled(outputs, columns, depth)[1];
+        let tiles = kernel.tiles(outputs, columns);
+        let parts = self.parts(tiles * groups, depth.div_ceil(kernel.step) * pairs as usize);
         if parts > 1 {
             self.clear(out)?;
         }
-        parameters.parts = parts as u32;
-        let grid = Grid { blocks: [size(tiles)?, parts as u32, z], threads: 256, shared };
-        self.call(name[usize::from(sums)], grid, &[bytes_of(&parameters)])
+        let grid = Grid { blocks: [size(tiles)?, parts as u32, z], threads: 256, shared: kernel.shared };
+        self.call(kernel.names[usize::from(sums)], grid, &[bytes_of(&parameters)])
+    }
+
+    /// The kernels for a result of so many rows and columns, and for so many multiply-adds of each element.
+    fn tiled(&self, rows: usize, cols: usize, depth: usize) -> Both {
+        let worthwhile = rows >= LIMBS[0] && cols >= LIMBS[1] && depth >= LIMBS[2];
+        match self.limbs.unwrap_or(worthwhile) {
+            false => SIMT,
+            true if rows <= LIMB_LOW[0].tile[0] => LIMB_LOW,
+            true => LIMB,
+        }
     }
 
     /// How many blocks share the steps of a tile, so that all multiprocessors have one: at least four steps each.

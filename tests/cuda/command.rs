@@ -1,0 +1,119 @@
+//! `--device` on the command line.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::device::{is_emulated, library};
+
+/// Runs `smlc` with the emulated driver on the library path; exit code, stdout, stderr.
+fn smlc(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(library(), folder.path().join("libcuda.so")).unwrap();
+    plain(arguments, environment, folder.path())
+}
+
+fn plain(arguments: &[&str], environment: &[(&str, &str)], libraries: &Path) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_smlc"))
+        .args(arguments)
+        .env("LD_LIBRARY_PATH", libraries)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/small_digits/small_digits.sml");
+
+fn predictions(output: &str) -> serde_json::Value {
+    serde_json::from_str::<serde_json::Value>(output).unwrap()["scores"]["out"]["predictions"].clone()
+}
+
+#[test]
+fn devices_of_all_kinds_predict_the_same() {
+    if !is_emulated() {
+        return;
+    }
+    let run = |device: &str, more: &[&str]| {
+        let arguments = [&["run", MODEL, "--take", "2", "--format", "json", "--device", device], more].concat();
+        let (code, out, err) = smlc(&arguments, &[("SMLC_SIM_DEVICES", "2")]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{device}");
+        predictions(&out)
+    };
+    let wanted = run("cpu", &[]);
+    assert!(wanted.is_array());
+    for device in ["cuda", "cuda:0,cpu,cuda:1"] {
+        assert_eq!(run(device, &[]), wanted, "{device}");
+    }
+    assert_eq!(run("cuda", &["--transport", "tcp", "--repeat", "2"]), wanted);
+}
+
+#[test]
+fn what_cannot_be_used_is_said() {
+    let run = |device: &str, environment: &[(&str, &str)]| {
+        let (code, out, err) = smlc(&["run", MODEL, "--take", "1", "--device", device], environment);
+        assert!(code == Some(1) || code == Some(2), "{device}: {code:?}");
+        assert_eq!(out, "", "{device}");
+        err
+    };
+    assert!(run("gpu", &[]).contains("there is no device `gpu`: write cpu, cuda, or cuda:1 for the second GPU"));
+    assert!(run("cpu,cuda", &[]).contains("2 devices: write one for all parties, or one for each of P0, P1 and P2"));
+    assert!(run("cuda:x", &[]).contains("`x` is not the number of a GPU"));
+    if !is_emulated() {
+        return;
+    }
+    let found = run("cuda:3", &[]);
+    assert!(found.contains("no GPU number 3: the CUDA driver finds 1"), "{found}");
+    assert!(found.contains("`--device cpu` computes on the processor"), "{found}");
+    let found = run("cuda", &[("SMLC_SIM_DEVICES", "0")]);
+    assert!(found.contains("no GPU number 0: the CUDA driver finds 0"), "{found}");
+    let nowhere = tempfile::tempdir().unwrap();
+    let (code, _, found) = plain(&["run", MODEL, "--take", "1", "--device", "cuda"], &[], nowhere.path());
+    assert_eq!(code, Some(2));
+    assert!(found.contains("no CUDA driver (libcuda) on this machine"), "{found}");
+}
+
+/// Failures of the driver end a run with what failed and the line of the model.
+#[test]
+fn failures_name_the_line() {
+    if !is_emulated() {
+        return;
+    }
+    let run = |fail: &str| {
+        let environment = [("SMLC_SIM_FAIL", fail)];
+        let (code, out, err) = smlc(&["run", MODEL, "--take", "1", "--device", "cpu,cuda,cpu"], &environment);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{fail}");
+        assert!(err.contains("P1 stopped: ") || err.contains("P1"), "{fail}: {err}");
+        err
+    };
+    for launch in [1, 9, 25] {
+        let found = run(&format!("launch:{launch}"));
+        assert!(found.contains("the GPU failed: a kernel failed, this one or one before"), "{found}");
+        assert!(found.contains("small_digits.sml:"), "no line: {found}");
+    }
+    let found = run("alloc:2");
+    assert!(found.contains("bytes of memory for the plan's buffers: it is out of memory"), "{found}");
+    let found = run("lost:400");
+    assert!(found.contains("the GPU failed: "), "{found}");
+    let (code, _, found) = smlc(&["run", MODEL, "--take", "1", "--device", "cuda"], &[("SMLC_SIM_MEM", "20000")]);
+    assert_eq!(code, Some(2));
+    assert!(found.contains("it is out of memory"), "{found}");
+}
+
+/// The order of work that the driver promises nothing about makes no difference.
+#[test]
+fn orders_of_work_make_no_difference() {
+    if !is_emulated() {
+        return;
+    }
+    let run = |environment: &[(&str, &str)]| {
+        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", "cuda"];
+        let (code, out, err) = smlc(&arguments, environment);
+        assert_eq!(code, Some(0), "{err}");
+        predictions(&out)
+    };
+    let wanted = run(&[]);
+    for seed in ["2", "3"] {
+        assert_eq!(run(&[("SMLC_SIM_SEED", seed), ("SMLC_SIM_REVERSE", "1")]), wanted);
+    }
+}

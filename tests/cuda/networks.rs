@@ -1,0 +1,107 @@
+//! Whole networks on GPUs, on processors, and on both: every message and every result is the same, byte for byte.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use smlc::backend::cpu::Cpu;
+use smlc::backend::cuda::Cuda;
+use smlc::backend::{Around, Backend, StreamKey};
+use smlc::plan::lower::{self, Options};
+use smlc::plan::{Party, Plan};
+use smlc::run::lockstep::{self, Loads, Outcome};
+use smlc::span::Sources;
+use smlc::{graph, hir, pass};
+
+use crate::device::{counter, gpu};
+
+/// A program's plan and data for it.
+fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
+    let mut sources = Sources::default();
+    let file = sources.add(name.to_string(), text.to_string());
+    let program = hir::check(&mut sources, file, &mut Vec::new()).unwrap();
+    let dims = dims.iter().map(|(name, size)| (name.to_string(), *size)).collect();
+    let mut graph = graph::lower::lower(&program, &program.entries[0].name, &dims, &mut Vec::new()).unwrap();
+    pass::run(&mut graph, None, &[]).unwrap();
+    let tensor = |(id, path): (_, &str)| {
+        let len = graph.node(id).ty.shape.iter().product::<usize>();
+        // Variances have to be positive, and sums small.
+        let scale = if path.ends_with("running_var") { 1.0 } else { 0.3 };
+        let value = |i: usize| scale * ((i * 37 + path.len() * 11) % 101) as f64 / 101.0;
+        (path.to_string(), (0..len).map(|i| if i % 2 == 0 || scale == 1.0 { value(i) } else { -value(i) }).collect())
+    };
+    let data = graph.inputs().map(tensor).collect();
+    (lower::lower(&graph, &sources, Options::default()), data)
+}
+
+fn example(name: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    plan(name, &std::fs::read_to_string(path).unwrap(), dims)
+}
+
+/// A run's messages, by round, sender and receiver, and what came of it.
+type Run = (Vec<(usize, Party, Party, Vec<u8>)>, Outcome);
+
+fn run(plan: &Plan, loads: &Loads, device: impl Fn(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Run {
+    let key = |number: u8| StreamKey([7 * (number % 3) + 1; 16]);
+    let devices = Party::ALL.map(|party| device(party, [key(party.0), key(party.0 + 1)]));
+    let mut messages = Vec::new();
+    let outcome = lockstep::execute(plan, devices, loads.clone(), &mut |round, from, to, payload| {
+        messages.push((round, from, to, payload.to_vec()));
+    });
+    (messages, outcome.unwrap())
+}
+
+/// Runs on processors and on what `gpus` says are GPUs, and compares.
+fn compare(name: &str, (plan, data): &(Plan, BTreeMap<String, Vec<f64>>), gpus: [bool; 3]) {
+    let gpu = gpu();
+    let loads = lockstep::share(plan, data).unwrap();
+    let (messages, outcome) = run(plan, &loads, |party, keys| Box::new(Cpu::new(party, keys)));
+    let (found, other) = run(plan, &loads, |party, keys| {
+        if !gpus[party.index()] {
+            return Box::new(Cpu::new(party, keys));
+        }
+        // Between the messages of a round the host waits for nothing.
+        Box::new(Around {
+            inner: Cuda::new(&gpu, party, &keys).unwrap(),
+            launch: |device: &mut Cuda, launch: smlc::backend::Launch<'_>| {
+                let before = counter("smlc_sim_thread_synchronisations");
+                device.launch(launch)?;
+                assert_eq!(counter("smlc_sim_thread_synchronisations"), before, "waited for {}", launch.kernel.name());
+                Ok(())
+            },
+        })
+    });
+    assert!(messages.len() > 3, "{name} sends nothing");
+    for ((round, from, to, wanted), (.., found)) in messages.iter().zip(&found) {
+        assert!(wanted == found, "{name}: round {round}, {from} to {to}: {} bytes differ", wanted.len());
+    }
+    assert_eq!((messages.len(), &outcome.halves), (found.len(), &other.halves), "{name}");
+    assert_eq!((outcome.live_bytes, outcome.rounds), (other.live_bytes, other.rounds), "{name}");
+}
+
+#[test]
+fn networks_are_the_same_on_gpus() {
+    for (name, dims) in [
+        ("mlp.sml", vec![("N", 2)]),
+        ("lenet.sml", vec![("N", 1)]),
+        ("residual.sml", vec![("N", 1)]),
+        ("small_digits/small_digits.sml", vec![("N", 3)]),
+    ] {
+        compare(name, &example(name, &dims), [true; 3]);
+    }
+}
+
+#[test]
+fn processors_and_gpus_run_together() {
+    let network = example("small_digits/small_digits.sml", &[("N", 2)]);
+    for gpus in [[true, false, false], [false, true, true]] {
+        compare("small_digits", &network, gpus);
+    }
+}
+
+#[test]
+fn functions_with_tables_are_the_same_on_gpus() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse math::{sigmoid, tanh};\n\
+                entry f(x: fix[3, 7] from a, y: fix[3, 7] from b) -> fix[3, 7] to a { sigmoid(x + y) * tanh(x - y) }\n";
+    compare("tables", &plan("tables.sml", text, &[]), [true; 3]);
+}
