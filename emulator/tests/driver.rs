@@ -1,5 +1,6 @@
 //! The driver look-alike through unmodified cudarc: what a program with a GPU would do, and what goes wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "launches and the library's own functions are unsafe to call")]
 
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,7 @@
 //! Failures that are ordered: the N-th allocation, the N-th launch, and devices that are lost. One test, because the
 //! orders are the whole process's.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "launches and the library's own functions are unsafe to call")]
 
 use std::ffi::c_int;

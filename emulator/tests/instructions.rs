@@ -288,6 +288,8 @@ fn comparisons_and_predicates() {
         ("xor.pred %r, %p, %q;", [1, 0, 0], 1),
         ("not.pred %r, %p;", [1, 0, 0], 0),
         ("mov.pred %r, !%p;", [0, 0, 0], 1),
+        ("mov.pred %r, -1;", [0, 0, 0], 1),
+        ("and.pred %r, %p, 0;", [1, 0, 0], 0),
         ("selp.b64 %d, %b, %c, %p;", [1, 2, 3], 2),
         ("selp.b32 %dh, %bh, %ch, !%p;", [1, 2, 3], 3),
         ("slct.b32.s32 %dh, %ah, %bh, %ch;", [1, 2, 0], 1),

@@ -96,9 +96,9 @@ fn structures_by_value_and_dynamic_shared_memory() {
 }";
     let s: Vec<u8> = (0..24).collect();
     let text = text.replace("ld.param.v2.u64 {%d2, %d3}, [s+8];", "ld.param.u64 %d2, [s+8]; ld.param.u64 %d3, [s+16];");
-    let out = run(&text, &[s.clone()], 64, false).unwrap();
+    let out = run(&text, std::slice::from_ref(&s), 64, false).unwrap();
     assert_eq!(out[..8], [0x0706_0504, 0, 0x1312_1110, 0x1716_1514, 0x0b0a_0908, 0x0f0e_0d0c, 77, 64]);
-    assert!(run(&text, &[s.clone()], 0, false).unwrap_err().to_string().contains("out-of-bounds store"));
+    assert!(run(&text, std::slice::from_ref(&s), 0, false).unwrap_err().to_string().contains("out-of-bounds store"));
     assert!(run(&text, &[s[..23].to_vec()], 64, false).is_err());
 }
 

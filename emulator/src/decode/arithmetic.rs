@@ -19,6 +19,9 @@ const COMPARE: [(&str, Compare); 10] = [
 ];
 const LOGIC: [(&str, Logic); 3] = [("and", Logic::And), ("or", Logic::Or), ("xor", Logic::Xor)];
 
+/// What is compared how, and what the result is combined with.
+type Comparison = (Compare, Ty, Option<(Logic, Guard)>);
+
 impl Decoder<'_> {
     /// None if the opcode is none of arithmetic.
     pub(super) fn arithmetic(&mut self, code: &mut Opcode<'_>, args: &[Arg]) -> Result<Option<Op>> {
@@ -87,7 +90,7 @@ impl Decoder<'_> {
                 let (op, ty, with) = self.comparison(code, args)?;
                 let (d, not_d) = match &args[0] {
                     Arg::Pair(d, not_d) => (self.pred(&Arg::Name(d.clone()))?, self.pred(&Arg::Name(not_d.clone()))?),
-                    d => (self.pred(d)?, Pred(0)),
+                    d => (self.pred(d)?, Pred::SINK),
                 };
                 Op::Compare {
                     op,
@@ -302,19 +305,13 @@ impl Decoder<'_> {
         self.unary(op, ty, args)
     }
 
-    fn comparison(&mut self, code: &mut Opcode<'_>, args: &[Arg]) -> Result<(Compare, Ty, Option<(Logic, Guard)>)> {
+    fn comparison(&mut self, code: &mut Opcode<'_>, args: &[Arg]) -> Result<Comparison> {
         let (op, logic) = (code.one_of(&COMPARE), code.one_of(&LOGIC));
         let ty = code.ty()?;
         self.comparison_of(op, logic, ty, args)
     }
 
-    fn comparison_of(
-        &mut self,
-        op: Option<Compare>,
-        logic: Option<Logic>,
-        ty: Ty,
-        args: &[Arg],
-    ) -> Result<(Compare, Ty, Option<(Logic, Guard)>)> {
+    fn comparison_of(&mut self, op: Option<Compare>, logic: Option<Logic>, ty: Ty, args: &[Arg]) -> Result<Comparison> {
         let op = op.ok_or("this comparison is not handled")?;
         let with = match (logic, args) {
             (None, [_, _, _]) => None,

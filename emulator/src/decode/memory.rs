@@ -195,7 +195,7 @@ impl Decoder<'_> {
     pub(super) fn target_and_pred(&mut self, arg: &Arg, bits: u32) -> Result<(crate::isa::Reg, Pred)> {
         match arg {
             Arg::Pair(d, p) => Ok((self.target(&Arg::Name(d.clone()), bits)?, self.pred(&Arg::Name(p.clone()))?)),
-            d => Ok((self.target(d, bits)?, Pred(0))),
+            d => Ok((self.target(d, bits)?, Pred::SINK)),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn program(
 ) -> std::result::Result<Program, Problem> {
     let program = Program {
         code: Vec::new(),
-        counts: [0, 0, 1],
+        counts: [0, 0, Pred::FALSE.0 + 1],
         constants: Vec::new(),
         specials: Vec::new(),
         param_bytes: 0,
@@ -331,7 +331,7 @@ impl<'a> Decoder<'a> {
 
     fn pred(&mut self, arg: &Arg) -> Result<Pred> {
         match arg {
-            Arg::Name(name) if name == "_" => Ok(Pred(0)),
+            Arg::Name(name) if name == "_" => Ok(Pred::SINK),
             Arg::Name(name) => self.scopes.pred(name, &mut self.program),
             _ => Err("destination is no predicate".to_owned()),
         }
@@ -339,6 +339,7 @@ impl<'a> Decoder<'a> {
 
     fn pred_source(&mut self, arg: &Arg) -> Result<Guard> {
         let (name, negated) = match arg {
+            Arg::Number(value) => return Ok(Guard { pred: Pred::FALSE, negated: *value != 0 }),
             Arg::Name(name) => (name, false),
             Arg::Not(name) => (name, true),
             _ => return Err("operand is no predicate".to_owned()),

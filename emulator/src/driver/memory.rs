@@ -105,12 +105,11 @@ extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: In<u8>, bytes: usize, stream: 
         Ok(state) => state,
         Err(code) => return code,
     };
-    let work = if state.is_pinned(from.address()) {
-        Work::UploadPinned { to, from: from.address(), bytes }
-    } else {
-        Work::Upload { to, content: from.read(bytes) }
-    };
-    push(state, stream, work)
+    match state.is_pinned(from.address(), bytes) {
+        Ok(true) => push(state, stream, Work::UploadPinned { to, from: from.address(), bytes }),
+        Ok(false) => push(state, stream, Work::Upload { to, content: from.read(bytes) }),
+        Err(code) => code,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -130,7 +129,10 @@ extern "C" fn cuMemcpyDtoHAsync_v2(to: In<u8>, from: u64, bytes: usize, stream: 
         Ok(state) => state,
         Err(code) => return code,
     };
-    let pinned = state.is_pinned(to.address());
+    let pinned = match state.is_pinned(to.address(), bytes) {
+        Ok(pinned) => pinned,
+        Err(code) => return code,
+    };
     match push(state, stream, Work::Download { to: to.address(), from, bytes }) {
         SUCCESS if !pinned => {
             super::count_wait();

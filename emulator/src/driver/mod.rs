@@ -17,7 +17,8 @@
 //! | `SMLC_SIM_UNWRITTEN` | 1: kernels may read memory that nothing has written | 0 |
 //! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation or launch fails, the devices are lost from the N-th call on | |
 //!
-//! Programs that have loaded the library may call [`smlc_sim_launches`] and the other functions of this module.
+//! Programs that have loaded the library may look up [`smlc_sim_launches`] and the other functions of this module there.
+//! A program that links the crate as well has a second, idle driver in it: what it calls directly counts nothing.
 
 mod c;
 mod codes;

@@ -229,9 +229,14 @@ impl State {
         (buffer.live && inside <= buffer.bytes && bytes <= buffer.bytes - inside).then_some((*base, buffer))
     }
 
-    /// Whether host memory is pinned.
-    pub fn is_pinned(&self, address: usize) -> bool {
-        self.pinned.range(..=address).next_back().is_some_and(|(base, bytes)| address - base < *bytes)
+    /// Whether host memory is pinned. A range that begins in pinned memory must lie in it.
+    pub fn is_pinned(&self, address: usize, bytes: usize) -> Result<bool, Code> {
+        let Some((base, length)) = self.pinned.range(..=address).next_back() else { return Ok(false) };
+        match address - base {
+            inside if inside >= *length => Ok(false),
+            inside if bytes <= length - inside => Ok(true),
+            _ => Err(super::codes::INVALID_VALUE),
+        }
     }
 
     /// Device memory, poisoned, at an address that was never used before.

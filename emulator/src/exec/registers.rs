@@ -24,6 +24,7 @@ impl Registers {
             wide: vec![[POISON; LANES]; wide],
             preds: vec![0xaaaa_aaaa; preds],
         };
+        registers.preds[Pred::FALSE.0 as usize] = 0;
         for (reg, value) in &program.constants {
             registers.write(*reg, u32::MAX, &[*value; LANES]);
         }

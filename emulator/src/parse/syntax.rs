@@ -423,13 +423,7 @@ impl Parser {
         }
         if self.eat('[') {
             let base = self.arg()?;
-            let offset = if self.eat('+') {
-                self.number()?
-            } else if self.is('-') {
-                self.number()?
-            } else {
-                0
-            };
+            let offset = if self.eat('+') || self.is('-') { self.number()? } else { 0 };
             self.want(']')?;
             return Ok(Arg::Address(Box::new(base), offset.cast_signed()));
         }
