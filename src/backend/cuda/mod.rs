@@ -49,6 +49,9 @@ const PIECE: usize = 1 << 16;
 /// Blocks of keystream that a block of threads draws before it looks which are next.
 const UNIT: u64 = 512;
 
+/// So many times it does, at least, if there is more to draw: it makes a table first, which takes about as long.
+const UNITS: u64 = 4;
+
 /// Dynamic shared memory of the keystream's kernel: its table, and room for each warp.
 const STREAM_SHARED: u32 = 73_728;
 
@@ -234,7 +237,7 @@ impl Cuda {
         }
         let table = self.table(size_of_val(&uses[..]) / 8, |_| cast_slice(&uses).to_vec())?;
         let keys = address(&self.keys, &self.stream);
-        let blocks = units.min(2 * u64::from(self.gpu.multiprocessors())) as u32;
+        let blocks = units.div_ceil(UNITS).min(2 * u64::from(self.gpu.multiprocessors())) as u32;
         let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: STREAM_SHARED };
         let (keys, table, units) = (bytes_of(&keys), bytes_of(&table), bytes_of(&units));
         self.call(
