@@ -13,6 +13,7 @@ use super::device::DeviceArg;
 use super::prepare::told;
 use super::results;
 use super::{Outcome, Talk, build, machine, output};
+use crate::backend::StreamKey;
 use crate::graph::{Graph, eval};
 use crate::hir::{Kind, Leaf};
 use crate::net::Shape;
@@ -21,7 +22,8 @@ use crate::plan::cost::time::{Network, Place, predict};
 use crate::plan::cost::{self, Cost};
 use crate::plan::layout::Layout;
 use crate::run::calibrate::calibrate;
-use crate::run::{RunError, local};
+use crate::run::device::Device;
+use crate::run::{RunError, kernels, local};
 
 /// Measure a network with made-up data, or this machine for predictions
 #[derive(Debug, Args)]
@@ -36,10 +38,16 @@ pub(super) struct Bench {
     #[arg(long, value_name = "NET", requires = "file")]
     net: Option<Shape>,
     /// What the parties compute on: cpu, cuda, cuda:1, or three of these for P0, P1 and P2
-    #[arg(long, value_name = "DEVICE", default_value = "cpu", requires = "file")]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: DeviceArg,
+    /// Measure single kernels on P0's device
+    #[arg(long, conflicts_with_all = ["file", "calibrate"])]
+    kernels: bool,
+    /// With `--kernels`: divide sizes by this, to try the measurement itself
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1 << 20), requires = "kernels")]
+    shrink: u32,
     /// How the figures are written
-    #[arg(long, value_name = "FORMAT", default_value = "table", requires = "file")]
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
     /// Keep the units' figures for `smlc cost` and `smlc run --profile`, in the user's folder for caches
     #[arg(long, conflicts_with = "file")]
@@ -52,6 +60,10 @@ impl Bench {
     pub fn run(&self, talk: Talk) -> Outcome {
         match &self.file {
             Some(file) => self.network(&compile::check(file, talk)?),
+            None if self.kernels => self.measure_kernels(),
+            None if self.device != DeviceArg::default() || self.format != Format::Table => {
+                Err(anyhow!("`--device` and `--format` go with a program, or with `--kernels`").into())
+            }
             None => self.units(talk),
         }
     }
@@ -85,6 +97,7 @@ impl Bench {
         let memory = Party::ALL.map(|party| Layout::of(&plan, party, |_| true).bytes());
         let measured = Measured {
             what: format!("{} {}", checked.path.display(), entry.name),
+            machine: machine_name(&devices),
             cost,
             median: times[times.len() / 2],
             least: times[0],
@@ -104,6 +117,32 @@ impl Bench {
         // Half a per cent is far above what roundings add up to.
         if error > 0.005 * measured.largest.max(1.0) {
             return Err(anyhow!("the results are {error} off: made-up data do not suit this program").into());
+        }
+        Ok(())
+    }
+
+    /// Measures kernels.
+    fn measure_kernels(&self) -> Outcome {
+        let devices = self.device.open()?;
+        let keys = [StreamKey([1; 16]), StreamKey([2; 16])];
+        let mut device = devices[0].make(Party(0), keys, local::threads()).map_err(anyhow::Error::new)?;
+        let name = machine_name(&devices[..1]);
+        let mut said = match self.format {
+            Format::Table => output::line(format_args!("{name}")),
+            Format::Json => Ok(()),
+        };
+        let measured = kernels::measure(&mut device, self.shrink as usize, &mut |kernel| {
+            if said.is_ok() && self.format == Format::Table {
+                let rate = count((kernel.amount / kernel.seconds) as u64, "");
+                let time = seconds(kernel.seconds);
+                said = output::line(format_args!("{:78} {time:>12} {rate:>10} {} a second", kernel.name, kernel.unit));
+            }
+        });
+        let measured = measured.map_err(anyhow::Error::new)?;
+        said?;
+        if self.format == Format::Json {
+            let json = serde_json::json!({ "machine": name, "shrink": self.shrink, "kernels": measured });
+            output::line(serde_json::to_string_pretty(&json)?)?;
         }
         Ok(())
     }
@@ -136,6 +175,7 @@ impl Bench {
 /// What running a network came to.
 struct Measured {
     what: String,
+    machine: String,
     cost: Cost,
     /// Seconds from asking for a run to having the results, the inputs' shares being there: the median and the least.
     median: f64,
@@ -164,7 +204,8 @@ impl Measured {
         let mut out = String::new();
         let cost = &self.cost;
         let (adds, memory) = (self.multiply_adds(), self.memory.iter().sum());
-        let _ = writeln!(out, "{}: {} with made-up data, three parties on {}", self.what, runs(self.runs), processor());
+        let _ =
+            writeln!(out, "{}: {} with made-up data, three parties on {}", self.what, runs(self.runs), self.machine);
         let _ = writeln!(out, "time           {} (median), {} (least)", seconds(self.median), seconds(self.least));
         let _ = writeln!(out, "predicted      {} for {}", seconds(self.predicted), self.figures);
         let _ = writeln!(
@@ -189,7 +230,7 @@ impl Measured {
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "program": self.what,
-            "machine": processor(),
+            "machine": self.machine,
             "runs": self.runs,
             "seconds_median": self.median,
             "seconds_least": self.least,
@@ -240,6 +281,14 @@ fn made_up(graph: &Graph, leaves: &[Leaf]) -> BTreeMap<String, Vec<f64>> {
         (path.to_string(), (0..shape.iter().product()).map(|_| number(unit())).collect())
     };
     graph.inputs().map(tensor).collect()
+}
+
+/// What the parties compute on.
+fn machine_name(devices: &[Device]) -> String {
+    let mut names: Vec<String> =
+        devices.iter().map(|device| device.gpu().map_or_else(processor, str::to_string)).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 /// What the processor calls itself.

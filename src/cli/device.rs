@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::backend::cuda::Gpu;
 use crate::run::device::Device;
@@ -19,6 +19,12 @@ enum Named {
 /// The devices of the three parties: one name for all, or three.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeviceArg([Named; 3]);
+
+impl Default for DeviceArg {
+    fn default() -> DeviceArg {
+        DeviceArg([Named::Cpu; 3])
+    }
+}
 
 impl FromStr for Named {
     type Err = String;
@@ -61,6 +67,15 @@ impl DeviceArg {
             *device = Device::Cuda(gpus[&number].clone());
         }
         Ok(devices)
+    }
+
+    /// Opens the device of a party that is alone.
+    pub fn open_one(&self) -> anyhow::Result<Device> {
+        if self.0 != [self.0[0]; 3] {
+            bail!("a party has one device");
+        }
+        let [device, ..] = self.open()?;
+        Ok(device)
     }
 
     /// The names as they are written.

@@ -54,7 +54,7 @@ impl PartyCommand {
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
-        let [device, ..] = self.device.open()?;
+        let device = self.device.open_one()?;
         let service = Service {
             runs: self.runs,
             device: &device,

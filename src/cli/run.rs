@@ -126,7 +126,7 @@ impl Run {
             };
             let runs = u32::try_from(group.len()).ok().and_then(|batches| batches.checked_mul(self.repeat));
             let runs = runs.context("more runs than can be counted")?;
-            self.connected(plan, &devices, runs, logs.as_ref(), &bar, talk, &mut owners).map_err(retold)?;
+            self.connected((plan, &devices), runs, logs.as_ref(), &bar, talk, &mut owners).map_err(retold)?;
             bar.finish_and_clear();
         }
         for (name, path) in &targets {
@@ -182,8 +182,7 @@ impl Run {
     /// Three parties for some runs of a plan.
     fn connected(
         &self,
-        plan: &Plan,
-        devices: &[Device; 3],
+        (plan, devices): (&Plan, &[Device; 3]),
         runs: u32,
         logs: Option<&[Log; 3]>,
         bar: &ProgressBar,

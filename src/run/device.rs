@@ -18,6 +18,15 @@ pub enum Device {
 }
 
 impl Device {
+    /// What a GPU calls itself.
+    #[must_use]
+    pub fn gpu(&self) -> Option<&str> {
+        match self {
+            Device::Cpu => None,
+            Device::Cuda(gpu) => Some(gpu.name()),
+        }
+    }
+
     /// A party's device without buffers. `keys` are stream keys `party` and `party + 1` (mod 3); a processor uses so many
     /// threads for large launches.
     ///

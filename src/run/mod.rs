@@ -4,6 +4,7 @@ pub mod calibrate;
 pub mod client;
 pub mod compare;
 pub mod device;
+pub mod kernels;
 pub mod local;
 pub mod lockstep;
 pub mod owner;

@@ -32,7 +32,7 @@ pub(super) fn expand(key: &StreamKey) -> Zeroizing<[u64; WORDS]> {
 
 /// Multiplication by x in GF(2^8), in constant time.
 fn double(a: u8) -> u8 {
-    a << 1 ^ (a >> 7) * 0x1b
+    (a << 1) ^ ((a >> 7) * 0x1b)
 }
 
 fn times(mut a: u8, b: u8) -> u8 {

@@ -1,0 +1,248 @@
+//! How fast a device runs single kernels, on a list of shapes: `smlc bench --kernels`.
+//!
+//! Launches go into a device's queue, so each is repeated, and what is timed ends with a word that is read.
+
+use std::time::Instant;
+
+use crate::backend::{Backend, BackendError, Launch};
+use crate::graph::Window;
+use crate::plan::layout::Layout;
+use crate::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream, View};
+
+/// A kernel that was measured.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Measured {
+    /// What ran.
+    pub name: String,
+    /// Seconds of a launch: the median of several timings.
+    pub seconds: f64,
+    /// What a launch does, of `unit`.
+    pub amount: f64,
+    /// Multiply-adds, bytes read and written, elements, or launches.
+    pub unit: &'static str,
+}
+
+/// A launch to measure.
+struct Probe {
+    name: String,
+    kernel: Kernel,
+    ins: Vec<Buf>,
+    outs: Vec<Buf>,
+    streams: Vec<Stream>,
+    amount: f64,
+    unit: &'static str,
+}
+
+/// Timings of which the median is taken.
+const TIMINGS: usize = 5;
+
+/// Seconds that a timing takes at least, where launches are short.
+const LONG_ENOUGH: f64 = 0.02;
+
+fn ring(len: usize) -> Buf {
+    Buf::ring(Party(0), len, 64)
+}
+
+/// `x` of a network, divided by `shrink` but at least `least`.
+fn less(x: usize, shrink: usize, least: usize) -> usize {
+    (x / shrink).max(least)
+}
+
+/// A matrix product of two pairs, as a party computes it.
+fn matmul([m, k, n]: [usize; 3]) -> Probe {
+    Probe {
+        name: format!("matrix product {m}x{k}x{n}, two pairs"),
+        kernel: Kernel::Product(Product::MatMul { batch: 1, m, k, n }),
+        ins: vec![ring(m * k), ring(k * n), ring(m * k), ring(k * n)],
+        outs: vec![ring(m * n)],
+        streams: Vec::new(),
+        amount: 2.0 * m as f64 * k as f64 * n as f64,
+        unit: "multiply-adds",
+    }
+}
+
+/// A convolution of two pairs.
+fn conv(n: usize, [c, o, groups]: [usize; 3], h: usize, [size, stride]: [usize; 2]) -> Probe {
+    let window = Window::new([size; 2], [stride; 2], [size / 2; 2]);
+    let [rows, cols] = window.output(h, h).unwrap_or_default();
+    let weights = o * (c / groups) * size * size;
+    let of_groups = if groups > 1 { format!(", {groups} groups") } else { String::new() };
+    let image = ring(n * c * h * h);
+    Probe {
+        name: format!("convolution {size}x{size}/{stride}, {c} to {o} at {h}x{h}, batch {n}{of_groups}, two pairs"),
+        kernel: Kernel::Product(Product::Conv2d { n, c, h, w: h, o, window, groups }),
+        ins: vec![image.clone(), ring(weights), image, ring(weights)],
+        outs: vec![ring(n * o * rows * cols)],
+        streams: Vec::new(),
+        amount: 2.0 * (n * rows * cols * weights) as f64,
+        unit: "multiply-adds",
+    }
+}
+
+/// An element program on so many words.
+fn map(name: &str, code: Vec<Instr>, [ins, outs]: [usize; 2], bits: &[u32], len: usize) -> Probe {
+    let streams = (0..).zip(bits).map(|(id, bits)| Stream { key: id as u8 % 2, id, bits: *bits }).collect();
+    Probe {
+        name: format!("{name} of {len}"),
+        kernel: Kernel::Map(Program { name: name.to_string(), planes: false, code }),
+        ins: vec![ring(len); ins],
+        outs: vec![ring(len); outs],
+        streams,
+        amount: len as f64,
+        unit: "elements",
+    }
+}
+
+/// What P0 computes in a truncation: two messages, four streams.
+fn truncation(len: usize) -> Probe {
+    let code = vec![
+        Instr::In { input: 0, plane: 0 },
+        Instr::Prf { stream: 0, plane: 0 },
+        Instr::Add(Reg(0), Reg(1)),
+        Instr::Prf { stream: 1, plane: 0 },
+        Instr::Sub(Reg(2), Reg(3)),
+        Instr::Imm((1 << 62) + (1 << 16) - 1),
+        Instr::Add(Reg(4), Reg(5)),
+        Instr::Shr(Reg(6), 16),
+        Instr::Shr(Reg(6), 63),
+        Instr::Shl(Reg(8), 48),
+        Instr::Sub(Reg(7), Reg(9)),
+        Instr::Prf { stream: 2, plane: 0 },
+        Instr::Sub(Reg(10), Reg(11)),
+        Instr::Prf { stream: 3, plane: 0 },
+        Instr::Sub(Reg(8), Reg(13)),
+        Instr::Out { output: 0, plane: 0, value: Reg(12) },
+        Instr::Out { output: 1, plane: 0, value: Reg(14) },
+    ];
+    map("first step of a truncation", code, [1, 2], &[64, 64, 64, 16], len)
+}
+
+/// The list; sizes are divided by `shrink`, to try the measurement itself.
+fn probes(shrink: usize) -> Vec<Probe> {
+    let words = less(1 << 26, shrink, 1 << 10);
+    let copy = View { shape: vec![words], strides: vec![1], start: 0, bounds: Vec::new(), fill: 0 };
+    let square = |n: usize| [less(n, shrink, 16); 3];
+    let width = |n: usize| less(n, shrink, 4);
+    let draw = vec![Instr::Prf { stream: 0, plane: 0 }, Instr::Out { output: 0, plane: 0, value: Reg(0) }];
+    let mut probes = vec![
+        Probe {
+            name: format!("copy of {words} words"),
+            kernel: Kernel::Copy(copy),
+            ins: vec![ring(words)],
+            outs: vec![ring(words)],
+            streams: Vec::new(),
+            amount: 16.0 * words as f64,
+            unit: "bytes",
+        },
+        Probe {
+            name: format!("planes of {words} words, 32 bits"),
+            kernel: Kernel::ToPlanes { add: 1 << 16, from: 0 },
+            ins: vec![ring(words)],
+            outs: vec![Buf::bits(Party(0), words, 32)],
+            streams: Vec::new(),
+            amount: 12.0 * words as f64,
+            unit: "bytes",
+        },
+        truncation(less(1 << 24, shrink, 1 << 10)),
+        matmul(square(1024)),
+        matmul(square(4096)),
+        matmul([1, less(4096, shrink, 16), less(4096, shrink, 16)]),
+        conv(1, [width(64), width(64), 1], less(56, shrink, 4), [3, 1]),
+        conv(1, [width(512), width(512), 1], less(7, shrink, 4), [3, 1]),
+        conv(1, [width(256), width(64), 1], less(56, shrink, 4), [1, 1]),
+        conv(less(64, shrink, 1), [width(64), width(64), 1], less(56, shrink, 4), [3, 1]),
+        conv(1, [width(128), width(128), width(128)], less(56, shrink, 4), [3, 1]),
+    ];
+    for bits in [64, 16] {
+        let mut drawn = map(&format!("keystream, {bits} bits"), draw.clone(), [0, 1], &[bits], words);
+        (drawn.amount, drawn.unit) = (words as f64 * f64::from(bits) / 8.0, "bytes");
+        probes.push(drawn);
+    }
+    let mut launch =
+        map("a launch", vec![Instr::Imm(1), Instr::Out { output: 0, plane: 0, value: Reg(0) }], [0, 1], &[], 8);
+    (launch.amount, launch.unit) = (1.0, "launches");
+    probes.push(launch);
+    probes
+}
+
+/// Measures the kernels on a device of P0; `report` is told each.
+///
+/// # Errors
+/// If the device fails, or has no room.
+pub fn measure(
+    device: &mut dyn Backend,
+    shrink: usize,
+    report: &mut dyn FnMut(&Measured),
+) -> Result<Vec<Measured>, BackendError> {
+    let mut all = Vec::new();
+    for probe in probes(shrink.max(1)) {
+        let measured =
+            Measured { seconds: seconds(device, &probe)?, name: probe.name, amount: probe.amount, unit: probe.unit };
+        report(&measured);
+        all.push(measured);
+    }
+    let message = message(device)?;
+    report(&message);
+    all.push(message);
+    Ok(all)
+}
+
+/// Seconds of a launch.
+fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError> {
+    let (operands, results) = (probe.ins.len() as u32, probe.outs.len() as u32);
+    let ins: Vec<Operand> = (0..operands).map(|id| Operand { buf: BufId(id), access: Access::Dense }).collect();
+    let outs: Vec<BufId> = (operands..operands + results).map(BufId).collect();
+    // The last one is read to wait for the launches.
+    let bufs: Vec<Buf> = probe.ins.iter().chain(&probe.outs).cloned().chain([ring(1)]).collect();
+    let last = BufId(operands + results);
+    device.reserve(Layout::apart(&bufs))?;
+    for id in (0..operands).map(BufId).chain([last]) {
+        let noise = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        device.write(id, &mut |words| words.iter_mut().enumerate().for_each(|(i, word)| *word = noise(i)))?;
+    }
+    let mut timing = |launches: usize| {
+        device.read(last)?;
+        let start = Instant::now();
+        for _ in 0..launches {
+            device.launch(Launch {
+                kernel: &probe.kernel,
+                ins: &ins,
+                streams: &probe.streams,
+                outs: &outs,
+                bufs: &bufs,
+            })?;
+        }
+        device.read(last)?;
+        Ok::<f64, BackendError>(start.elapsed().as_secs_f64() / launches as f64)
+    };
+    // The first one compiles.
+    timing(1)?;
+    let once = timing(1)?;
+    let launches = if once > LONG_ENOUGH { 1 } else { ((LONG_ENOUGH / once) as usize).clamp(1, 1000) };
+    let mut timings = (0..TIMINGS).map(|_| timing(launches)).collect::<Result<Vec<f64>, _>>()?;
+    timings.sort_by(f64::total_cmp);
+    Ok(timings[TIMINGS / 2])
+}
+
+/// Seconds from a word in a device to its message, and back: what a round takes beside the network.
+fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
+    let bufs = [ring(8), ring(8)];
+    device.reserve(Layout::apart(&bufs))?;
+    device.write(BufId(0), &mut |words| words.fill(1))?;
+    let mut payload = Vec::new();
+    let mut timings = Vec::new();
+    for _ in 0..64 {
+        let start = Instant::now();
+        payload.clear();
+        device.pack(&bufs, &[BufId(0)], &mut payload)?;
+        device.unpack(&bufs, &[BufId(1)], &payload)?;
+        timings.push(start.elapsed().as_secs_f64());
+    }
+    timings.sort_by(f64::total_cmp);
+    Ok(Measured {
+        name: "a message of 8 words, out and in".to_string(),
+        seconds: timings[32],
+        amount: 1.0,
+        unit: "messages",
+    })
+}
