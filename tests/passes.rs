@@ -95,6 +95,7 @@ fn each_pass_saves_on_its_example_as_the_manual_says() {
 /// Examples whose plans are made fast enough to make one for each pass.
 const MODELS: &[&str] = &[
     "alexnet.sml",
+    "alexnet_cifar.sml",
     "digits/digits.sml",
     "lenet.sml",
     "mlp.sml",
@@ -169,6 +170,7 @@ const STEPS: &[&str] = &[
     "conv2d_no_bias(h, {p}, pad = 1) + {t}",
     "conv2d_no_bias(h, {p}, pad = 1) + conv2d_no_bias(h * {s}, {p}, pad = 1)",
     "conv2d_no_bias(relu(h) * {s} + {t}, {p}, pad = 1)",
+    "conv2d_no_bias(h * 0.1, {p9}, pad = 4)",
     "avg_pool(conv2d_no_bias(h, {p}, pad = 1), 3, stride = 1, pad = 1) * {s}",
     "h + relu(conv2d_no_bias(h, {p}, pad = 1) * {s} + {t})",
     "max_pool(relu(h), 3, stride = 1, pad = 1)",
@@ -202,6 +204,7 @@ fn program(dice: &mut Dice) -> String {
             ("{s}", "fix[2]"),
             ("{t}", "fix[2]"),
             ("{p}", "ConvNoBias[2, 2, 3]"),
+            ("{p9}", "ConvNoBias[2, 2, 9]"),
             ("{q}", "Linear[2, 3]"),
             ("{q4}", "Linear[8, 3]"),
             ("{r}", "Linear[32, 2]"),

@@ -16,6 +16,7 @@ mod layers;
 mod relu_past_pool;
 mod share_comparisons;
 mod sink_trunc;
+mod trim_window;
 
 use crate::graph::unroll::unroll;
 use crate::graph::verify::{VerifyError, verify};
@@ -40,6 +41,7 @@ pub const PASSES: &[Pass] = &[
         about: "compute with constants now, and encode them with no more digits than they have",
         run: fold_constants::run,
     },
+    Pass { name: "trim-window", about: "drop what of a window only ever sees padding", run: trim_window::run },
     Pass {
         name: "hoist-local",
         about: "give to an owner what that owner can compute alone, after some algebra",

@@ -123,6 +123,20 @@ fn alexnet() -> Dict {
     dict
 }
 
+/// FALCON's AlexNet for CIFAR-10, without its normalisations.
+fn alexnet_cifar() -> Dict {
+    let mut dict = Dict::default();
+    for (at, sizes) in
+        [(0, [3, 96, 11]), (3, [96, 256, 5]), (6, [256, 384, 3]), (8, [384, 384, 3]), (10, [384, 256, 3])]
+    {
+        dict.conv(&format!("features.{at}"), sizes, 1, true);
+    }
+    dict.linear("classifier.0", 256, 256);
+    dict.linear("classifier.2", 256, 256);
+    dict.linear("classifier.4", 256, 10);
+    dict
+}
+
 /// Configuration D of `torchvision.models.vgg`; 0 is a pooling.
 fn vgg16() -> Dict {
     let mut dict = Dict::default();
@@ -237,6 +251,7 @@ fn state_dicts_load_as_they_are() {
         ("lenet.sml", lenet(), 10, 61_706),
         ("lenet_wide.sml", lenet_wide(), 8, 431_080),
         ("alexnet.sml", alexnet(), 16, 61_100_840),
+        ("alexnet_cifar.sml", alexnet_cifar(), 16, 3_881_354),
         ("vgg16.sml", vgg16(), 32, 138_357_544),
         ("vgg16_cifar.sml", vgg16_cifar(), 80, 14_728_266),
         ("mobilenet_v2.sml", mobilenet_v2(), 262, 3_504_872),
