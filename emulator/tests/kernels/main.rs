@@ -10,6 +10,7 @@ mod device;
 mod gemm;
 mod moves;
 mod planes;
+mod residue;
 mod streams;
 mod sums;
 mod tables;
