@@ -22,11 +22,12 @@ use crate::plan::Program;
 const OLDEST: (i32, i32) = (8, 0);
 
 /// The kernels, file by file.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("../../../kernels/ptx/conv.ptx"),
     include_str!("../../../kernels/ptx/gemm.ptx"),
     include_str!("../../../kernels/ptx/moves.ptx"),
     include_str!("../../../kernels/ptx/planes.ptx"),
+    include_str!("../../../kernels/ptx/residue.ptx"),
     include_str!("../../../kernels/ptx/streams.ptx"),
     include_str!("../../../kernels/ptx/sums.ptx"),
     include_str!("../../../kernels/ptx/tables.ptx"),

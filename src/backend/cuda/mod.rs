@@ -8,6 +8,7 @@
 //! params   parameters as the kernels lay them out
 //! element  element programs, compiled to PTX
 //! product  which kernel multiplies
+//! residue  large products by residues
 //! moves    views, concatenation, sums, tables, planes
 //! staging  messages on their way between host and GPU
 //! aes      expansion of stream keys
@@ -19,6 +20,7 @@ mod gpu;
 mod moves;
 mod params;
 mod product;
+mod residue;
 mod staging;
 
 use std::borrow::Cow;
@@ -58,6 +60,20 @@ const STREAM_SHARED: u32 = 73_728;
 /// Messages that may be on their way to the GPU while another is handed over.
 const ON_THEIR_WAY: usize = 4;
 
+/// How matrices and windows are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Multiply {
+    /// As is predicted to be the fastest for the shape.
+    #[default]
+    ByShape,
+    /// By multiply-adds of words.
+    Words,
+    /// By products of bytes on tensor cores.
+    Bytes,
+    /// By residues on tensor cores, where that is not a convolution.
+    Residues,
+}
+
 /// One party's memory and queue on a GPU.
 pub struct Cuda {
     party: Party,
@@ -77,8 +93,9 @@ pub struct Cuda {
     leaving: Option<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
-    /// Uses tensor cores for all products, however small, or for none.
-    limbs: Option<bool>,
+    /// Residues of large factors.
+    residues: Option<CudaSlice<u64>>,
+    multiply: Multiply,
 }
 
 impl std::fmt::Debug for Cuda {
@@ -108,14 +125,15 @@ impl Cuda {
             leaving: None,
             arriving: Default::default(),
             next: 0,
-            limbs: None,
+            residues: None,
+            multiply: Multiply::default(),
         })
     }
 
-    /// The same device, which multiplies on tensor cores always or never, to try both.
+    /// The same device, which multiplies in one way where that can be done, to try each.
     #[must_use]
-    pub fn with_tensor_cores(mut self, always: bool) -> Cuda {
-        self.limbs = Some(always);
+    pub fn multiplying(mut self, multiply: Multiply) -> Cuda {
+        self.multiply = multiply;
         self
     }
 

@@ -197,6 +197,53 @@ pub(super) struct Packed {
     pub width: u32,
 }
 
+/// An element's terms, `struct Terms` in `residue.cu`: `factor[0] * words[0] + factor[1] * words[1]`, or one of them.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Terms {
+    pub words: [u64; 2],
+    pub factor: [u64; 2],
+}
+
+/// A factor to split into residues, `struct Split` in `residue.cu`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Split {
+    pub pair: [Terms; 2],
+    pub planes: u64,
+    pub pitch: u64,
+    pub lines: u32,
+    pub k: u32,
+    pub pairs: u32,
+    pub moduli: u32,
+}
+
+/// A product of residues, `struct Product` in `residue.cu`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct ResidueProduct {
+    pub left: u64,
+    pub right: u64,
+    pub bytes: u64,
+    pub m: u32,
+    pub n: u32,
+    pub steps: u32,
+    pub unused: u32,
+}
+
+/// Residues of a result to join, `struct Joined` in `residue.cu`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct Joined {
+    pub bytes: u64,
+    pub c: u64,
+    pub pitch: u64,
+    pub m: u32,
+    pub n: u32,
+    pub moduli: u32,
+    pub add: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,9 +3,10 @@
 use bytemuck::bytes_of;
 use smallvec::SmallVec;
 
-use super::Cuda;
 use super::gpu::Grid;
-use super::params::{Conv, Divisor, Gemm};
+use super::params::{self, Conv, Divisor, Gemm};
+use super::residue::{self, Large};
+use super::{Cuda, Multiply};
 use crate::backend::check::misfit;
 use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
@@ -184,6 +185,17 @@ impl Cuda {
         let Matrices { ref out, batch, m, k, n, factors, accumulate } = *base;
         // One right matrix for all: the left ones are one tall matrix.
         let (batch, m) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
+        let by_residues = match self.multiply {
+            Multiply::ByShape => residue::is_worthwhile([m, k, n], pairs),
+            Multiply::Residues => true,
+            Multiply::Words | Multiply::Bytes => false,
+        };
+        if let (true, Some(moduli)) = (by_residues, residue::moduli([m, k, n], pairs)) {
+            for item in 0..batch {
+                self.residues(base, (a, b), pairs, (one_left, one_right), [item, m, k, n], moduli)?;
+            }
+            return Ok(());
+        }
         let sums = factors.is_some();
         let kernel = match (m, n) {
             (..=FEW, _) => ROWS,
@@ -217,6 +229,31 @@ impl Cuda {
         self.call(kernel.names[usize::from(sums)], grid, &[bytes_of(&parameters)])
     }
 
+    /// A product of a batch by residues.
+    fn residues(
+        &mut self,
+        base: &Matrices,
+        (a, b): (Terms, Terms),
+        pairs: usize,
+        (one_left, one_right): (bool, bool),
+        [item, m, k, n]: [usize; 4],
+        moduli: usize,
+    ) -> Result<(), BackendError> {
+        let from = |words: u64, one: bool, matrix: usize| words + if one { 0 } else { 8 * (item * matrix) as u64 };
+        let (a, b) = (a.map(|words| from(words, one_left, m * k)), b.map(|words| from(words, one_right, k * n)));
+        let single = |words: u64| params::Terms { words: [words, 0], factor: [1, 0] };
+        let terms = match base.factors {
+            Some([left, right]) => {
+                let sum = |words, factor| params::Terms { words, factor };
+                [[sum(a, left), sum(b, right)], Default::default()]
+            }
+            None => [0, 1].map(|pair: usize| [single(a[pair]), single(b[pair])]),
+        };
+        let out = self.address(base.out.start + item * m * n);
+        let large = Large { pairs: terms, count: pairs, out, m, k, n, add: base.accumulate };
+        self.by_residues(&large, moduli)
+    }
+
     fn conv(
         &mut self,
         parameters: Conv,
@@ -246,7 +283,12 @@ impl Cuda {
     /// The kernels for a result of so many rows and columns, and for so many multiply-adds of each element.
     fn tiled(&self, rows: usize, cols: usize, depth: usize) -> Both {
         let worthwhile = rows >= LIMBS[0] && cols >= LIMBS[1] && depth >= LIMBS[2];
-        match self.limbs.unwrap_or(worthwhile) {
+        let on_tensor_cores = match self.multiply {
+            Multiply::ByShape => worthwhile,
+            Multiply::Words => false,
+            Multiply::Bytes | Multiply::Residues => true,
+        };
+        match on_tensor_cores {
             false => SIMT,
             true if rows <= LIMB_LOW[0].tile[0] => LIMB_LOW,
             true => LIMB,

@@ -1,0 +1,120 @@
+//! Large matrix products by residues: one product of bytes for each of 18 or 19 moduli, instead of 36 for the bytes of words.
+//!
+//! Factors are split into residues, multiplied modulus by modulus, and joined again (`kernels/residue.cu`). Splitting and joining take
+//! as long as some hundred multiply-adds of an element, so that only large products gain.
+
+use bytemuck::bytes_of;
+
+use super::gpu::Grid;
+use super::params::{Joined, ResidueProduct, Split, Terms};
+use super::product::size;
+use super::{Cuda, address, room};
+use crate::backend::BackendError;
+
+/// Multiply-adds of an element, of all pairs, up to which 18 moduli, and 19, have room for its sum.
+const DEPTHS: [(usize, usize); 2] = [(18, 11_162), (19, 66_051)];
+
+/// Rows and columns of a block's tile, and the depth of a step.
+const TILE: [usize; 2] = [128, 256];
+const STEP: usize = 64;
+
+/// Bytes of residues up to which a product is computed in one go.
+const MOST: usize = 4 << 30;
+
+/// Dynamic shared memory of the product's kernel.
+const SHARED: u32 = 98_304;
+
+/// A product to compute, `c (+)= sum of pairs of left * right`.
+pub(super) struct Large {
+    /// Left and right factors of each pair.
+    pub pairs: [[Terms; 2]; 2],
+    pub count: usize,
+    /// Where the result begins.
+    pub out: u64,
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    /// Whether the result is added to what is there.
+    pub add: bool,
+}
+
+/// How many moduli a product needs, if there are enough and its residues have room.
+pub(super) fn moduli([m, k, n]: [usize; 3], pairs: usize) -> Option<usize> {
+    let depth = k.checked_mul(pairs)?;
+    let (moduli, _) = DEPTHS.into_iter().find(|(_, most)| depth <= *most)?;
+    let bytes = Sizes::of([m, k, n], pairs, moduli)?.bytes.iter().sum::<usize>();
+    (depth > 0 && bytes <= MOST).then_some(moduli)
+}
+
+/// Whether residues are predicted to take less time than bytes: what splitting takes is spread over rows and columns, what joining
+/// takes over the depth (`kernels/README.md`; not measured).
+pub(super) fn is_worthwhile([m, k, n]: [usize; 3], pairs: usize) -> bool {
+    let part = |share: f64, size: usize| share / size.max(1) as f64;
+    part(237.0, m) + part(237.0, n) + part(400.0, k * pairs) < 0.8
+}
+
+/// Tiles, steps and bytes of residues: of the left factor, of the right one, of the products.
+struct Sizes {
+    tiles: [usize; 2],
+    steps: usize,
+    bytes: [usize; 3],
+}
+
+impl Sizes {
+    fn of([m, k, n]: [usize; 3], pairs: usize, moduli: usize) -> Option<Sizes> {
+        let (tiles, steps) = ([m.div_ceil(TILE[0]), n.div_ceil(TILE[1])], pairs * k.div_ceil(STEP));
+        let bytes = |parts: [usize; 3]| parts.iter().try_fold(moduli, |bytes, part| bytes.checked_mul(*part));
+        let left = bytes([tiles[0], steps, TILE[0] * STEP])?;
+        let right = bytes([tiles[1], steps, TILE[1] * STEP])?;
+        let products = bytes([tiles[0], tiles[1], TILE[0] * TILE[1]])?;
+        Some(Sizes { tiles, steps, bytes: [left, right, products] })
+    }
+}
+
+impl Cuda {
+    /// Computes a product with so many moduli.
+    pub(super) fn by_residues(&mut self, product: &Large, moduli: usize) -> Result<(), BackendError> {
+        let Large { pairs, count, out, m, k, n, add } = *product;
+        let sizes = Sizes::of([m, k, n], count, moduli).ok_or_else(super::no_memory)?;
+        let [left, right, products] = sizes.bytes;
+        let base =
+            address(room(&mut self.residues, &self.stream, (left + right + products).div_ceil(8))?, &self.stream);
+        let places = [base, base + left as u64, base + (left + right) as u64];
+        let grid = |blocks: usize, moduli: usize, shared| {
+            Ok::<_, BackendError>(Grid { blocks: [size(blocks)?, 1, moduli as u32], threads: 256, shared })
+        };
+        let [rows, cols] = sizes.tiles;
+        for (side, (name, lines, pitch, blocks)) in [
+            ("residue_split_left", m, k, rows * sizes.steps * 2),
+            ("residue_split_right", n, n, cols * sizes.steps * 4),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let split = Split {
+                pair: pairs.map(|pair| pair[side]),
+                planes: places[side],
+                pitch: pitch as u64,
+                lines: size(lines)?,
+                k: size(k)?,
+                pairs: count as u32,
+                moduli: moduli as u32,
+            };
+            self.call(name, grid(blocks, 1, 0)?, &[bytes_of(&split)])?;
+        }
+        let [left, right, bytes] = places;
+        let product =
+            ResidueProduct { left, right, bytes, m: size(m)?, n: size(n)?, steps: size(sizes.steps)?, unused: 0 };
+        self.call("residue_product", grid(rows * cols, moduli, SHARED)?, &[bytes_of(&product)])?;
+        let joined = Joined {
+            bytes,
+            c: out,
+            pitch: n as u64,
+            m: size(m)?,
+            n: size(n)?,
+            moduli: moduli as u32,
+            add: u32::from(add),
+        };
+        self.call("residue_join", grid(rows * cols * 8, 1, 0)?, &[bytes_of(&joined)])
+    }
+}
