@@ -52,7 +52,7 @@ template <bool SUMS, u32 DEPTH> struct Matrices {
     for (u32 t = 0; t < TERMS; t++) {
       const u64* words = (second || t ? p.b[1] : p.b[0]) + at;
 #pragma unroll
-      for (u32 j = 0; j < 4; j++) raw.term[t][j] = column.exists && k + j < p.k ? words[j * p.n] : 0;
+      for (u32 j = 0; j < 4; j++) raw.term[t][j] = column.exists && k + j < p.k ? words[(u64)j * p.n] : 0;
     }
   }
   DEV void left(const Raw& raw, u64 (&v)[4]) const { elements<SUMS>(raw, p.factor_a, v); }

@@ -125,7 +125,11 @@ KERNEL(streams, 512, 2, const Quad* keys, u32 key_count, const StreamUse* uses, 
   u32 at = 0;
   for (u64 number = blockIdx.x; number < units; number += gridDim.x) {
     // The use that the unit belongs to: numbers only grow.
-    while (at + 1 < use_count && uses[at + 1].unit <= number) at++;
+    for (u32 high = use_count; high - at > 1;) {
+      u32 middle = (at + high) / 2;
+      if (uses[middle].unit <= number) at = middle;
+      else high = middle;
+    }
     const StreamUse use = uses[at];
     const u32 log = elements_log(use.bits);
     const u64 first_block = use.start >> log, blocks = ((use.start + use.count - 1) >> log) + 1 - first_block;

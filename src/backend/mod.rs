@@ -40,6 +40,9 @@ pub enum BackendError {
     /// The device itself failed.
     #[error("the GPU failed: {0}")]
     Device(String),
+    /// The plan is sound, and too large for the device in some way.
+    #[error("{0} than a GPU's kernels can count; `--device cpu` can")]
+    Limit(String),
     /// A kernel's operands do not fit it.
     #[error("{0}: the plan is damaged")]
     Shape(String),

@@ -67,7 +67,7 @@ fn within(bound: &Bound, valid: Range<usize>) -> Range<usize> {
 pub(super) fn merged(axes: &Axes) -> Axes {
     let mut merged = Axes::new();
     for axis in axes {
-        if axis.size == 1 {
+        if axis.size == 1 && !axis.valid.is_empty() {
             continue;
         }
         match merged.last_mut() {

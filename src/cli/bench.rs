@@ -123,7 +123,7 @@ impl Bench {
 
     /// Measures kernels.
     fn measure_kernels(&self) -> Outcome {
-        let devices = self.device.open()?;
+        let devices = self.device.first().open()?;
         let keys = [StreamKey([1; 16]), StreamKey([2; 16])];
         let mut device = devices[0].make(Party(0), keys, local::threads()).map_err(anyhow::Error::new)?;
         let name = machine_name(&devices[..1]);

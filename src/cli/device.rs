@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 
 use crate::backend::cuda::Gpu;
 use crate::run::device::Device;
@@ -62,11 +62,18 @@ impl DeviceArg {
         for (device, named) in devices.iter_mut().zip(&self.0) {
             let Named::Cuda(number) = *named else { continue };
             if let std::collections::btree_map::Entry::Vacant(entry) = gpus.entry(number) {
-                entry.insert(Gpu::open(number).context("`--device cpu` computes on the processor")?);
+                entry.insert(
+                    Gpu::open(number).map_err(|why| anyhow!("{why}; `--device cpu` computes on the processor"))?,
+                );
             }
             *device = Device::Cuda(gpus[&number].clone());
         }
         Ok(devices)
+    }
+
+    /// The same for P0 alone.
+    pub fn first(&self) -> DeviceArg {
+        DeviceArg([self.0[0]; 3])
     }
 
     /// Opens the device of a party that is alone.

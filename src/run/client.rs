@@ -63,8 +63,8 @@ impl<'p> Client<'p> {
                     [public.clone(), public.clone(), public]
                 }
             };
-            for (link, part) in self.links.iter_mut().zip(parts) {
-                link.send(Message::new(MessageKind::Input, name.clone(), part))?;
+            for (party, part) in Party::ALL.into_iter().zip(parts) {
+                self.send(party, Message::new(MessageKind::Input, name.clone(), part))?;
             }
         }
         self.share += start.elapsed();
@@ -77,15 +77,15 @@ impl<'p> Client<'p> {
     /// If a party fails: the first failure that one reports.
     pub fn run(&mut self) -> Result<Outcome, RunError> {
         let start = Instant::now();
-        for link in &mut self.links {
-            link.send(Message::new(MessageKind::Run, "", Vec::new()))?;
+        for party in Party::ALL {
+            self.send(party, Message::new(MessageKind::Run, "", Vec::new()))?;
         }
         let mut outcome = Outcome { share: std::mem::take(&mut self.share), ..Outcome::default() };
         let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
         for party in Party::ALL {
             let answered = self.answers(party, &mut halves[party.index()]);
             outcome.reports[party.index()] = match answered {
-                Err(RunError::Party { of: Some(other), party, text }) if other != party => {
+                Err(RunError::Party { of: Some(other), party, text }) if other > party => {
                     // Its own words say more.
                     let own = self.answers(other, &mut BTreeMap::new()).err();
                     return Err(match own {
@@ -107,6 +107,14 @@ impl<'p> Client<'p> {
             outcome.outputs.insert(output.name.clone(), owner::combine(self.plan, output, [a, b]));
         }
         Ok(outcome)
+    }
+
+    /// Sends a message. A party that is gone may have said why.
+    fn send(&mut self, party: Party, message: Message) -> Result<(), RunError> {
+        self.links[party.index()].send(message).map_err(|error| match self.answers(party, &mut BTreeMap::new()) {
+            Err(why @ RunError::Party { .. }) => why,
+            _ => error.into(),
+        })
     }
 
     /// A party's parts of the results, and at the end its report.

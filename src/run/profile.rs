@@ -11,7 +11,7 @@ use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
 use crate::net::{AbortReason, Mesh, NetError, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
-use crate::plan::{BufId, Party, Plan};
+use crate::plan::{Buf, BufId, Party, Plan};
 
 /// What a clock saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,17 @@ impl<B: Backend> Backend for Timed<B> {
 
     fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
         self.inner.read(id)
+    }
+
+    fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.inner.pack(bufs, ids, message)
+    }
+
+    fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        let start = Instant::now();
+        self.inner.unpack(bufs, ids, message)?;
+        ids.iter().for_each(|_| self.log.note(Seen::Written, start));
+        Ok(())
     }
 
     fn free(&mut self, id: BufId) {

@@ -91,9 +91,9 @@ fn failures_name_the_line() {
         assert!(found.contains("the GPU failed: a kernel failed, this one or one before"), "{found}");
         assert!(found.contains("small_digits.sml:"), "no line: {found}");
     }
-    let found = run("alloc:2");
+    let found = run("alloc:4");
     assert!(found.contains("bytes of memory for the plan's buffers: it is out of memory"), "{found}");
-    let found = run("lost:400");
+    let found = run("lost:200");
     assert!(found.contains("the GPU failed: "), "{found}");
     let (code, _, found) = smlc(&["run", MODEL, "--take", "1", "--device", "cuda"], &[("SMLC_SIM_MEM", "20000")]);
     assert_eq!(code, Some(2));

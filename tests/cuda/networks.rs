@@ -7,6 +7,7 @@ use smlc::backend::cpu::Cpu;
 use smlc::backend::cuda::Cuda;
 use smlc::backend::{Around, Backend, StreamKey};
 use smlc::plan::lower::{self, Options};
+use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Party, Plan};
 use smlc::run::lockstep::{self, Loads, Outcome};
 use smlc::span::Sources;
@@ -16,6 +17,10 @@ use crate::device::{counter, gpu};
 
 /// A program's plan and data for it.
 fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
+    plan_with(name, text, dims, Options::default())
+}
+
+fn plan_with(name: &str, text: &str, dims: &[(&str, usize)], options: Options) -> (Plan, BTreeMap<String, Vec<f64>>) {
     let mut sources = Sources::default();
     let file = sources.add(name.to_string(), text.to_string());
     let program = hir::check(&mut sources, file, &mut Vec::new()).unwrap();
@@ -30,7 +35,7 @@ fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<Strin
         (path.to_string(), (0..len).map(|i| if i % 2 == 0 || scale == 1.0 { value(i) } else { -value(i) }).collect())
     };
     let data = graph.inputs().map(tensor).collect();
-    (lower::lower(&graph, &sources, Options::default()), data)
+    (lower::lower(&graph, &sources, options), data)
 }
 
 fn example(name: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
@@ -107,4 +112,22 @@ fn functions_with_tables_are_the_same_on_gpus() {
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse math::{sigmoid, tanh};\n\
                 entry f(x: fix[3, 7] from a, y: fix[3, 7] from b) -> fix[3, 7] to a { sigmoid(x + y) * tanh(x - y) }\n";
     compare("tables", &plan("tables.sml", text, &[]), [true; 3]);
+}
+
+#[test]
+fn pools_over_small_padded_images_are_the_same_on_gpus() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::max_pool;\n\
+                entry f(x: fix[1, 2, 2, 2] from a, y: fix[1, 2, 2, 2] from b) -> fix[1, 2, 1, 1] to a {\n\
+                max_pool(x + y, 3, stride = 2, pad = 1)\n}\n";
+    compare("pool", &plan("pool.sml", text, &[]), [true, false, true]);
+}
+
+#[test]
+fn plans_for_slow_networks_are_the_same_on_gpus() {
+    // A thousand planes of keystream in one program.
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+                entry f(x: fix[70] from a, y: fix[70] from b) -> fix[70] to a { relu(x + y) }\n";
+    // What a link of 100 Mb/s carries in 20 ms.
+    let options = Options { prefer: Prefer::Time { bits: 2_000_000 }, ..Options::default() };
+    compare("rounds", &plan_with("rounds.sml", text, &[], options), [true; 3]);
 }

@@ -93,6 +93,8 @@ fn views() -> Vec<Case> {
         ("one position of windows", bounded(plain(&[3, 4, 5], &[70, 20, 2], -11), &[(1, -1, 2, 7), (2, -1, 2, 10)])),
         ("twice bounded", bounded(plain(&[20], &[1], -5), &[(0, -5, 1, 100), (0, -9, 1, 6)])),
         ("wholly out of bounds", bounded(plain(&[4, 4], &[10, 1], 500), &[(0, 9, 1, 3)])),
+        ("a single row out of bounds", bounded(plain(&[1, 4], &[10, 1], 0), &[(0, -1, 1, 3)])),
+        ("a single row far out of bounds", bounded(plain(&[1, 20], &[0, 1 << 40], 0), &[(0, 5, 1, 3)])),
         ("a bound that walks down", bounded(plain(&[10], &[1], 0), &[(0, 7, -1, 5)])),
         ("padded and transposed", bounded(plain(&[12, 9], &[1, 10], -11), &[(1, -1, 1, 7), (0, -1, 1, 10)])),
     ];

@@ -23,6 +23,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Whether this is the shape of a program on operands that are read so.
+    pub(super) fn is(&self, program: &Program, accesses: impl Iterator<Item = Access>) -> bool {
+        self.code == program.code && accesses.map(|access| access != Access::Dense).eq(self.repeated.iter().copied())
+    }
+
     /// The shape of a program on operands that are read so.
     pub(super) fn of(program: &Program, accesses: impl Iterator<Item = Access>) -> Shape {
         let repeated = accesses.map(|access| access != Access::Dense).collect();
@@ -44,9 +49,9 @@ pub(super) fn drawn(program: &Program) -> Vec<(u16, u16)> {
 }
 
 /// PTX under construction. Parameters, in order: how many words, the first of them; for each operand its address, the bytes of
-/// a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`; for each keystream plane
-/// its address, which is that of the first word of this launch; for each result its address and the bytes of a plane. All are of
-/// 64 bits.
+/// a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`; the address of the
+/// keystream, which has as many words for each plane that is drawn, one plane after the other; for each result its address and the
+/// bytes of a plane. All are of 64 bits.
 struct Writer<'p> {
     program: &'p Program,
     text: String,
@@ -112,7 +117,7 @@ impl Writer<'_> {
     }
 
     /// The address of a plane's word from that of plane 0.
-    fn plane(&mut self, base: &str, bytes: &str, plane: u16) -> String {
+    fn plane(&mut self, base: &str, bytes: &str, plane: usize) -> String {
         if plane == 0 {
             return base.to_string();
         }
@@ -148,13 +153,9 @@ impl Writer<'_> {
             })
             .collect();
         let drawn = drawn(self.program);
-        let streams: Vec<String> = drawn
-            .iter()
-            .map(|_| {
-                let base = self.parameter();
-                self.address(&base, &mine)
-            })
-            .collect();
+        let (keystream, bytes) = (self.parameter(), self.scratch());
+        let keystream = self.address(&keystream, &mine);
+        self.line(format_args!("shl.b64 {bytes}, {count}, 3"));
         let results: Vec<[String; 2]> = (0..outputs)
             .map(|_| {
                 let (base, bytes) = (self.parameter(), self.parameter());
@@ -162,7 +163,7 @@ impl Writer<'_> {
             })
             .collect();
         for (number, instr) in self.program.code.iter().enumerate() {
-            self.instruction(number, instr, &operands, (&drawn, &streams), &results)?;
+            self.instruction(number, instr, &operands, (&drawn, [&keystream, &bytes]), &results)?;
         }
         self.text.push_str("$end:\n\tret;\n");
         Ok(std::mem::take(&mut self.text))
@@ -183,7 +184,7 @@ impl Writer<'_> {
         number: usize,
         instr: &Instr,
         operands: &[[String; 3]],
-        (drawn, streams): (&[(u16, u16)], &[String]),
+        (drawn, [keystream, bytes]): (&[(u16, u16)], [&str; 2]),
         results: &[[String; 2]],
     ) -> Result<(), BackendError> {
         let to = format!("%v{number}");
@@ -219,7 +220,7 @@ impl Writer<'_> {
             Instr::In { input, plane } => {
                 let [base, bytes, at] = &operands[usize::from(input)];
                 let place = self.address(base, at);
-                let place = self.plane(&place, bytes, plane);
+                let place = self.plane(&place, bytes, usize::from(plane));
                 self.line(format_args!("ld.global.u64 {to}, [{place}]"));
                 Ok(())
             }
@@ -228,7 +229,7 @@ impl Writer<'_> {
                 let word = self.scratch();
                 self.line(format_args!("shr.u64 {word}, {at}, 6"));
                 let place = self.address(base, &word);
-                let place = self.plane(&place, bytes, plane);
+                let place = self.plane(&place, bytes, usize::from(plane));
                 self.line(format_args!("ld.global.u64 {to}, [{place}]"));
                 self.line(format_args!("cvt.u32.u64 %t4, {at}"));
                 self.line(format_args!("and.b32 %t4, %t4, 63"));
@@ -238,13 +239,14 @@ impl Writer<'_> {
             }
             Instr::Prf { stream, plane } => {
                 let at = drawn.iter().position(|use_| *use_ == (stream, plane)).unwrap_or_default();
-                self.line(format_args!("ld.global.u64 {to}, [{}]", streams[at]));
+                let place = self.plane(keystream, bytes, at);
+                self.line(format_args!("ld.global.u64 {to}, [{place}]"));
                 Ok(())
             }
             Instr::Out { output, plane, value } => {
                 let value = self.value(number, value)?;
                 let [base, bytes] = &results[usize::from(output)];
-                let place = self.plane(base, bytes, plane);
+                let place = self.plane(base, bytes, usize::from(plane));
                 self.line(format_args!("st.global.u64 [{place}], {value}"));
                 Ok(())
             }

@@ -21,6 +21,9 @@ use crate::plan::Program;
 /// The oldest GPUs that the kernels run on: compute capability 8.0 (A100, 2020).
 const OLDEST: (i32, i32) = (8, 0);
 
+/// The oldest driver that takes the kernels' PTX, of version 9.0.
+const OLDEST_DRIVER: i32 = 13_000;
+
 /// The kernels, file by file.
 const FILES: [&str; 9] = [
     include_str!("../../../kernels/ptx/conv.ptx"),
@@ -85,8 +88,8 @@ pub struct Gpu {
 #[derive(Default)]
 struct Functions {
     modules: BTreeMap<usize, Arc<CudaModule>>,
-    kernels: HashMap<&'static str, Function>,
-    elements: HashMap<Shape, Function>,
+    kernels: HashMap<&'static str, Arc<Function>>,
+    elements: HashMap<Shape, Arc<Function>>,
 }
 
 impl std::fmt::Debug for Gpu {
@@ -129,6 +132,15 @@ impl Gpu {
             Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NO_DEVICE => return Err(none(0)),
             other => other.map_err(broken)?,
         }
+        let mut version = 0;
+        // SAFETY: writes a number that lives until the call is over.
+        unsafe { sys::cuDriverGetVersion(&raw mut version) }.result().map_err(broken)?;
+        if version < OLDEST_DRIVER {
+            let (major, minor) = (version / 1000, version % 1000 / 10);
+            return Err(NoGpu::Driver(format!(
+                "it is of CUDA {major}.{minor}, the kernels need 13.0 (driver 580) or newer"
+            )));
+        }
         let found = usize::try_from(result::device::get_count().map_err(broken)?).unwrap_or(0);
         if number >= found {
             return Err(none(found));
@@ -142,7 +154,9 @@ impl Gpu {
         unsafe { context.disable_event_tracking() };
         let count = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let multiprocessors = context.attribute(count).map_err(broken)?;
-        keep_pool(&context).map_err(broken)?;
+        if context.has_async_alloc() {
+            keep_pool(&context).map_err(broken)?;
+        }
         let name = context.name().map_err(broken)?;
         let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
         Ok(Arc::new(Gpu { context, name, multiprocessors, functions: Mutex::default() }))
@@ -164,7 +178,7 @@ impl Gpu {
     }
 
     /// A kernel of `kernels/`, with room for `shared` bytes of dynamic shared memory.
-    pub(super) fn kernel(&self, name: &'static str, shared: u32) -> Result<Function, BackendError> {
+    pub(super) fn kernel(&self, name: &'static str, shared: u32) -> Result<Arc<Function>, BackendError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.kernels.get(name) {
             return Ok(function.clone());
@@ -189,21 +203,27 @@ impl Gpu {
             let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             function.function.set_attribute(most, shared.cast_signed()).map_err(failed)?;
         }
+        let function = Arc::new(function);
         functions.kernels.insert(name, function.clone());
         Ok(function)
     }
 
     /// The kernel of an element program with so many results.
-    pub(super) fn element(&self, program: &Program, shape: Shape, outputs: usize) -> Result<Function, BackendError> {
+    pub(super) fn element(
+        &self,
+        program: &Program,
+        shape: &Shape,
+        outputs: usize,
+    ) -> Result<Arc<Function>, BackendError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(function) = functions.elements.get(&shape) {
+        if let Some(function) = functions.elements.get(shape) {
             return Ok(function.clone());
         }
-        let text = element::ptx(program, &shape, outputs)?;
+        let text = element::ptx(program, shape, outputs)?;
         let module = self.load(&text)?;
         let function = module.load_function(element::ENTRY).map_err(failed)?;
-        let function = Function { function, parameters: parameters(&text, element::ENTRY) };
-        functions.elements.insert(shape, function.clone());
+        let function = Arc::new(Function { function, parameters: parameters(&text, element::ENTRY) });
+        functions.elements.insert(shape.clone(), function.clone());
         Ok(function)
     }
 

@@ -24,6 +24,7 @@ mod residue;
 mod staging;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,11 +33,10 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 use smallvec::SmallVec;
 
 use self::element::Shape;
+use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
-use self::gpu::{Grid, failed};
 use self::params::{LongDivisor, Packed, StreamUse};
-use self::staging::Staging;
-use crate::backend::check::misfit;
+use self::staging::{Ring, Staging};
 use crate::backend::places::Places;
 use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey, check};
 use crate::plan::layout::Layout;
@@ -46,7 +46,7 @@ use crate::plan::{Access, Buf, BufId, Kernel, Party, Program};
 const DRAWN: usize = 4 << 20;
 
 /// Words that a launch of an element program computes at least before it is cut for its keystream.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 12;
 
 /// Blocks of keystream that a block of threads draws before it looks which are next.
 const UNIT: u64 = 512;
@@ -93,9 +93,13 @@ pub struct Cuda {
     leaving: Option<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
+    /// Tables on their way.
+    ring: Ring,
     /// Residues of large factors.
     residues: Option<CudaSlice<u64>>,
     multiply: Multiply,
+    /// Element programs' kernels, by the address of their code. Another program may have come there since.
+    elements: HashMap<usize, (Shape, Arc<Function>)>,
 }
 
 impl std::fmt::Debug for Cuda {
@@ -111,7 +115,11 @@ impl Cuda {
     /// If the GPU has no memory for a queue.
     pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
         let stream = gpu.context().new_stream().map_err(failed)?;
-        let keys = stream.clone_htod(&expanded(keys)[..]).map_err(failed)?;
+        let words = expanded(keys);
+        let keys = stream.clone_htod(&words[..]).map_err(failed)?;
+        // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
+        stream.synchronize().map_err(failed)?;
+        let ring = Ring::new(&stream)?;
         Ok(Cuda {
             party,
             gpu: gpu.clone(),
@@ -125,6 +133,8 @@ impl Cuda {
             leaving: None,
             arriving: Default::default(),
             next: 0,
+            ring,
+            elements: HashMap::new(),
             residues: None,
             multiply: Multiply::default(),
         })
@@ -170,8 +180,7 @@ impl Cuda {
     fn table(&mut self, words: usize, fill: impl FnOnce(u64) -> Vec<u64>) -> Result<u64, BackendError> {
         let room = room(&mut self.tables, &self.stream, words)?;
         let base = address(room, &self.stream);
-        let words = fill(base);
-        self.stream.memcpy_htod(&words, &mut room.slice_mut(..words.len())).map_err(failed)?;
+        self.ring.copy(&self.stream, &fill(base), room)?;
         Ok(base)
     }
 
@@ -185,8 +194,17 @@ impl Cuda {
     #[allow(unsafe_code, reason = "a launch of a kernel")]
     fn element(&mut self, program: &Program, launch: &Launch<'_>) -> Result<(), BackendError> {
         let bufs = launch.bufs;
-        let accesses = launch.ins.iter().map(|operand| operand.access);
-        let function = self.gpu.element(program, Shape::of(program, accesses), launch.outs.len())?;
+        let accesses = || launch.ins.iter().map(|operand| operand.access);
+        let at = program.code.as_ptr() as usize;
+        let function = match self.elements.get(&at) {
+            Some((shape, function)) if shape.is(program, accesses()) => function.clone(),
+            _ => {
+                let shape = Shape::of(program, accesses());
+                let function = self.gpu.element(program, &shape, launch.outs.len())?;
+                self.elements.insert(at, (shape, function.clone()));
+                function
+            }
+        };
         let words = bufs[launch.outs[0].index()].stride();
         let drawn = element::drawn(program);
         let piece = if drawn.is_empty() { words } else { (DRAWN / drawn.len()).max(PIECE) };
@@ -210,11 +228,10 @@ impl Cuda {
             let streams = self.draw(&drawn, launch, (words, first, count))?;
             let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
             parameters.extend_from_slice(&operands);
-            parameters.extend((0..drawn.len()).map(|at| streams + 8 * (at * count) as u64));
+            parameters.push(streams);
             parameters.extend_from_slice(&results);
             let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
-            let blocks =
-                u32::try_from(count.div_ceil(element::THREADS as usize)).or_else(|_| misfit("a buffer is too long"))?;
+            let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
             let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
             // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread,
             // and the keystream has `count` words for each plane that is drawn.
@@ -322,16 +339,33 @@ fn room<'m>(
         // What was there is given back first, behind the launches that use it.
         *memory = None;
         // SAFETY: kernels and copies write all words that later ones read.
-        let new = unsafe { stream.alloc(words.next_power_of_two().max(1 << 12)) };
-        *memory = Some(new.map_err(|error| out_of_memory(words, error))?);
+        let new = unsafe { stream.alloc(rounded(words)) };
+        *memory = Some(new.map_err(|error| out_of_memory("what kernels need", words, error))?);
     }
     memory.as_mut().ok_or_else(no_memory)
 }
 
-fn out_of_memory(words: usize, error: cudarc::driver::DriverError) -> BackendError {
+/// Words to take for so many: small ones with room for more.
+fn rounded(words: usize) -> usize {
+    if words < 1 << 20 { words.next_power_of_two().max(1 << 12) } else { words }
+}
+
+fn out_of_memory(what: &str, words: usize, error: cudarc::driver::DriverError) -> BackendError {
     match failed(error) {
-        BackendError::Device(cause) => BackendError::Memory(8 * words as u64, cause),
+        BackendError::Device(cause) => BackendError::Device(format!("no {} bytes for {what}: {cause}", 8 * words)),
         other => other,
+    }
+}
+
+/// Words of shares, keys and keystream do not stay behind: the GPU's memory goes to whoever asks next.
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        let all = [&mut self.memory, &mut self.drawn, &mut self.message, &mut self.residues];
+        for words in all.into_iter().flatten().chain([&mut self.keys]) {
+            // A device that fails here is not used again.
+            let _cleared = self.stream.memset_zeros(words);
+        }
+        let _ended = self.stream.synchronize();
     }
 }
 
@@ -339,18 +373,26 @@ impl Backend for Cuda {
     #[allow(unsafe_code, reason = "memory that is written before it is read")]
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         let words = layout.words();
+        if words > isize::MAX as usize / size_of::<u64>() {
+            return Err(BackendError::Memory(layout.bytes(), "more than there are addresses".to_string()));
+        }
         if self.memory.as_ref().is_none_or(|memory| memory.len() < words) {
             self.memory = None;
             // SAFETY: a buffer is read only after it was written: `Places` knows.
             let new = unsafe { self.stream.alloc(words.max(1)) };
-            self.memory = Some(new.map_err(|error| out_of_memory(words, error))?);
+            self.memory = Some(new.map_err(|error| match failed(error) {
+                BackendError::Device(cause) => BackendError::Memory(8 * words as u64, cause),
+                other => other,
+            })?);
         }
         self.places.reset(layout);
         Ok(())
     }
 
     fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
-        self.stream.memcpy_htod(&expanded(&keys)[..], &mut self.keys).map_err(failed)
+        let words = expanded(&keys);
+        self.stream.memcpy_htod(&words[..], &mut self.keys).map_err(failed)?;
+        self.stream.synchronize().map_err(failed)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
@@ -361,7 +403,9 @@ impl Backend for Cuda {
             return Ok(());
         }
         let memory = self.memory.as_mut().ok_or_else(no_memory)?;
-        self.stream.memcpy_htod(&words, &mut memory.slice_mut(place)).map_err(failed)
+        self.stream.memcpy_htod(&words, &mut memory.slice_mut(place)).map_err(failed)?;
+        // A copy of ordinary memory may still be on its way when the call returns.
+        self.stream.synchronize().map_err(failed)
     }
 
     fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {

@@ -42,7 +42,7 @@ impl Cuda {
                 let from = from(self, 0)?;
                 let indices: Vec<i32> = index.iter().map(|i| i.map_or(-1, |i| i as i32)).collect();
                 if indices.len() >= 1 << 31 || *axis >= 1 << 31 {
-                    return misfit("gather: an axis is longer than a GPU's kernels can count");
+                    return Err(BackendError::Limit("gather: an axis is longer".to_string()));
                 }
                 let words = indices.len().div_ceil(2);
                 let table = self.table(words, |_| {
@@ -113,7 +113,7 @@ impl Cuda {
         [input, output]: [&Buf; 2],
     ) -> Result<(), BackendError> {
         if axes.len() > MAX_AXES {
-            return misfit(format!("copy: {} axes are more than a GPU's kernels have", axes.len()));
+            return Err(BackendError::Limit(format!("copy: {} axes are more", axes.len())));
         }
         let mut view = LongView {
             start: first as i64,
@@ -138,7 +138,7 @@ impl Cuda {
         let short = [input.len, output.len].into_iter().all(|len| len < 1 << 31);
         if !short {
             if output.width == 1 {
-                return misfit("copy: more bits than a GPU's kernels can count");
+                return Err(BackendError::Limit("copy: there are more bits".to_string()));
             }
             return self.call("copy_words_long", through, &[from, to, bytes_of(&view), bytes_of(&len)]);
         }

@@ -7,7 +7,6 @@ use super::gpu::Grid;
 use super::params::{self, Conv, Divisor, Gemm};
 use super::residue::{self, Large};
 use super::{Cuda, Multiply};
-use crate::backend::check::misfit;
 use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
 use crate::plan::Product;
@@ -319,6 +318,6 @@ struct Matrices {
 pub(super) fn size(value: usize) -> Result<u32, BackendError> {
     match u32::try_from(value) {
         Ok(size) if size < 1 << 31 => Ok(size),
-        _ => misfit(format!("a size of {value} is more than a GPU's kernels can count")),
+        _ => Err(BackendError::Limit(format!("a size of {value} is more"))),
     }
 }

@@ -1,18 +1,21 @@
-//! Memory of the host that the GPU reaches by itself, for messages: the host goes on while they are copied.
+//! Memory of the host that the GPU reaches by itself, for messages and tables: the host goes on while they are copied.
 
 #![allow(unsafe_code, reason = "copies that run while the host goes on")]
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, PinnedHostSlice, result};
 
 use super::gpu::failed;
-use super::out_of_memory;
+use super::{out_of_memory, rounded};
 use crate::backend::BackendError;
 
 /// Memory for a message.
 pub(super) struct Staging {
     words: PinnedHostSlice<u64>,
+    /// Where they are: to ask `words` is to wait.
+    base: NonNull<u64>,
     /// Comes when what was last in line here has been copied.
     copied: CudaEvent,
 }
@@ -26,7 +29,11 @@ impl Staging {
     ) -> Result<&'s mut Staging, BackendError> {
         match staging {
             Some(there) if there.words.len() >= words => {}
-            _ => *staging = Some(Staging::new(stream, words.next_power_of_two().max(1 << 12))?),
+            _ => {
+                // What was there is given back first.
+                *staging = None;
+                *staging = Some(Staging::new(stream, rounded(words))?);
+            }
         }
         Ok(staging.as_mut().expect("memory was just taken if there was none"))
     }
@@ -36,9 +43,19 @@ impl Staging {
         let copied = context.new_event(None).map_err(failed)?;
         // Not write-combined, which would be slow to read.
         // SAFETY: only words that were written are copied or read.
-        let words =
-            unsafe { context.alloc_pinned_with_flags(words, 0) }.map_err(|error| out_of_memory(words, error))?;
-        Ok(Staging { words, copied })
+        let words = unsafe { context.alloc_pinned_with_flags(words, 0) }
+            .map_err(|error| out_of_memory("messages, in memory of the host", words, error))?;
+        let mut words = words;
+        let base = NonNull::new(words.as_mut_ptr().map_err(failed)?).expect("memory that was given is somewhere");
+        Ok(Staging { words, base, copied })
+    }
+
+    /// The words in a range, which nothing that is under way reads or writes.
+    fn here(&mut self, range: std::ops::Range<usize>) -> &mut [u64] {
+        assert!(range.start <= range.end && range.end <= self.words.len(), "a range within the memory");
+        // SAFETY: the range is within the memory, which was taken for words, any bytes of which are words, and lives as long as
+        // `self`, which is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(range.start), range.len()) }
     }
 
     /// Puts a copy of `bytes` to the GPU, filled up to a word with zeros, in line. Waits until what was here before has been
@@ -51,7 +68,7 @@ impl Staging {
     ) -> Result<(), BackendError> {
         self.copied.synchronize().map_err(failed)?;
         let words = bytes.len().div_ceil(8);
-        let here = &mut self.words.as_mut_slice().map_err(failed)?[..words];
+        let here = self.here(0..words);
         if let Some(last) = here.last_mut() {
             *last = 0;
         }
@@ -73,7 +90,7 @@ impl Staging {
         bytes: usize,
     ) -> Result<&[u8], BackendError> {
         let words = bytes.div_ceil(8);
-        let here = &mut self.words.as_mut_slice().map_err(failed)?[..words];
+        let here = self.here(0..words);
         assert!(from.len() >= words, "the GPU has the message");
         let (from, _) = from.device_ptr(stream);
         stream.context().bind_to_thread().map_err(failed)?;
@@ -81,13 +98,68 @@ impl Staging {
         unsafe { result::memcpy_dtoh_async(here, from, stream.cu_stream()) }.map_err(failed)?;
         self.copied.record(stream).map_err(failed)?;
         self.copied.synchronize().map_err(failed)?;
-        Ok(&bytemuck::cast_slice(self.words.as_slice().map_err(failed)?)[..bytes])
+        Ok(&bytemuck::cast_slice(self.here(0..words))[..bytes])
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // An error is noted by whoever waits for the stream.
-        let _waited = self.copied.synchronize();
+        // An error that was noted before, maybe of another party, comes instead of the wait: it is for whoever asks next.
+        if let Err(error) = self.copied.synchronize() {
+            let _waited = self.copied.synchronize();
+            self.words.context().record_err::<()>(Err(error));
+        }
+    }
+}
+
+/// Memory for tables, many of which are on their way at a time. It has two halves; one is written again when all that was
+/// copied out of it has been.
+pub(super) struct Ring {
+    halves: [Staging; 2],
+    /// The half that is written, and the next word there.
+    half: usize,
+    next: usize,
+    /// For tables that are larger than a half.
+    large: Option<Staging>,
+}
+
+/// Words of a half: tables of a thousand launches and more.
+const HALF: usize = 1 << 16;
+
+impl Ring {
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Ring, BackendError> {
+        let halves = [Staging::new(stream, HALF)?, Staging::new(stream, HALF)?];
+        Ok(Ring { halves, half: 0, next: 0, large: None })
+    }
+
+    /// Puts a copy of `words` to the GPU in line.
+    pub(super) fn copy(
+        &mut self,
+        stream: &Arc<CudaStream>,
+        words: &[u64],
+        to: &mut CudaSlice<u64>,
+    ) -> Result<(), BackendError> {
+        if words.len() > HALF {
+            return Staging::with_room(&mut self.large, stream, words.len())?.send(
+                stream,
+                bytemuck::cast_slice(words),
+                to,
+            );
+        }
+        if self.next + words.len() > HALF {
+            self.halves[self.half].copied.record(stream).map_err(failed)?;
+            (self.half, self.next) = (1 - self.half, 0);
+            self.halves[self.half].copied.synchronize().map_err(failed)?;
+        }
+        let here = self.halves[self.half].here(self.next..self.next + words.len());
+        here.copy_from_slice(words);
+        assert!(to.len() >= words.len(), "the GPU has room for the table");
+        let (to, _) = to.device_ptr_mut(stream);
+        stream.context().bind_to_thread().map_err(failed)?;
+        // SAFETY: there is room, and the words stay as they are until the half is written again, before which the copies out of it
+        // are waited for, or is freed.
+        unsafe { result::memcpy_htod_async(to, here, stream.cu_stream()) }.map_err(failed)?;
+        self.next += words.len();
+        Ok(())
     }
 }
