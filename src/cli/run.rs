@@ -86,8 +86,8 @@ enum Transport {
 impl Run {
     pub fn run(&self, talk: Talk) -> Outcome {
         let mut profile = self.clocks()?;
-        // Processes open theirs themselves.
-        let devices = if self.transport == Transport::Memory { self.device.open()? } else { Default::default() };
+        // What is not there is told now; processes open theirs themselves.
+        let devices = Some(self.device.open()?).filter(|_| self.transport == Transport::Memory).unwrap_or_default();
         let prepared = self.given.prepare(&self.options, talk)?;
         let (checked, inputs) = (&prepared.checked, &prepared.inputs);
         let start = Instant::now();

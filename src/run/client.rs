@@ -84,17 +84,8 @@ impl<'p> Client<'p> {
         let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
         for party in Party::ALL {
             let answered = self.answers(party, &mut halves[party.index()]);
-            outcome.reports[party.index()] = match answered {
-                Err(RunError::Party { of: Some(other), party, text }) if other > party => {
-                    // Its own words say more.
-                    let own = self.answers(other, &mut BTreeMap::new()).err();
-                    return Err(match own {
-                        Some(own @ RunError::Party { .. }) => own,
-                        _ => RunError::Party { party, text, of: Some(other) },
-                    });
-                }
-                other => other?,
-            };
+            // Those before it have answered already.
+            outcome.reports[party.index()] = answered.map_err(|error| self.at_its_root(error, party))?;
         }
         outcome.run = start.elapsed();
         for output in &self.plan.outputs {
@@ -112,9 +103,22 @@ impl<'p> Client<'p> {
     /// Sends a message. A party that is gone may have said why.
     fn send(&mut self, party: Party, message: Message) -> Result<(), RunError> {
         self.links[party.index()].send(message).map_err(|error| match self.answers(party, &mut BTreeMap::new()) {
-            Err(why @ RunError::Party { .. }) => why,
+            Err(why @ RunError::Party { .. }) => self.at_its_root(why, Party(0)),
             _ => error.into(),
         })
+    }
+
+    /// What a party failed of, in the words of the party whose failure it passes on, if that is `first` or one behind it.
+    fn at_its_root(&mut self, error: RunError, first: Party) -> RunError {
+        match error {
+            RunError::Party { of: Some(other), party, .. } if other != party && other >= first => {
+                match self.answers(other, &mut BTreeMap::new()) {
+                    Err(own @ RunError::Party { .. }) => own,
+                    _ => error,
+                }
+            }
+            _ => error,
+        }
     }
 
     /// A party's parts of the results, and at the end its report.

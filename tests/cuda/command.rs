@@ -70,7 +70,10 @@ fn what_cannot_be_used_is_said() {
     let nowhere = tempfile::tempdir().unwrap();
     let (code, _, found) = plain(&["run", MODEL, "--take", "1", "--device", "cuda"], &[], nowhere.path());
     assert_eq!(code, Some(2));
-    assert!(found.contains("no CUDA driver (libcuda) on this machine"), "{found}");
+    assert!(found.contains("no CUDA driver (libcuda) on this machine; `--device cpu` computes"), "{found}");
+    let (code, _, found) =
+        plain(&["run", MODEL, "--take", "1", "--device", "cuda", "--transport", "tcp"], &[], nowhere.path());
+    assert_eq!((code, found.matches("error").count()), (Some(2), 1), "{found}");
 }
 
 /// Failures of the driver end a run with what failed and the line of the model.

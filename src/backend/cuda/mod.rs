@@ -336,8 +336,10 @@ fn room<'m>(
     words: usize,
 ) -> Result<&'m mut CudaSlice<u64>, BackendError> {
     if memory.as_ref().is_none_or(|memory| memory.len() < words) {
-        // What was there is given back first, behind the launches that use it.
-        *memory = None;
+        // What was there is given back first, behind the launches that use it, and without the words.
+        if let Some(mut old) = memory.take() {
+            stream.memset_zeros(&mut old).map_err(failed)?;
+        }
         // SAFETY: kernels and copies write all words that later ones read.
         let new = unsafe { stream.alloc(rounded(words)) };
         *memory = Some(new.map_err(|error| out_of_memory("what kernels need", words, error))?);
