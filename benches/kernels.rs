@@ -5,6 +5,7 @@ use smlc::backend::{Backend, Launch, StreamKey, cpu::Cpu};
 use smlc::graph::Window;
 use smlc::plan::layout::Layout;
 use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream};
+use smlc::run::kernels::truncation;
 
 /// A launch of `kernel` at P0 on ring operands and results of these lengths.
 fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
@@ -99,26 +100,7 @@ fn elements(c: &mut Criterion) {
         let kernel = Kernel::ToPlanes { add: 1 << 16, from: 0 };
         launch(c, &format!("to_planes {count}"), len, &kernel, &[], &[ring(len)], &[planes(len, count)]);
     }
-    // What P0 computes in a truncation: D = (u >> f) - u_m 2^(K-f) - t and E = u_m - s.
-    let code = vec![
-        Instr::In { input: 0, plane: 0 },
-        Instr::Prf { stream: 0, plane: 0 },
-        Instr::Add(Reg(0), Reg(1)),
-        Instr::Prf { stream: 1, plane: 0 },
-        Instr::Sub(Reg(2), Reg(3)),
-        Instr::Imm((1 << 62) + (1 << 16) - 1),
-        Instr::Add(Reg(4), Reg(5)),
-        Instr::Shr(Reg(6), 16),
-        Instr::Shr(Reg(6), 63),
-        Instr::Shl(Reg(8), 48),
-        Instr::Sub(Reg(7), Reg(9)),
-        Instr::Prf { stream: 2, plane: 0 },
-        Instr::Sub(Reg(10), Reg(11)),
-        Instr::Prf { stream: 3, plane: 0 },
-        Instr::Sub(Reg(8), Reg(13)),
-        Instr::Out { output: 0, plane: 0, value: Reg(12) },
-        Instr::Out { output: 1, plane: 0, value: Reg(14) },
-    ];
+    let code = truncation();
     let kernel = Kernel::Map(Program { name: "trunc.first".into(), planes: false, code: code.clone() });
     let stream = |key, id, bits| Stream { key, id, bits };
     let streams = [stream(0, 1, 64), stream(1, 1, 64), stream(1, 2, 64), stream(1, 3, 16)];

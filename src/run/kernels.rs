@@ -93,9 +93,11 @@ fn map(name: &str, code: Vec<Instr>, [ins, outs]: [usize; 2], bits: &[u32], len:
     }
 }
 
-/// What P0 computes in a truncation: two messages, four streams.
-fn truncation(len: usize) -> Probe {
-    let code = vec![
+/// What P0 computes in a truncation by 16 bits, two messages from a word and four streams:
+/// `D = (u >> f) - u_m 2^(K-f) - t` and `E = u_m - s`.
+#[must_use]
+pub fn truncation() -> Vec<Instr> {
+    vec![
         Instr::In { input: 0, plane: 0 },
         Instr::Prf { stream: 0, plane: 0 },
         Instr::Add(Reg(0), Reg(1)),
@@ -113,8 +115,7 @@ fn truncation(len: usize) -> Probe {
         Instr::Sub(Reg(8), Reg(13)),
         Instr::Out { output: 0, plane: 0, value: Reg(12) },
         Instr::Out { output: 1, plane: 0, value: Reg(14) },
-    ];
-    map("first step of a truncation", code, [1, 2], &[64, 64, 64, 16], len)
+    ]
 }
 
 /// The list; sizes are divided by `shrink`, to try the measurement itself.
@@ -143,7 +144,7 @@ fn probes(shrink: usize) -> Vec<Probe> {
             amount: 12.0 * words as f64,
             unit: "bytes",
         },
-        truncation(less(1 << 24, shrink, 1 << 10)),
+        map("first step of a truncation", truncation(), [1, 2], &[64, 64, 64, 16], less(1 << 24, shrink, 1 << 10)),
         matmul(square(1024)),
         matmul(square(4096)),
         matmul([1, less(4096, shrink, 16), less(4096, shrink, 16)]),

@@ -152,14 +152,9 @@ impl Cuda {
         self.memory.as_ref().map_or(0, |memory| address(memory, &self.stream)) + 8 * word as u64
     }
 
-    /// Where an operand's first word is.
+    /// Where the first word of an operand or a result is.
     fn operand(&self, bufs: &[Buf], id: BufId) -> Result<u64, BackendError> {
         Ok(self.address(self.places.operand(bufs, id)?.start))
-    }
-
-    /// Where a result's first word is.
-    fn result(&self, bufs: &[Buf], id: BufId) -> Result<u64, BackendError> {
-        self.operand(bufs, id)
     }
 
     /// Puts a launch in line.
@@ -221,7 +216,7 @@ impl Cuda {
         }
         let mut results: SmallVec<[u64; 16]> = SmallVec::new();
         for id in launch.outs {
-            results.extend([self.result(bufs, *id)?, 8 * bufs[id.index()].stride() as u64]);
+            results.extend([self.operand(bufs, *id)?, 8 * bufs[id.index()].stride() as u64]);
         }
         for first in (0..words).step_by(piece.max(1)) {
             let count = piece.min(words - first);

@@ -27,7 +27,7 @@ impl Cuda {
         if count == 0 {
             return Ok(());
         }
-        let to = self.result(bufs, launch.outs[0])?;
+        let to = self.operand(bufs, launch.outs[0])?;
         let input = |at: usize| &bufs[launch.ins[at].buf.index()];
         let from = |device: &Cuda, at: usize| device.operand(bufs, launch.ins[at].buf);
         let through = self.through(count);
@@ -222,7 +222,7 @@ impl Cuda {
     fn lookup(&mut self, table: &Lookup, launch: &Launch<'_>) -> Result<(), BackendError> {
         let bufs = launch.bufs;
         let (rows, by) = (self.operand(bufs, launch.ins[0].buf)?, self.operand(bufs, launch.ins[1].buf)?);
-        let outs = launch.outs.iter().map(|id| self.result(bufs, *id)).collect::<Result<Vec<u64>, _>>()?;
+        let outs = launch.outs.iter().map(|id| self.operand(bufs, *id)).collect::<Result<Vec<u64>, _>>()?;
         // The terms first, then the numbers that they point to.
         let mut numbers: Vec<i64> = Vec::new();
         let mut terms = Vec::with_capacity(table.terms.len());

@@ -85,51 +85,29 @@ impl Cuda {
             .map(|operand| Ok((self.operand(launch.bufs, operand.buf)?, launch.bufs[operand.buf.index()].words())))
             .collect::<Result<_, BackendError>>()?;
         let factors = factors.map(|sides| sides.map(|side| side.map(|factor| i64::from(factor) as u64)));
+        // Sums have their left operands first, pairs one of each.
+        let [left, right] = if factors.is_some() { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
+        let take = |at: [usize; 2]| -> Terms { at.map(|at| places.get(at).map_or(0, |place| place.0)) };
+        let (a, b) = (take(left), take(right));
+        let pairs = if factors.is_some() { 1 } else { places.len() / 2 };
         match *product {
             Product::MatMul { batch, m, k, n } => {
                 let shared = |at: usize, matrix: usize| places[at].1 == matrix && batch > 1;
-                let [left, right] = [m * k, k * n];
-                let of = |pairs: &[usize], sums: bool| {
-                    // Sums have their left operands first.
-                    let [a, b] = if sums { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
-                    let take = |at: [usize; 2]| -> Terms {
-                        let second = if sums { at[1] } else { at[*pairs.last().unwrap_or(&0)] };
-                        [places[at[pairs[0]]].0, places[second].0]
-                    };
-                    (take(a), take(b))
-                };
-                let one = |at: usize| (shared(2 * at, left), shared(2 * at + 1, right));
+                let of_pair = |pair: usize| (shared(left[pair], m * k), shared(right[pair], k * n));
                 let base = Matrices { out: out.clone(), batch, m, k, n, factors, accumulate: false };
-                match (factors, places.len()) {
-                    (Some(_), _) => {
-                        let (a, b) = of(&[0], true);
-                        self.matmul(&base, a, b, 1, (shared(0, left), shared(2, right)))
-                    }
-                    (None, 2) => {
-                        let (a, b) = of(&[0], false);
-                        self.matmul(&base, a, b, 1, one(0))
-                    }
-                    (None, _) if one(0) == one(1) => {
-                        let (a, b) = of(&[0, 1], false);
-                        self.matmul(&base, a, b, 2, one(0))
-                    }
-                    // Pairs that share their batch in another way: one after the other.
-                    (None, _) => {
-                        self.clear(out.clone())?;
-                        let base = Matrices { accumulate: true, ..base };
-                        for pair in 0..2 {
-                            let (a, b) = of(&[pair], false);
-                            self.matmul(&base, a, b, 1, one(pair))?;
-                        }
-                        Ok(())
-                    }
+                if pairs == 1 || of_pair(0) == of_pair(1) {
+                    return self.matmul(&base, a, b, pairs, of_pair(0));
                 }
+                // Pairs that share their batch in another way: one after the other.
+                self.clear(out)?;
+                let base = Matrices { accumulate: true, ..base };
+                for pair in 0..pairs {
+                    self.matmul(&base, [a[pair], 0], [b[pair], 0], 1, of_pair(pair))?;
+                }
+                Ok(())
             }
             Product::Conv2d { n, c, h, w, o, window, groups } => {
-                let [image, weight] = if factors.is_some() { [[0, 1], [2, 3]] } else { [[0, 2], [1, 3]] };
-                let take = |at: [usize; 2]| at.map(|at| places.get(at).map_or(0, |place| place.0));
-                let pairs = if factors.is_some() { 1 } else { places.len() / 2 };
-                let (image, weight) = (take(image), take(weight));
+                let (image, weight) = (a, b);
                 if groups == 1 && window == Window::new([1, 1], [1, 1], [0, 0]) {
                     // The weights times each image.
                     let factors = factors.map(|[image, weight]| [weight, image]);
