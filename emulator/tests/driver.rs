@@ -6,7 +6,9 @@
 use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::sys::{CUevent_flags, CUfunction_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg, result};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg, result,
+};
 use cudarc::nvrtc::Ptx;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -105,12 +107,29 @@ fn setup(device: usize) -> Setup {
     Setup { context, stream, add, spread }
 }
 
+/// One thread for each number.
+fn threads(n: u32) -> LaunchConfig {
+    LaunchConfig { grid_dim: (n.div_ceil(64), 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 }
+}
+
 impl Setup {
     fn add(&self, stream: &Arc<CudaStream>, out: &mut CudaSlice<u64>, a: &CudaSlice<u64>, n: u32) {
-        let config = LaunchConfig { grid_dim: (n.div_ceil(64), 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the arguments are those of the kernel.
-        unsafe { stream.launch_builder(&self.add).arg(out).arg(a).arg(&n).launch(config) }.unwrap();
+        unsafe { stream.launch_builder(&self.add).arg(out).arg(a).arg(&n).launch(threads(n)) }.unwrap();
     }
+
+    /// Adds `n` numbers that lie at an address, and waits. A launch that fails may say so itself: it returns before
+    /// the kernel has failed or after.
+    fn add_from(&self, address: u64, out: &mut CudaSlice<u64>, n: u32) -> Result<(), DriverError> {
+        // SAFETY: the arguments are those of the kernel, but for an address that is wrong where a test is about that.
+        let launched =
+            unsafe { self.stream.launch_builder(&self.add).arg(out).arg(&address).arg(&n).launch(threads(n)) };
+        launched.and_then(|_| self.stream.synchronize())
+    }
+}
+
+fn address(slice: &CudaSlice<u64>) -> u64 {
+    slice.device_ptr(slice.stream()).0
 }
 
 #[test]
@@ -192,8 +211,7 @@ fn a_fault_stays() {
     let s = setup(4);
     let a = s.stream.clone_htod(&vec![1_u64; 64]).unwrap();
     let mut out = s.stream.alloc_zeros::<u64>(64).unwrap();
-    s.add(&s.stream, &mut out, &a, 65);
-    let error = s.stream.clone_dtoh(&out).unwrap_err();
+    let error = s.add_from(address(&a), &mut out, 65).unwrap_err();
     assert_eq!(error.0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
     assert!(error.to_string().contains("illegal memory access"), "{error}");
     assert_eq!(s.stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
@@ -207,23 +225,11 @@ fn a_fault_stays() {
 fn freed_memory_is_not_used_again() {
     let s = setup(6);
     let first = s.stream.alloc_zeros::<u64>(64).unwrap();
-    let address = {
-        use cudarc::driver::DevicePtr;
-        first.device_ptr(&s.stream).0
-    };
+    let address = address(&first);
     drop(first);
     let mut out = s.stream.alloc_zeros::<u64>(64).unwrap();
-    assert_ne!(
-        {
-            use cudarc::driver::DevicePtr;
-            out.device_ptr(&s.stream).0
-        },
-        address
-    );
-    let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 };
-    // SAFETY: that the address is stale is what the test is about.
-    unsafe { s.stream.launch_builder(&s.add).arg(&mut out).arg(&address).arg(&64_u32).launch(config) }.unwrap();
-    assert_eq!(s.stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_ne!(self::address(&out), address);
+    assert_eq!(s.add_from(address, &mut out, 64).unwrap_err().0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
 #[test]
@@ -232,8 +238,7 @@ fn memory_that_nothing_has_written_is_not_read() {
     // SAFETY: that it is not written is what the test is about.
     let a = unsafe { s.stream.alloc::<u64>(64) }.unwrap();
     let mut out = s.stream.alloc_zeros::<u64>(64).unwrap();
-    s.add(&s.stream, &mut out, &a, 64);
-    assert_eq!(s.stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
+    assert_eq!(s.add_from(address(&a), &mut out, 64).unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
 }
 
 #[test]
@@ -251,16 +256,11 @@ fn memory_of_other_devices_needs_leave() {
         },
         flags: cudarc::driver::sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
     };
-    let address = {
-        use cudarc::driver::DevicePtr;
-        theirs.device_ptr(&peer.stream).0
-    };
+    let address = address(&theirs);
     let mut out = s.stream.alloc_zeros::<u64>(64).unwrap();
-    let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 };
     // SAFETY: the description is one.
     unsafe { cudarc::driver::sys::cuMemPoolSetAccess(pool, &access, 1) }.result().unwrap();
-    // SAFETY: the arguments are those of the kernel.
-    unsafe { s.stream.launch_builder(&s.add).arg(&mut out).arg(&address).arg(&64_u32).launch(config) }.unwrap();
+    s.add_from(address, &mut out, 64).unwrap();
     assert_eq!(s.stream.clone_dtoh(&out).unwrap(), vec![5; 64]);
     let denied = cudarc::driver::sys::CUmemAccessDesc {
         flags: cudarc::driver::sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_NONE,
@@ -268,9 +268,7 @@ fn memory_of_other_devices_needs_leave() {
     };
     // SAFETY: as above.
     unsafe { cudarc::driver::sys::cuMemPoolSetAccess(pool, &denied, 1) }.result().unwrap();
-    // SAFETY: as above.
-    unsafe { s.stream.launch_builder(&s.add).arg(&mut out).arg(&address).arg(&64_u32).launch(config) }.unwrap();
-    assert_eq!(s.stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_eq!(s.add_from(address, &mut out, 64).unwrap_err().0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn ordered_failures() {
         let mut out = stream.alloc_zeros::<u64>(1).unwrap();
         let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the argument is the kernel's.
-        unsafe { stream.launch_builder(&one).arg(&mut out).launch(config) }.unwrap();
+        unsafe { stream.launch_builder(&one).arg(&mut out).launch(config) }?;
         stream.synchronize().map(|()| stream.clone_dtoh(&out).unwrap())
     };
     {
