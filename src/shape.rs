@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use itertools::Itertools as _;
+
 /// An indivisible factor: a name or a floor division that does not simplify.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Atom {
@@ -482,7 +484,7 @@ impl fmt::Display for Shape {
             return Ok(());
         }
         let rest = self.rest.iter().map(|r| format!("..{r}"));
-        write!(f, "[{}]", rest.chain(self.dims.iter().map(Dim::to_string)).collect::<Vec<_>>().join(", "))
+        write!(f, "[{}]", rest.chain(self.dims.iter().map(Dim::to_string)).join(", "))
     }
 }
 

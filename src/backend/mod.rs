@@ -12,6 +12,7 @@ pub mod wire;
 
 use std::borrow::Cow;
 
+use crate::net::Parcel;
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Operand, Stream};
 
@@ -40,6 +41,9 @@ pub enum BackendError {
     /// The device itself failed.
     #[error("the GPU failed: {0}")]
     Device(String),
+    /// Kernels cannot be made from the sources that were asked for.
+    #[error("kernels from sources: {0}")]
+    Kernels(String),
     /// The plan is sound, and too large for the device in some way.
     #[error("{0} than a GPU's kernels can count; `--device cpu` can")]
     Limit(String),
@@ -110,11 +114,16 @@ pub trait Backend {
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
         let mut rest = message;
         for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])) {
-            let (mine, behind) = rest.split_at_checked(buf.wire_bytes()).ok_or_else(|| too_short(message))?;
+            let (mine, behind) = rest.split_at_checked(buf.wire_bytes()).ok_or_else(|| too_short(message.len()))?;
             self.write(id, &mut |words| wire::unpack_to(buf, mine, words))?;
             rest = behind;
         }
-        if rest.is_empty() { Ok(()) } else { Err(too_short(message)) }
+        if rest.is_empty() { Ok(()) } else { Err(too_short(message.len())) }
+    }
+
+    /// The way in which messages go to devices of the kind in this process.
+    fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        None
     }
 
     /// Forgets a buffer.
@@ -127,9 +136,25 @@ pub trait Backend {
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
 }
 
+/// A device whose messages can go to others of its kind in this process as they are, without passing through bytes of the
+/// host: like [`Backend::pack`] on one side and [`Backend::unpack`] on the other.
+pub trait Parcels {
+    /// Packs buffers, or puts that in line.
+    ///
+    /// # Errors
+    /// If a buffer is not there, or an earlier launch failed.
+    fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError>;
+
+    /// Fills buffers from what another device posted, which has exactly their bytes, or puts that in line.
+    ///
+    /// # Errors
+    /// If a buffer has no place, or the parcel is none of such a device or has another length.
+    fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError>;
+}
+
 /// The error for a message of another length than its buffers'.
-fn too_short(message: &[u8]) -> BackendError {
-    BackendError::Shape(format!("a message has {} bytes, which are not those of its buffers", message.len()))
+fn too_short(bytes: usize) -> BackendError {
+    BackendError::Shape(format!("a message has {bytes} bytes, which are not those of its buffers"))
 }
 
 /// A device whose launches go through a function, which sees them or changes what comes of them.
@@ -165,6 +190,10 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.unpack(bufs, ids, message)
     }
 
+    fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        self.inner.parcels()
+    }
+
     fn free(&mut self, id: BufId) {
         self.inner.free(id);
     }
@@ -197,6 +226,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
         (**self).unpack(bufs, ids, message)
+    }
+
+    fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        (**self).parcels()
     }
 
     fn free(&mut self, id: BufId) {

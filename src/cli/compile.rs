@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
+use itertools::Itertools as _;
 
 use super::{Failure, Talk};
 use crate::diag::{Code, Diagnostic};
@@ -227,7 +228,7 @@ impl Checked {
 
     /// The text of a place on one line, cut where it gets long.
     pub fn one_line(&self, span: Span, width: usize) -> String {
-        let text = self.sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = self.sources.text(span).split_whitespace().join(" ");
         if text.chars().count() <= width {
             return text;
         }

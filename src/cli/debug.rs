@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use itertools::Itertools as _;
 
 use super::compile::{Checked, Options};
 use super::cost::Format;
@@ -150,7 +151,7 @@ fn place(checked: &Checked, span: Option<Span>) -> String {
 fn flag(line: &Line, first: Option<Option<Span>>) -> String {
     let overflow = line.overflows().then_some("overflow");
     let parts = line.parts.then_some(if first == Some(line.span) { "parts first" } else { "parts" });
-    [overflow, parts].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [overflow, parts].into_iter().flatten().join(", ")
 }
 
 /// The first place where run and plaintext part, or else those where values leave the number format.

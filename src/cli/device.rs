@@ -1,6 +1,7 @@
 //! `--device`: what the parties compute on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -8,6 +9,9 @@ use anyhow::{anyhow, bail};
 
 use crate::backend::cuda::Gpu;
 use crate::run::device::Device;
+
+/// The variable that names a folder with the kernels' sources, for those who change them.
+const KERNELS: &str = "SMLC_KERNEL_SRC";
 
 /// One party's device, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +66,8 @@ impl DeviceArg {
         for (device, named) in devices.iter_mut().zip(&self.0) {
             let Named::Cuda(number) = *named else { continue };
             if let std::collections::btree_map::Entry::Vacant(entry) = gpus.entry(number) {
-                entry.insert(
-                    Gpu::open(number).map_err(|why| anyhow!("{why}; `--device cpu` computes on the processor"))?,
-                );
+                let gpu = Gpu::open(number, std::env::var_os(KERNELS).map(PathBuf::from));
+                entry.insert(gpu.map_err(|why| anyhow!("{why}; `--device cpu` computes on the processor"))?);
             }
             *device = Device::Cuda(gpus[&number].clone());
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow};
+use itertools::Itertools as _;
 use serde::Deserialize;
 
 use super::Failure;
@@ -302,7 +303,7 @@ fn fit(
     sizes: &mut BTreeMap<String, usize>,
 ) -> Result<Tensor, Box<Diagnostic>> {
     let refuse = |found: &[usize], why: String| {
-        let declared = leaf.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let declared = leaf.shape.iter().map(ToString::to_string).join(", ");
         let message = format!("`{}` is {found:?}, but `{}` is declared [{declared}]", path.display(), leaf.path);
         let diag = Diagnostic::error(Code::InputShape, leaf.span, message).here("declared here");
         Box::new(if why.is_empty() { diag } else { diag.note(why) })

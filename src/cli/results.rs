@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use itertools::Itertools as _;
 
 use super::compile::Checked;
 use super::cost::{bytes, seconds as digits};
@@ -206,7 +207,7 @@ impl Total {
             plural(self.runs, "run")
         );
         for (name, score) in scores {
-            let list = |values: &[i64]| values.iter().take(20).map(|v| format!("{v:>2}")).collect::<Vec<_>>().join(" ");
+            let list = |values: &[i64]| values.iter().take(20).map(|v| format!("{v:>2}")).join(" ");
             let more = if score.predictions.len() > 20 { " ..." } else { "" };
             let _ = writeln!(out, "\n{name:12} {}{more}", list(&score.predictions));
             let _ = writeln!(out, "{:12} {}{more}", "labels", list(&score.labels));

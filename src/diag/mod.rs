@@ -10,6 +10,8 @@ pub use codes::Code;
 pub use json::json;
 pub use render::render;
 
+use itertools::Itertools as _;
+
 use crate::span::Span;
 
 /// How many diagnostics of one run are told to people; the others are counted.
@@ -154,7 +156,7 @@ fn more(rest: &[Diagnostic]) -> String {
         n => Some(format!("and {n} more {word}s")),
     };
     let parts = [count(Severity::Error, "error"), count(Severity::Warning, "warning")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    parts.into_iter().flatten().join(" ")
 }
 
 /// Longer names, and more of them, are no matter of a slip of the fingers, and would take long to compare.

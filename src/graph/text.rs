@@ -24,6 +24,8 @@
 
 use std::fmt::Write as _;
 
+use itertools::Itertools as _;
+
 use super::{Constant, Graph, Leading, Loop, NodeId, Op, Piecewise, Receiver, Repr, Ty, Window};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
@@ -136,8 +138,8 @@ fn op(graph: &Graph, op: &Op) -> String {
     }
 }
 
-fn join(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(",")
+fn join(mut items: impl Iterator<Item = String>) -> String {
+    items.join(",")
 }
 
 /// The operation's name in every spelling.

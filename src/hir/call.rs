@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools as _;
+
 use super::body::{Binding, Checker};
 use super::coerce::array_help;
 use super::names::{Def, literal};
@@ -377,12 +379,12 @@ impl Checker<'_> {
 
 /// `conv2d(x, p, stride = .., pad = ..)`.
 fn usage(function: &Fn) -> String {
-    let params = function.params.iter().map(|p| match (&p.default, &p.kind) {
+    let mut params = function.params.iter().map(|p| match (&p.default, &p.kind) {
         (Some(_), _) => format!("{} = ..", p.name),
         (None, ParamKind::NatList) => "[..]".to_string(),
         (None, ParamKind::Value(_) | ParamKind::Nat) => p.name.clone(),
     });
-    format!("write `{}({})`", function.name, params.collect::<Vec<_>>().join(", "))
+    format!("write `{}({})`", function.name, params.join(", "))
 }
 
 /// Which size an argument disagrees on, and with which one before it.

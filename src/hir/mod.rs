@@ -42,6 +42,8 @@ pub use types::{Bindings, Elem, Ty};
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
+
 use crate::diag::{Code, Diagnostic};
 use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
@@ -449,7 +451,7 @@ impl Program {
     /// # Errors
     /// Says which entries there are.
     pub fn entry(&self, name: Option<&str>) -> Result<&Entry, Diagnostic> {
-        let all = self.entries.iter().map(|e| format!("`{}`", e.name)).collect::<Vec<_>>().join(", ");
+        let all = self.entries.iter().map(|e| format!("`{}`", e.name)).join(", ");
         match (name, self.entries.as_slice()) {
             (_, []) => Err(Diagnostic::global(Code::NoEntry, "the file has no `entry`, so there is nothing to run")),
             (None, [entry]) => Ok(entry),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use itertools::Itertools as _;
+
 use super::{
     Block, Body, Destination, Entry, ExprId, ExprKind, Fn, FnCode, Intrinsic, Param, ParamKind, Pattern, Program,
     Source, Stmt, Ty,
@@ -63,7 +65,7 @@ impl<'a> Printer<'a> {
 
     fn entry(&mut self, entry: &Entry) {
         let owners = &self.program.owners;
-        let params = entry.params.iter().map(|p| {
+        let mut params = entry.params.iter().map(|p| {
             let range = p.range.map(|(low, high)| format!(" in {low}..{high}")).unwrap_or_default();
             match p.source {
                 Source::Owner(owner) => format!("{}: {}{range} from {}", p.name, p.ty, owners[owner.index()]),
@@ -71,7 +73,7 @@ impl<'a> Printer<'a> {
                 Source::Shares => format!("{}: {}{range} from shares", p.name, p.ty),
             }
         });
-        let params = params.collect::<Vec<_>>().join(", ");
+        let params = params.join(", ");
         let results: Vec<String> =
             entry.results.iter().map(|r| format!("{} to {}", r.ty, self.destination(r.to))).collect();
         let results = if entry.tuple { format!("({})", results.join(", ")) } else { results.join(", ") };
@@ -82,11 +84,11 @@ impl<'a> Printer<'a> {
     }
 
     fn function(&mut self, function: &'a Fn) {
-        let params = function.params.iter().map(|p| match &p.kind {
+        let mut params = function.params.iter().map(|p| match &p.kind {
             ParamKind::Value(ty) => format!("{}: {ty}", p.name),
             ParamKind::Nat | ParamKind::NatList => format!("{}: nat", p.name),
         });
-        let params = params.collect::<Vec<_>>().join(", ");
+        let params = params.join(", ");
         let sizes: Vec<String> = function.sizes.iter().map(|s| s.kind.text(&s.name)).collect();
         let result = function.result.as_ref().map(|t| format!(" -> {t}")).unwrap_or_default();
         let _ = writeln!(self.out, "\nfn {}{}({params}){result} {{", function.name, brackets(&sizes));
@@ -155,7 +157,7 @@ impl<'a> Printer<'a> {
             Pattern::Local(local) => self.body.local(*local).name.clone(),
             Pattern::Ignore => "_".to_string(),
             Pattern::Tuple(parts) => {
-                format!("({})", parts.iter().map(|p| self.pattern(p)).collect::<Vec<_>>().join(", "))
+                format!("({})", parts.iter().map(|p| self.pattern(p)).join(", "))
             }
         }
     }
@@ -172,7 +174,7 @@ impl<'a> Printer<'a> {
     }
 
     fn list(&mut self, ids: &[ExprId]) -> String {
-        ids.iter().map(|id| self.expr(*id)).collect::<Vec<_>>().join(", ")
+        ids.iter().map(|id| self.expr(*id)).join(", ")
     }
 
     /// Prints what computes an expression and gives the name under which it can be used.

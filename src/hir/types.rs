@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use itertools::Itertools as _;
+
 use super::StructId;
 use crate::shape::{Dim, Shape, Sizes};
 
@@ -228,7 +230,7 @@ impl fmt::Display for Ty {
             Ty::Tensor(elem, shape) => write!(f, "{elem}{shape}"),
             Ty::Struct { name, sizes, .. } => write!(f, "{name}{}", Shape::of(sizes.clone())),
             Ty::Tuple(items) => {
-                write!(f, "({})", items.iter().map(Ty::to_string).collect::<Vec<_>>().join(", "))
+                write!(f, "({})", items.iter().map(Ty::to_string).join(", "))
             }
             Ty::Array(item, n) => write!(f, "[{item}; {n}]"),
             Ty::Spread(item, n) => write!(f, "..[{item}; {n}]"),

@@ -1,5 +1,6 @@
 //! What stands under the cursor: what it is, its type, whose data is in it, what its author says about it.
 
+use itertools::Itertools as _;
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind};
 
 use super::document::Document;
@@ -209,5 +210,5 @@ pub(super) fn code(text: &str) -> String {
 }
 
 pub(super) fn paragraphs<const N: usize>(parts: [Option<String>; N]) -> String {
-    parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    parts.into_iter().flatten().join("\n\n")
 }

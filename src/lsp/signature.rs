@@ -1,5 +1,6 @@
 //! The parameters of the function whose arguments are being written.
 
+use itertools::Itertools as _;
 use lsp_types::{Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation};
 
 use super::context::call_around;
@@ -19,7 +20,7 @@ pub fn signature_help(document: &Document, offset: u32) -> Option<SignatureHelp>
     let (_, Meaning::Fn(id)) = names.iter().find(|(name, _)| *name == call.name)? else { return None };
     let function = &document.analysis.program.fns[id.index()];
     let found = item(document, function.span)?;
-    let line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = |text: String| text.split_whitespace().join(" ");
     let params = function.params.iter().map(|p| ParameterInformation {
         label: ParameterLabel::Simple(line(parameter(document, p.span).unwrap_or_else(|| p.name.clone()))),
         documentation: None,

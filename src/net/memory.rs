@@ -7,14 +7,20 @@ use std::time::Instant;
 use crate::net::error::{Abort, AbortReason, Loss, NetError};
 use crate::net::frame::{Expect, Header, Kind};
 use crate::net::shape::{Pacer, Shape, sleep_until};
-use crate::net::{Mesh, Traffic, peers};
+use crate::net::{Mesh, Nearby, Parcel, Traffic, peers};
 use crate::plan::Party;
 
 /// What travels between endpoints.
 enum Packet {
-    Data { round: u32, payload: Vec<u8>, arrival: Option<Instant> },
+    Data { round: u32, len: usize, payload: Payload, arrival: Option<Instant> },
     Abort(Abort),
     Bye,
+}
+
+/// A payload, or what stands for it.
+enum Payload {
+    Bytes(Vec<u8>),
+    Parcel(Parcel),
 }
 
 /// One party's endpoint.
@@ -108,6 +114,39 @@ impl MemoryMesh {
             }
         }
     }
+
+    fn queue(&mut self, to: Party, round: u32, len: usize, payload: Payload) -> Result<(), NetError> {
+        self.check()?;
+        self.traffic.sent[to.index()].count(len);
+        let now = Instant::now();
+        let arrival = self.pacers.as_mut().map(|pacers| pacers[to.index()].arrival(now, len));
+        self.post(to, Packet::Data { round, len, payload, arrival });
+        Ok(())
+    }
+
+    /// Waits for what `of` says is of the right kind.
+    fn dequeue<T>(
+        &mut self,
+        from: Party,
+        round: u32,
+        len: usize,
+        of: impl FnOnce(Payload) -> Option<T>,
+    ) -> Result<T, NetError> {
+        self.check()?;
+        match self.next(from)? {
+            Packet::Data { round: found, len: bytes, payload, arrival } => {
+                let expect = Expect { kind: Kind::Data, round, len };
+                let header = Header { kind: Kind::Data, round: found, len: bytes as u64 };
+                expect.check(header).map_err(|error| self.fail(NetError::Frame(from, error)))?;
+                arrival.into_iter().for_each(sleep_until);
+                self.traffic.received[from.index()].count(len);
+                let mixed = || Loss::Broken("bytes and parcels were mixed up: a mistake in smlc".to_string());
+                of(payload).ok_or_else(|| self.fail(NetError::Lost(from, mixed())))
+            }
+            Packet::Bye => Err(self.fail(NetError::Lost(from, Loss::Finished))),
+            Packet::Abort(abort) => Err(self.fail(abort.error(self.me))),
+        }
+    }
 }
 
 impl Mesh for MemoryMesh {
@@ -116,30 +155,16 @@ impl Mesh for MemoryMesh {
     }
 
     fn send(&mut self, to: Party, round: u32, payload: Vec<u8>) -> Result<(), NetError> {
-        self.check()?;
-        self.traffic.sent[to.index()].count(payload.len());
-        let now = Instant::now();
-        let arrival = self.pacers.as_mut().map(|pacers| pacers[to.index()].arrival(now, payload.len()));
-        self.post(to, Packet::Data { round, payload, arrival });
-        Ok(())
+        self.queue(to, round, payload.len(), Payload::Bytes(payload))
     }
 
     fn expect(&mut self, _: Party, _: u32, _: usize) {}
 
     fn recv(&mut self, from: Party, round: u32, len: usize) -> Result<Vec<u8>, NetError> {
-        self.check()?;
-        match self.next(from)? {
-            Packet::Data { round: found, payload, arrival } => {
-                let expect = Expect { kind: Kind::Data, round, len };
-                let header = Header { kind: Kind::Data, round: found, len: payload.len() as u64 };
-                expect.check(header).map_err(|error| self.fail(NetError::Frame(from, error)))?;
-                arrival.into_iter().for_each(sleep_until);
-                self.traffic.received[from.index()].count(len);
-                Ok(payload)
-            }
-            Packet::Bye => Err(self.fail(NetError::Lost(from, Loss::Finished))),
-            Packet::Abort(abort) => Err(self.fail(abort.error(self.me))),
-        }
+        self.dequeue(from, round, len, |payload| match payload {
+            Payload::Bytes(bytes) => Some(bytes),
+            Payload::Parcel(_) => None,
+        })
     }
 
     fn abort(&mut self, reason: AbortReason) {
@@ -160,6 +185,23 @@ impl Mesh for MemoryMesh {
 
     fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    fn nearby(&mut self) -> Option<&mut dyn Nearby> {
+        if self.pacers.is_some() { None } else { Some(self) }
+    }
+}
+
+impl Nearby for MemoryMesh {
+    fn hand(&mut self, to: Party, round: u32, len: usize, parcel: Parcel) -> Result<(), NetError> {
+        self.queue(to, round, len, Payload::Parcel(parcel))
+    }
+
+    fn take(&mut self, from: Party, round: u32, len: usize) -> Result<Parcel, NetError> {
+        self.dequeue(from, round, len, |payload| match payload {
+            Payload::Parcel(parcel) => Some(parcel),
+            Payload::Bytes(_) => None,
+        })
     }
 }
 

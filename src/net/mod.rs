@@ -28,6 +28,8 @@ mod greet;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
+
 use serde::Serialize;
 
 use crate::plan::Party;
@@ -71,6 +73,31 @@ pub trait Mesh: Send {
 
     /// What was sent and received so far.
     fn traffic(&self) -> Traffic;
+
+    /// The way to peers in this process that takes what stands for a payload. There is none where messages take time that
+    /// begins when they are sent.
+    fn nearby(&mut self) -> Option<&mut dyn Nearby> {
+        None
+    }
+}
+
+/// Something that stands for a payload and has meaning within this process only.
+pub type Parcel = Box<dyn Any + Send>;
+
+/// A [`Mesh`] whose parties are in one process: they may hand each other something instead of a payload's bytes, such as a
+/// place in the memory of a GPU. It counts and is checked as the payload.
+pub trait Nearby {
+    /// Queues a parcel for a payload of `len` bytes.
+    ///
+    /// # Errors
+    /// The failure that ended the run, if one has become known.
+    fn hand(&mut self, to: Party, round: u32, len: usize, parcel: Parcel) -> Result<(), NetError>;
+
+    /// Waits for a peer's parcel for a payload of `len` bytes.
+    ///
+    /// # Errors
+    /// [`NetError`], whichever party is at fault.
+    fn take(&mut self, from: Party, round: u32, len: usize) -> Result<Parcel, NetError>;
 }
 
 /// Data frames in one direction of one link.

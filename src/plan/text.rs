@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use itertools::Itertools as _;
+
 use super::{Access, BufId, Instr, Kernel, Lookup, Operand, Part, Plan, Product, Program, Reg, Step, Term, View};
 use crate::graph::{Receiver, Window};
 
@@ -24,7 +26,7 @@ pub fn print(plan: &Plan) -> String {
         let [own, next] = &input.bufs;
         match input.owner {
             Some(owner) => {
-                let at = (0..3).map(|i| format!("P{i}: {} {}", own[i], next[i])).collect::<Vec<_>>().join(", ");
+                let at = (0..3).map(|i| format!("P{i}: {} {}", own[i], next[i])).join(", ");
                 let _ = writeln!(
                     out,
                     "  {} shares %{} ({} elements) -> {at}",
@@ -32,7 +34,7 @@ pub fn print(plan: &Plan) -> String {
                 );
             }
             None => {
-                let at = (0..3).map(|i| format!("P{i}: {}", own[i])).collect::<Vec<_>>().join(", ");
+                let at = (0..3).map(|i| format!("P{i}: {}", own[i])).join(", ");
                 let _ = writeln!(out, "  public %{} ({} elements) -> {at}", input.node, input.len);
             }
         }
@@ -108,7 +110,7 @@ pub fn print(plan: &Plan) -> String {
 /// Coefficients by power of v.
 fn polynomial(c: &[i64]) -> String {
     let term = |(d, c): (usize, &i64)| if d == 0 { c.to_string() } else { format!("{c} v^{d}") };
-    c.iter().enumerate().map(term).collect::<Vec<_>>().join(" + ")
+    c.iter().enumerate().map(term).join(" + ")
 }
 
 /// Distinct programs, named in order of appearance.
@@ -157,7 +159,7 @@ fn operand(plan: &Plan, o: &Operand) -> String {
 }
 
 fn list<T>(items: &[T], f: impl Fn(&T) -> String) -> String {
-    items.iter().map(f).collect::<Vec<_>>().join(" ")
+    items.iter().map(f).join(" ")
 }
 
 fn window(w: &Window) -> String {
@@ -178,14 +180,14 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
         }
         Kernel::Product(product) | Kernel::ProductOfSums(product, _) => {
             let pairs = if let Kernel::ProductOfSums(_, factors) = &step.kernel {
-                let sums = step.ins.chunks(2).zip(factors).map(|(pair, factors)| {
-                    let terms = pair.iter().zip(factors).map(|(x, factor)| format!("{factor} {}", operand(x)));
-                    format!("({})", terms.collect::<Vec<_>>().join(" + "))
+                let mut sums = step.ins.chunks(2).zip(factors).map(|(pair, factors)| {
+                    let mut terms = pair.iter().zip(factors).map(|(x, factor)| format!("{factor} {}", operand(x)));
+                    format!("({})", terms.join(" + "))
                 });
-                sums.collect::<Vec<_>>().join(" * ")
+                sums.join(" * ")
             } else {
-                let pairs = step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * "));
-                pairs.collect::<Vec<_>>().join(" + ")
+                let mut pairs = step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * "));
+                pairs.join(" + ")
             };
             match product {
                 Product::MatMul { batch, m, k, n } => format!("matmul {batch} x [{m}, {k}] [{k}, {n}] ({pairs})"),

@@ -31,6 +31,7 @@ pub fn parties<T, E: From<RunError>>(
 ) -> Result<T, E> {
     // Three parties share the machine.
     let threads = threads() / 3;
+    let gpus = devices.each_ref().map(|device| device.gpu().is_some());
     std::thread::scope(|scope| {
         let mut links = Vec::new();
         let mut handles = Vec::new();
@@ -42,7 +43,8 @@ pub fn parties<T, E: From<RunError>>(
             let serve = move || match logs.map(|logs| &logs[me.index()]) {
                 None => {
                     let progress: Progress<'_> = if me == Party(0) { progress } else { &|_| {} };
-                    party::run(plan, &mut mesh, &mut link, Service { runs, patience: None, progress, device, threads })
+                    let service = Service { runs, patience: None, progress, device, threads, gpus };
+                    party::run(plan, &mut mesh, &mut link, service)
                 }
                 Some(log) => {
                     let done = |rounds| {
@@ -51,7 +53,7 @@ pub fn parties<T, E: From<RunError>>(
                             progress(rounds);
                         }
                     };
-                    let service = Service { runs, patience: None, progress: &done, device, threads };
+                    let service = Service { runs, patience: None, progress: &done, device, threads, gpus };
                     let device = |party, keys| Ok(Timed::new(device.make(party, keys, threads)?, log.clone()));
                     party::run_on(plan, &mut Timed::new(mesh, log.clone()), &mut link, service, device)
                 }

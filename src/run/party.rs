@@ -10,7 +10,7 @@ use super::session::{Link, Session};
 use super::{RunError, owner};
 use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
-use crate::net::{AbortReason, Mesh, NetError};
+use crate::net::{AbortReason, Mesh, Nearby, NetError};
 use crate::plan::course::Piece;
 use crate::plan::{Party, Plan};
 
@@ -51,12 +51,14 @@ pub struct Service<'s> {
     pub device: &'s Device,
     /// Threads for large launches of a processor.
     pub threads: usize,
+    /// Which parties compute on GPUs, where all are in one process: messages between these may stay on them.
+    pub gpus: [bool; 3],
 }
 
 impl Service<'_> {
     /// One run, as patient as can be.
     pub const ONCE: Service<'static> =
-        Service { runs: 1, patience: None, progress: &|_| {}, device: &Device::Cpu, threads: 1 };
+        Service { runs: 1, patience: None, progress: &|_| {}, device: &Device::Cpu, threads: 1, gpus: [false; 3] };
 }
 
 /// Submissions that a plan asks for: the owner (`None`: public) and the message's name.
@@ -132,7 +134,7 @@ fn serve<B: Backend>(
             session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
         }
         let base = mesh.traffic();
-        let mut link = OverMesh { mesh: &mut *mesh, spares };
+        let mut link = OverMesh { mesh: &mut *mesh, spares, gpus: service.gpus };
         let mut report = Report::default();
         for (number, round) in plan.rounds.iter().enumerate() {
             session.round(number, &mut link)?;
@@ -214,6 +216,7 @@ fn load<B: Backend>(
 struct OverMesh<'m> {
     mesh: &'m mut dyn Mesh,
     spares: Vec<Vec<u8>>,
+    gpus: [bool; 3],
 }
 
 /// As many payloads are kept to serve again.
@@ -249,6 +252,11 @@ impl Link for OverMesh<'_> {
 
     fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
         self.mesh.recv(piece.from, piece.round as u32, piece.bytes)
+    }
+
+    fn nearby(&mut self, peer: Party) -> Option<&mut dyn Nearby> {
+        let both = self.gpus[peer.index()] && self.gpus[self.mesh.me().index()];
+        if both { self.mesh.nearby() } else { None }
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
-use crate::net::{AbortReason, Mesh, NetError, Traffic};
+use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey};
+use crate::net::{AbortReason, Mesh, Nearby, NetError, Parcel, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Party, Plan};
@@ -102,6 +102,10 @@ impl<B: Backend> Backend for Timed<B> {
         Ok(())
     }
 
+    fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        if self.inner.parcels().is_some() { Some(self) } else { None }
+    }
+
     fn free(&mut self, id: BufId) {
         self.inner.free(id);
     }
@@ -112,6 +116,24 @@ impl<B: Backend> Backend for Timed<B> {
         self.log.note(Seen::Launched, start);
         Ok(())
     }
+}
+
+impl<B: Backend> Parcels for Timed<B> {
+    fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError> {
+        self.inner.parcels().ok_or_else(no_parcels)?.post(bufs, ids)
+    }
+
+    fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
+        let start = Instant::now();
+        self.inner.parcels().ok_or_else(no_parcels)?.take(bufs, ids, parcel)?;
+        ids.iter().for_each(|_| self.log.note(Seen::Written, start));
+        Ok(())
+    }
+}
+
+/// The error of a device that had a way for parcels and has none any more.
+fn no_parcels() -> BackendError {
+    BackendError::Device("it takes no parcels: a mistake in smlc".to_string())
 }
 
 impl<M: Mesh> Mesh for Timed<M> {
@@ -148,6 +170,31 @@ impl<M: Mesh> Mesh for Timed<M> {
     fn traffic(&self) -> Traffic {
         self.inner.traffic()
     }
+
+    fn nearby(&mut self) -> Option<&mut dyn Nearby> {
+        if self.inner.nearby().is_some() { Some(self) } else { None }
+    }
+}
+
+impl<M: Mesh> Nearby for Timed<M> {
+    fn hand(&mut self, to: Party, round: u32, len: usize, parcel: Parcel) -> Result<(), NetError> {
+        let start = Instant::now();
+        self.inner.nearby().ok_or_else(far)?.hand(to, round, len, parcel)?;
+        self.log.note(Seen::Sent(round as usize, to, len), start);
+        Ok(())
+    }
+
+    fn take(&mut self, from: Party, round: u32, len: usize) -> Result<Parcel, NetError> {
+        let start = Instant::now();
+        let parcel = self.inner.nearby().ok_or_else(far)?.take(from, round, len)?;
+        self.log.note(Seen::Received(round as usize, from), start);
+        Ok(parcel)
+    }
+}
+
+/// The error of a mesh that was in one process and is no more.
+fn far() -> NetError {
+    NetError::Start("peers are not in this process: a mistake in smlc".to_string())
 }
 
 /// What three parties' clocks saw of a whole run of the plan, from when the first of them has its inputs. The next run's

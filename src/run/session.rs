@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::RunError;
 use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
-use crate::net::NetError;
+use crate::net::{Nearby, NetError};
 use crate::plan::course::{Action, Course, Piece};
 use crate::plan::layout::Layout;
 use crate::plan::{BufId, Party, Plan, Send, Step};
@@ -38,6 +38,12 @@ pub trait Link {
     /// # Errors
     /// [`NetError`], whichever party is at fault.
     fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError>;
+
+    /// The way to and from a peer whose device is like this party's and in the same process, so that messages need not leave
+    /// them.
+    fn nearby(&mut self, _peer: Party) -> Option<&mut dyn Nearby> {
+        None
+    }
 }
 
 /// A party in the middle of a plan.
@@ -168,13 +174,30 @@ impl<'p, B: Backend> Session<'p, B> {
                 self.step(step).map_err(|e| RunError::device(plan, e, step.span))
             }
             Action::Send(piece) => {
+                if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
+                    let parcel = device.post(&plan.bufs, &sources(plan, piece));
+                    let parcel = parcel.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
+                    let handed = near.hand(piece.to, piece.round as u32, piece.bytes, parcel);
+                    return handed.map_err(|e| failed(plan, piece, e));
+                }
                 let mut payload = link.spare(piece.bytes);
-                self.pack(piece, &mut payload).map_err(|e| RunError::device(plan, e, self.span(piece)))?;
-                link.send(piece, payload).map_err(|e| self.failed(piece, e))
+                let packed = self.backend.pack(&plan.bufs, &sources(plan, piece), &mut payload);
+                packed.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
+                link.send(piece, payload).map_err(|e| failed(plan, piece, e))
             }
             Action::Receive(piece) => {
-                let payload = link.receive(piece).map_err(|e| self.failed(piece, e))?;
-                self.unpack(piece, &payload).map_err(|e| RunError::device(plan, e, self.span(piece)))?;
+                if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
+                    let parcel = near.take(piece.from, piece.round as u32, piece.bytes);
+                    let parcel = parcel.map_err(|e| failed(plan, piece, e))?;
+                    let taken = device.take(&plan.bufs, &targets(plan, piece), parcel);
+                    taken.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
+                    self.note(piece);
+                    return Ok(());
+                }
+                let payload = link.receive(piece).map_err(|e| failed(plan, piece, e))?;
+                let unpacked = self.backend.unpack(&plan.bufs, &targets(plan, piece), &payload);
+                unpacked.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
+                self.note(piece);
                 link.done(payload);
                 Ok(())
             }
@@ -185,23 +208,6 @@ impl<'p, B: Backend> Session<'p, B> {
                 Ok(())
             }
         }
-    }
-
-    /// A network error, with the line of the model that the message serves.
-    fn failed(&self, piece: &Piece, cause: NetError) -> RunError {
-        RunError::net(self.plan, cause, Some((piece.round, self.span(piece))))
-    }
-
-    /// The line that a message serves, or another of its round.
-    fn span(&self, piece: &Piece) -> Option<Span> {
-        let sends = &self.plan.rounds[piece.round].sends;
-        piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span))
-    }
-
-    fn pack(&mut self, piece: &Piece, payload: &mut Vec<u8>) -> Result<(), BackendError> {
-        let sends = &self.plan.rounds[piece.round].sends;
-        let ids: SmallVec<[BufId; 8]> = piece.sends.iter().map(|at| sends[*at].source).collect();
-        self.backend.pack(&self.plan.bufs, &ids, payload)
     }
 
     fn step(&mut self, step: &Step) -> Result<(), BackendError> {
@@ -217,17 +223,15 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    fn unpack(&mut self, piece: &Piece, payload: &[u8]) -> Result<(), BackendError> {
-        let sends = &self.plan.rounds[piece.round].sends;
-        let ids: SmallVec<[BufId; 8]> = piece.sends.iter().map(|at| sends[*at].target).collect();
-        self.backend.unpack(&self.plan.bufs, &ids, payload)?;
-        self.grow(&ids);
+    /// Counts what came in a piece.
+    fn note(&mut self, piece: &Piece) {
+        let plan = self.plan;
+        self.grow(&targets(plan, piece));
         for number in &piece.sends {
-            let Send { target, opening, .. } = &sends[*number];
-            let (round, bytes) = (piece.round, self.plan.buf(*target).wire_bytes());
+            let Send { target, opening, .. } = &plan.rounds[piece.round].sends[*number];
+            let (round, bytes) = (piece.round, plan.buf(*target).wire_bytes());
             self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening: *opening });
         }
-        Ok(())
     }
 
     /// The packed output buffers this party contributes, in the plan's order; none for P2.
@@ -258,4 +262,27 @@ impl<'p, B: Backend> Session<'p, B> {
     pub fn backend(&self) -> &B {
         &self.backend
     }
+}
+
+/// A network error, with the line of the model that the message serves.
+fn failed(plan: &Plan, piece: &Piece, cause: NetError) -> RunError {
+    RunError::net(plan, cause, Some((piece.round, span(plan, piece))))
+}
+
+/// The line that a message serves, or another of its round.
+fn span(plan: &Plan, piece: &Piece) -> Option<Span> {
+    let sends = &plan.rounds[piece.round].sends;
+    piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span))
+}
+
+/// The buffers that a piece is packed from.
+fn sources(plan: &Plan, piece: &Piece) -> SmallVec<[BufId; 8]> {
+    let sends = &plan.rounds[piece.round].sends;
+    piece.sends.iter().map(|at| sends[*at].source).collect()
+}
+
+/// The buffers that a piece fills.
+fn targets(plan: &Plan, piece: &Piece) -> SmallVec<[BufId; 8]> {
+    let sends = &plan.rounds[piece.round].sends;
+    piece.sends.iter().map(|at| sends[*at].target).collect()
 }

@@ -1,6 +1,6 @@
 //! `--device` on the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::device::{is_emulated, library};
@@ -42,9 +42,10 @@ fn devices_of_all_kinds_predict_the_same() {
     };
     let wanted = run("cpu", &[]);
     assert!(wanted.is_array());
-    for device in ["cuda", "cuda:0,cpu,cuda:1"] {
+    for device in ["cuda", "cuda:0,cpu,cuda:1", "cuda:0,cuda:1,cuda:1"] {
         assert_eq!(run(device, &[]), wanted, "{device}");
     }
+    assert_eq!(run("cuda", &["--repeat", "2"]), wanted);
     assert_eq!(run("cuda", &["--transport", "tcp", "--repeat", "2"]), wanted);
 }
 
@@ -119,4 +120,73 @@ fn orders_of_work_make_no_difference() {
     for seed in ["2", "3"] {
         assert_eq!(run(&[("SMLC_SIM_SEED", seed), ("SMLC_SIM_REVERSE", "1")]), wanted);
     }
+}
+
+/// Mistakes that a host program could make with queues and memory, of each kind at some place: what comes out is another
+/// thing, or the driver stops. Not at every place, as much comes in time by itself.
+#[test]
+fn mistakes_of_the_host_are_noticed() {
+    if !is_emulated() {
+        return;
+    }
+    let run = |device: &str, environment: &[(&str, &str)]| {
+        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", device];
+        let (code, out, _) = smlc(&arguments, environment);
+        (code == Some(0)).then(|| predictions(&out))
+    };
+    let wanted = run("cuda", &[]);
+    assert!(wanted.is_some());
+    for (mistake, device) in [("wait", "cuda"), ("record", "cuda"), ("free", "cuda"), ("sync", "cpu,cuda,cpu")] {
+        let noticed = (3..60).any(|place: u32| {
+            let (plant, seed) = (format!("{mistake}:{place}"), place.to_string());
+            run(device, &[("SMLC_SIM_PLANT", &plant), ("SMLC_SIM_SEED", &seed)]) != wanted
+        });
+        assert!(noticed, "{mistake} was not noticed anywhere");
+    }
+}
+
+/// `SMLC_KERNEL_SRC` takes kernels from their sources.
+#[test]
+fn kernels_come_from_sources_if_asked() {
+    if !is_emulated() {
+        return;
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let run = |sources: &Path, libraries: &Path| {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(library(), folder.path().join("libcuda.so")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_smlc"))
+            .args(["run", MODEL, "--take", "1", "--format", "json", "--device", "cuda"])
+            .env("LD_LIBRARY_PATH", std::env::join_paths([folder.path(), libraries]).unwrap())
+            .env("SMLC_KERNEL_SRC", sources)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let nowhere = tempfile::tempdir().unwrap();
+    let (code, _, found) = run(nowhere.path(), nowhere.path());
+    assert_eq!(code, Some(2), "{found}");
+    assert!(found.contains("kernels from sources: `") && found.contains(".cu`: No such file"), "{found}");
+    // The compiler that `scripts/kernels` fetches, which is there in CI.
+    let kept = std::env::var_os("SMLC_NVRTC").map(PathBuf::from);
+    let nvrtc = kept.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/nvrtc-13.0.88"));
+    if !nvrtc.join("complete").exists() {
+        let (_, _, found) = run(&sources, nowhere.path());
+        assert!(found.contains("no NVRTC (libnvrtc.so.13) on the library path"), "{found}");
+        return;
+    }
+    let (code, out, found) = run(&sources, &nvrtc);
+    assert_eq!((code, found.as_str()), (Some(0), ""));
+    assert!(predictions(&out).is_array());
+    // A mistake in the sources is told as the compiler does.
+    let changed = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(&sources).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+        std::fs::copy(&file, changed.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let text = std::fs::read_to_string(sources.join("streams.cu")).unwrap();
+    std::fs::write(changed.path().join("streams.cu"), text.replace("0x99, 0x2d, 0x0f,", "0x99, 0x2d; 0x0f,")).unwrap();
+    let (code, _, found) = run(changed.path(), &nvrtc);
+    assert_eq!(code, Some(2));
+    assert!(found.contains("streams.cu(") && found.contains("error"), "{found}");
 }

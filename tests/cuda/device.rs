@@ -29,7 +29,7 @@ fn driver() -> Option<&'static Library> {
 /// GPU 0.
 pub fn gpu() -> Arc<Gpu> {
     driver();
-    Gpu::open(0).unwrap()
+    Gpu::open(0, None).unwrap()
 }
 
 /// A count of the emulated driver; 0 on a real one.

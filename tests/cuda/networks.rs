@@ -1,15 +1,18 @@
 //! Whole networks on GPUs, on processors, and on both: every message and every result is the same, byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use smlc::backend::cpu::Cpu;
 use smlc::backend::cuda::Cuda;
 use smlc::backend::{Around, Backend, StreamKey};
+use smlc::net::{Loss, Nearby, NetError, Parcel};
+use smlc::plan::course::Piece;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Party, Plan};
 use smlc::run::lockstep::{self, Loads, Outcome};
+use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
 
@@ -130,4 +133,68 @@ fn plans_for_slow_networks_are_the_same_on_gpus() {
     // What a link of 100 Mb/s carries in 20 ms.
     let options = Options { prefer: Prefer::Time { bits: 2_000_000 }, ..Options::default() };
     compare("rounds", &plan_with("rounds.sml", text, &[], options), [true; 3]);
+}
+
+/// The links between parties of one process, which take no bytes.
+struct Near {
+    me: Party,
+    parcels: BTreeMap<(Party, Party), VecDeque<Parcel>>,
+}
+
+impl Link for Near {
+    fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {
+        panic!("{} bytes from {} to {}", payload.len(), piece.from, piece.to);
+    }
+
+    fn expect(&mut self, _: &Piece) {}
+
+    fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
+        panic!("bytes from {} to {}", piece.from, piece.to);
+    }
+
+    fn nearby(&mut self, _: Party) -> Option<&mut dyn Nearby> {
+        Some(self)
+    }
+}
+
+impl Nearby for Near {
+    fn hand(&mut self, to: Party, _: u32, _: usize, parcel: Parcel) -> Result<(), NetError> {
+        self.parcels.entry((self.me, to)).or_default().push_back(parcel);
+        Ok(())
+    }
+
+    fn take(&mut self, from: Party, _: u32, _: usize) -> Result<Parcel, NetError> {
+        let queue = self.parcels.entry((from, self.me)).or_default();
+        queue.pop_front().ok_or(NetError::Lost(from, Loss::Closed))
+    }
+}
+
+/// Between parties that share a GPU, messages stay on it: the host waits for nothing from the first share to the results.
+#[test]
+fn messages_between_parties_on_a_gpu_stay_there() {
+    let (plan, data) = example("lenet.sml", &[("N", 1)]);
+    let loads = lockstep::share(&plan, &data).unwrap();
+    let (_, outcome) = run(&plan, &loads, |party, keys| Box::new(Cpu::new(party, keys)));
+    let gpu = gpu();
+    let key = |number: u8| StreamKey([7 * (number % 3) + 1; 16]);
+    let mut sessions = Party::ALL.map(|party| {
+        let device = Cuda::new(&gpu, party, &[key(party.0), key(party.0 + 1)]).unwrap();
+        let mut session = Session::new(&plan, party, device, false).unwrap();
+        for (id, words) in &loads[party.index()] {
+            session.load(*id, &mut |to| to.copy_from_slice(words)).unwrap();
+        }
+        session
+    });
+    let before = counter("smlc_sim_thread_synchronisations");
+    let mut link = Near { me: Party(0), parcels: BTreeMap::new() };
+    for number in 0..=plan.rounds.len() {
+        for (party, session) in Party::ALL.into_iter().zip(&mut sessions) {
+            link.me = party;
+            session.round(number, &mut link).unwrap();
+        }
+    }
+    assert_eq!(counter("smlc_sim_thread_synchronisations"), before, "the host waited");
+    for (party, wanted) in outcome.halves.iter().enumerate() {
+        assert_eq!(&sessions[party].outputs().unwrap(), wanted, "P{party}");
+    }
 }

@@ -10,7 +10,7 @@ use std::ffi::c_uint;
 
 use super::c::{In, Out};
 use super::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS};
-use super::queue::{Work, drain, push, until};
+use super::queue::{Work, drain, push, push_early, until};
 use super::state::{Injection, current_context, current_device, device_of, enter, lock, reserve};
 
 #[unsafe(no_mangle)]
@@ -63,7 +63,17 @@ extern "C" fn cuMemFree_v2(address: u64) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeAsync(address: u64, stream: usize) -> Code {
-    enter().map_or_else(|code| code, |state| push(state, stream, Work::Free(address)))
+    let work = Work::Free(address);
+    match enter() {
+        Ok(mut state) => {
+            if state.fails(Injection::EarlyFree) {
+                push_early(state, stream, work)
+            } else {
+                push(state, stream, work)
+            }
+        }
+        Err(code) => code,
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -101,6 +101,17 @@ pub(super) fn push(mut state: Locked, handle: usize, work: Work) -> Code {
     SUCCESS
 }
 
+/// Puts work before what is in line, as a mistake of the program might.
+pub(super) fn push_early(mut state: Locked, handle: usize, work: Work) -> Code {
+    match state.streams.get_mut(&stream_id(handle)) {
+        Some(stream) => {
+            stream.queue.push_front(work);
+            SUCCESS
+        }
+        None => INVALID_HANDLE,
+    }
+}
+
 /// Works until a condition holds, or the device fails.
 pub(super) fn until(mut state: Locked, device: i32, done: impl Fn(&State) -> bool) -> Code {
     loop {

@@ -46,12 +46,32 @@ pub(super) struct Device {
     pub holders: u32,
 }
 
-/// What is made to fail.
+/// What is made to fail, or to go as if the program had a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Injection {
     Allocation,
     Launch,
     Lost,
+    /// A stream does not wait for an event.
+    NoWait,
+    /// An event is recorded before what is in line.
+    EarlyRecord,
+    /// The host does not wait.
+    NoSync,
+    /// Memory is freed before what is in line.
+    EarlyFree,
+}
+
+impl Injection {
+    /// By the names of `SMLC_SIM_FAIL`, and of `SMLC_SIM_PLANT`.
+    const FAIL: [(&str, Injection); 3] =
+        [("alloc", Injection::Allocation), ("launch", Injection::Launch), ("lost", Injection::Lost)];
+    const PLANT: [(&str, Injection); 4] = [
+        ("wait", Injection::NoWait),
+        ("record", Injection::EarlyRecord),
+        ("sync", Injection::NoSync),
+        ("free", Injection::EarlyFree),
+    ];
 }
 
 #[derive(Default)]
@@ -72,7 +92,7 @@ pub(super) struct State {
     pub peers: BTreeSet<(i32, i32)>,
     pub pool_peers: BTreeSet<(i32, i32)>,
     pub last_fault: Option<String>,
-    fail: [u64; 3],
+    fail: [u64; 7],
     next: usize,
     random: u64,
 }
@@ -162,12 +182,12 @@ impl State {
             ..State::default()
         };
         state.devices.resize_with(number("SMLC_SIM_DEVICES", 1) as usize, Device::default);
-        if let Some(order) = text("SMLC_SIM_FAIL")
-            && let Some((kind, count)) = order.split_once(':')
-            && let Ok(count) = count.parse()
-        {
-            let kinds = [("alloc", Injection::Allocation), ("launch", Injection::Launch), ("lost", Injection::Lost)];
-            if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind) {
+        for (variable, kinds) in [("SMLC_SIM_FAIL", &Injection::FAIL[..]), ("SMLC_SIM_PLANT", &Injection::PLANT)] {
+            if let Some(order) = text(variable)
+                && let Some((kind, count)) = order.split_once(':')
+                && let Ok(count) = count.parse()
+                && let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind)
+            {
                 state.inject(*kind, count);
             }
         }
@@ -178,7 +198,7 @@ impl State {
         self.fail[kind as usize] = count;
     }
 
-    /// Whether the call that is being made is the one that was ordered to fail.
+    /// Whether the call that is being made is the one that was ordered to fail, or to be wrong.
     pub fn fails(&mut self, kind: Injection) -> bool {
         let left = &mut self.fail[kind as usize];
         let now = *left == 1;

@@ -10,8 +10,8 @@ use std::ffi::{c_int, c_uint, c_void};
 
 use super::c::{Callback, Out};
 use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS};
-use super::queue::{Stream, Work, drain, push, stream_id, until};
-use super::state::{Event, current_context, current_device, device_of, enter, lock};
+use super::queue::{Stream, Work, drain, push, push_early, stream_id, until};
+use super::state::{Event, Injection, current_context, current_device, device_of, enter, lock};
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamCreate(stream: Out<usize>, _flags: c_uint) -> Code {
@@ -48,7 +48,16 @@ extern "C" fn cuStreamDestroy_v2(stream: usize) -> Code {
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(stream: usize) -> Code {
     super::count_wait();
-    enter().map_or_else(|code| code, |state| drain(state, stream))
+    match enter() {
+        Ok(mut state) => {
+            if state.fails(Injection::NoSync) {
+                SUCCESS
+            } else {
+                drain(state, stream)
+            }
+        }
+        Err(code) => code,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -72,12 +81,12 @@ extern "C" fn cuStreamQuery(stream: usize) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> Code {
-    let state = match enter() {
+    let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
     };
     let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
-    push(state, stream, Work::Wait(event, recorded))
+    if state.fails(Injection::NoWait) { SUCCESS } else { push(state, stream, Work::Wait(event, recorded)) }
 }
 
 #[unsafe(no_mangle)]
@@ -116,18 +125,21 @@ extern "C" fn cuEventRecord(event: usize, stream: usize) -> Code {
     };
     let Some(there) = state.events.get_mut(&event) else { return INVALID_HANDLE };
     there.recorded += 1;
-    let recorded = there.recorded;
-    push(state, stream, Work::Record(event, recorded))
+    let work = Work::Record(event, there.recorded);
+    if state.fails(Injection::EarlyRecord) { push_early(state, stream, work) } else { push(state, stream, work) }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuEventSynchronize(event: usize) -> Code {
     super::count_wait();
-    let state = match enter() {
+    let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
     };
     let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
+    if state.fails(Injection::NoSync) {
+        return SUCCESS;
+    }
     until(state, current_device(), |s| s.events.get(&event).is_none_or(|e| e.done >= recorded))
 }
 

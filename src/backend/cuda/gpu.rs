@@ -6,8 +6,11 @@
 
 #![allow(unsafe_code, reason = "calls of the CUDA driver")]
 
+use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
@@ -15,6 +18,7 @@ use cudarc::nvrtc::Ptx;
 use smallvec::SmallVec;
 
 use super::element::{self, Shape};
+use super::nvrtc;
 use crate::backend::BackendError;
 use crate::plan::Program;
 
@@ -25,16 +29,16 @@ const OLDEST: (i32, i32) = (8, 0);
 const OLDEST_DRIVER: i32 = 13_000;
 
 /// The kernels, file by file.
-const FILES: [&str; 9] = [
-    include_str!("../../../kernels/ptx/conv.ptx"),
-    include_str!("../../../kernels/ptx/gemm.ptx"),
-    include_str!("../../../kernels/ptx/moves.ptx"),
-    include_str!("../../../kernels/ptx/planes.ptx"),
-    include_str!("../../../kernels/ptx/residue.ptx"),
-    include_str!("../../../kernels/ptx/streams.ptx"),
-    include_str!("../../../kernels/ptx/sums.ptx"),
-    include_str!("../../../kernels/ptx/tables.ptx"),
-    include_str!("../../../kernels/ptx/wire.ptx"),
+const FILES: [(&str, &str); 9] = [
+    ("conv", include_str!("../../../kernels/ptx/conv.ptx")),
+    ("gemm", include_str!("../../../kernels/ptx/gemm.ptx")),
+    ("moves", include_str!("../../../kernels/ptx/moves.ptx")),
+    ("planes", include_str!("../../../kernels/ptx/planes.ptx")),
+    ("residue", include_str!("../../../kernels/ptx/residue.ptx")),
+    ("streams", include_str!("../../../kernels/ptx/streams.ptx")),
+    ("sums", include_str!("../../../kernels/ptx/sums.ptx")),
+    ("tables", include_str!("../../../kernels/ptx/tables.ptx")),
+    ("wire", include_str!("../../../kernels/ptx/wire.ptx")),
 ];
 
 /// Dynamic shared memory above which a kernel has to ask for it.
@@ -81,13 +85,16 @@ pub struct Gpu {
     name: String,
     /// Blocks that run at the same time are a few for each of these.
     multiprocessors: u32,
+    /// Where kernels come from, if not from the program.
+    sources: Option<PathBuf>,
     functions: Mutex<Functions>,
 }
 
 /// What has been compiled.
 #[derive(Default)]
 struct Functions {
-    modules: BTreeMap<usize, Arc<CudaModule>>,
+    /// By number of the file, with its PTX.
+    modules: BTreeMap<usize, (Arc<CudaModule>, Cow<'static, str>)>,
     kernels: HashMap<&'static str, Arc<Function>>,
     elements: HashMap<Shape, Arc<Function>>,
 }
@@ -109,11 +116,12 @@ const SYMBOLS: [&[u8]; 6] = [
 ];
 
 impl Gpu {
-    /// Opens GPU number `number`. Never panics, whatever is installed.
+    /// Opens GPU number `number`. Never panics, whatever is installed. Kernels are compiled from `sources` if they are given,
+    /// a folder like `kernels/`, when they are first used; that takes NVRTC.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn open(number: usize) -> Result<Arc<Gpu>, NoGpu> {
+    pub fn open(number: usize, sources: Option<PathBuf>) -> Result<Arc<Gpu>, NoGpu> {
         // SAFETY: looks for the library, and loads it.
         if !unsafe { sys::is_culib_present() } {
             return Err(NoGpu::NoDriver);
@@ -150,7 +158,8 @@ impl Gpu {
         if capability < OLDEST {
             return Err(NoGpu::TooOld { number, found: capability });
         }
-        // SAFETY: each device below uses its own memory on its own stream only.
+        // SAFETY: each device below uses its own memory on its own stream only, but for messages to peers, which have events of
+        // their own (`outbox`).
         unsafe { context.disable_event_tracking() };
         let count = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
         let multiprocessors = context.attribute(count).map_err(broken)?;
@@ -159,7 +168,7 @@ impl Gpu {
         }
         let name = context.name().map_err(broken)?;
         let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
-        Ok(Arc::new(Gpu { context, name, multiprocessors, functions: Mutex::default() }))
+        Ok(Arc::new(Gpu { context, name, multiprocessors, sources, functions: Mutex::default() }))
     }
 
     /// What the driver calls it.
@@ -184,21 +193,21 @@ impl Gpu {
             return Ok(function.clone());
         }
         let entry = format!(".entry {name}(");
-        let file = FILES.iter().position(|text| text.contains(&entry));
+        let file = FILES.iter().position(|(_, text)| text.contains(&entry));
         let file =
             file.ok_or_else(|| BackendError::Device(format!("there is no kernel `{name}`: a mistake in smlc")))?;
-        let module = match functions.modules.get(&file) {
-            Some(module) => module.clone(),
-            None => {
-                let module = self.load(FILES[file])?;
-                functions.modules.insert(file, module.clone());
-                module
+        let (module, text) = match functions.modules.entry(file) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => {
+                let text = match (&self.sources, FILES[file]) {
+                    (None, (_, text)) => Cow::Borrowed(text),
+                    (Some(folder), (name, _)) => Cow::Owned(nvrtc::compile(folder, name)?),
+                };
+                place.insert((self.load(&text)?, text))
             }
         };
-        let function = Function {
-            function: module.load_function(name).map_err(failed)?,
-            parameters: parameters(FILES[file], name),
-        };
+        let function =
+            Function { function: module.load_function(name).map_err(failed)?, parameters: parameters(text, name) };
         if shared > USUAL_SHARED {
             let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             function.function.set_attribute(most, shared.cast_signed()).map_err(failed)?;

@@ -1,23 +1,29 @@
 //! An NVIDIA GPU as a device: buffers stay in its memory from the first share to the last result.
 //!
-//! A party's launches go into one queue (a CUDA stream) and the host never waits for them but to send a message or to read a
-//! result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
+//! A party's launches go into one queue (a CUDA stream) and the host never waits for them but to send a message over a network
+//! or to read a result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
 //!
 //! ```text
 //! gpu      the driver, the kernels, a launch
+//! nvrtc    kernels from their sources, for who changes them
 //! params   parameters as the kernels lay them out
 //! element  element programs, compiled to PTX
 //! product  which kernel multiplies
 //! residue  large products by residues
 //! moves    views, concatenation, sums, tables, planes
+//! messages packing, unpacking, and the ways they go
 //! staging  messages on their way between host and GPU
+//! outbox   messages to peers in this process, which stay on GPUs
 //! aes      expansion of stream keys
 //! ```
 
 mod aes;
 mod element;
 mod gpu;
+mod messages;
 mod moves;
+mod nvrtc;
+mod outbox;
 mod params;
 mod product;
 mod residue;
@@ -29,16 +35,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::{bytes_of, cast_slice};
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
 use smallvec::SmallVec;
 
 use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
-use self::params::{LongDivisor, Packed, StreamUse};
+use self::outbox::Outbox;
+use self::params::{LongDivisor, StreamUse};
 use self::staging::{Ring, Staging};
 use crate::backend::places::Places;
-use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey, check};
+use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
 use crate::plan::{Access, Buf, BufId, Kernel, Party, Program};
 
@@ -93,6 +101,8 @@ pub struct Cuda {
     leaving: Option<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
+    /// Messages to peers in this process.
+    outbox: Arc<Outbox>,
     /// Tables on their way.
     ring: Ring,
     /// Residues of large factors.
@@ -120,6 +130,7 @@ impl Cuda {
         // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
         stream.synchronize().map_err(failed)?;
         let ring = Ring::new(&stream)?;
+        let outbox = Outbox::new(&stream);
         Ok(Cuda {
             party,
             gpu: gpu.clone(),
@@ -133,6 +144,7 @@ impl Cuda {
             leaving: None,
             arriving: Default::default(),
             next: 0,
+            outbox,
             ring,
             elements: HashMap::new(),
             residues: None,
@@ -277,32 +289,6 @@ impl Cuda {
         )?;
         Ok(out)
     }
-
-    /// What `pack` and `unpack` know of buffers, which are not empty, and the bytes and words of all.
-    fn packed(&self, bufs: &[Buf], ids: &[BufId]) -> Result<(Vec<Packed>, u64, u64), BackendError> {
-        let (mut byte, mut word) = (0, 0);
-        let mut all = Vec::with_capacity(ids.len());
-        for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])).filter(|(_, buf)| buf.words() > 0) {
-            let (len, stride, planes) = (buf.len as u64, buf.stride() as u64, buf.planes as u64);
-            let plane_bytes = buf.wire_bytes() as u64 / planes;
-            all.push(Packed {
-                words: self.address(self.places.find(id)?.start),
-                len,
-                stride,
-                plane_bytes,
-                byte,
-                word,
-                by_plane: LongDivisor::by(plane_bytes),
-                by_stride: LongDivisor::by(stride),
-                by_width: LongDivisor::by(u64::from(buf.width)),
-                planes: buf.planes as u32,
-                width: buf.width,
-            });
-            byte += buf.wire_bytes() as u64;
-            word += buf.words() as u64;
-        }
-        Ok((all, byte, word))
-    }
 }
 
 /// The expanded keys, one after the other.
@@ -347,9 +333,11 @@ fn rounded(words: usize) -> usize {
     if words < 1 << 20 { words.next_power_of_two().max(1 << 12) } else { words }
 }
 
-fn out_of_memory(what: &str, words: usize, error: cudarc::driver::DriverError) -> BackendError {
+fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
     match failed(error) {
-        BackendError::Device(cause) => BackendError::Device(format!("no {} bytes for {what}: {cause}", 8 * words)),
+        BackendError::Device(cause) if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+            BackendError::Device(format!("no {} bytes for {what}: {cause}", 8 * words))
+        }
         other => other,
     }
 }
@@ -417,45 +405,15 @@ impl Backend for Cuda {
     }
 
     fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
-        let (buffers, bytes, _) = self.packed(bufs, ids)?;
-        if bytes == 0 {
-            return Ok(());
-        }
-        let words = bytes.div_ceil(8) as usize;
-        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
-        let out = address(room(&mut self.message, &self.stream, words)?, &self.stream);
-        let count = buffers.len() as u32;
-        self.call(
-            "pack",
-            self.through(words),
-            &[bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)],
-        )?;
-        let packed = self.message.as_ref().ok_or_else(no_memory)?;
-        let leaving = Staging::with_room(&mut self.leaving, &self.stream, words)?;
-        message.extend_from_slice(leaving.fetch(&self.stream, packed, bytes as usize)?);
-        self.stream.context().check_err().map_err(failed)
+        self.pack_out(bufs, ids, message)
     }
 
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
-        for id in ids {
-            self.places.make(*id)?;
-        }
-        let (buffers, bytes, all) = self.packed(bufs, ids)?;
-        if bytes != message.len() as u64 {
-            return Err(super::too_short(message));
-        }
-        if bytes == 0 {
-            return Ok(());
-        }
-        let words = bytes.div_ceil(8) as usize;
-        self.next = (self.next + 1) % ON_THEIR_WAY;
-        let room = room(&mut self.message, &self.stream, words)?;
-        Staging::with_room(&mut self.arriving[self.next], &self.stream, words)?.send(&self.stream, message, room)?;
-        let from = address(room, &self.stream);
-        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
-        let count = buffers.len() as u32;
-        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
-        self.call("unpack", self.through(all as usize), &parameters)
+        self.unpack_in(bufs, ids, message)
+    }
+
+    fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        Some(self)
     }
 
     fn free(&mut self, id: BufId) {

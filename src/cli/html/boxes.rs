@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 use petgraph::unionfind::UnionFind;
@@ -85,7 +86,7 @@ pub(super) fn svg(report: &Report<'_>, graph: &Graph) -> String {
         out += &format!(
             "{open}<g class=\"box {}\" data-rows=\"{}\" transform=\"translate({x} {y})\"><rect width=\"{width}\" height=\"{height}\" rx=\"5\"/>",
             item.class,
-            item.rows.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
+            item.rows.iter().map(usize::to_string).join(" ")
         );
         for (at, line) in [&item.title].into_iter().chain(&item.lines).enumerate() {
             let class = if at == 0 { " class=\"title\"" } else { "" };
@@ -250,7 +251,7 @@ fn item(
     let operands = nodes.iter().flat_map(|id| graph.operands(*id));
     let used: BTreeSet<&str> = operands.filter_map(|id| fields.get(&id)).flatten().map(String::as_str).collect();
     if let Some(first) = used.first() {
-        let names = used.iter().copied().collect::<Vec<_>>().join(", ");
+        let names = used.iter().copied().join(", ");
         let fits = names.chars().count() <= WIDTH - 2;
         item.lines.push(if fits {
             format!("+ {names}")

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use itertools::Itertools as _;
+
 use super::svg::{escape, rounded};
 use crate::cli::cost::{Prediction, Report, bytes, seconds};
 use crate::plan::Party;
@@ -100,11 +102,11 @@ fn lines(report: &Report<'_>, party: Party, slices: &[Slice]) -> String {
     }
     times.sort_by(|a, b| b.1.total_cmp(&a.1));
     let more = if times.len() > 4 { format!("\nand {} more", times.len() - 4) } else { String::new() };
-    let named = times
+    let mut named = times
         .iter()
         .take(4)
         .map(|(span, _)| format!("{} {}", report.checked.sources.place(*span), report.checked.one_line(*span, 50)));
-    named.collect::<Vec<_>>().join("\n") + &more
+    named.join("\n") + &more
 }
 
 /// Round numbers from 0 on, about eight.

@@ -1,0 +1,116 @@
+//! Packing and unpacking of messages, which leave by memory of the host or go to another GPU as they are.
+
+use bytemuck::{bytes_of, cast_slice};
+
+use super::gpu::failed;
+use super::outbox::Packet;
+use super::params::{LongDivisor, Packed};
+use super::staging::Staging;
+use super::{Cuda, ON_THEIR_WAY, address, no_memory, room};
+use crate::backend::{BackendError, Parcels, too_short};
+use crate::net::Parcel;
+use crate::plan::{Buf, BufId};
+
+impl Cuda {
+    /// Puts the packing of a message in line, to a place on the GPU.
+    fn pack_to(&mut self, buffers: &[Packed], bytes: u64, out: u64) -> Result<(), BackendError> {
+        let table = self.table(size_of_val(buffers) / 8, |_| cast_slice(buffers).to_vec())?;
+        let count = buffers.len() as u32;
+        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)];
+        self.call("pack", self.through(bytes.div_ceil(8) as usize), &parameters)
+    }
+
+    /// Puts the unpacking of a message in line, which has so many bytes and is at a place on the GPU.
+    fn unpack_from(&mut self, bufs: &[Buf], ids: &[BufId], bytes: u64, from: u64) -> Result<(), BackendError> {
+        for id in ids {
+            self.places.make(*id)?;
+        }
+        let (buffers, wanted, all) = self.packed(bufs, ids)?;
+        if bytes != wanted {
+            return Err(too_short(bytes as usize));
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
+        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
+        let count = buffers.len() as u32;
+        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
+        self.call("unpack", self.through(all as usize), &parameters)
+    }
+
+    /// [`crate::backend::Backend::pack`].
+    pub(super) fn pack_out(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
+        let (buffers, bytes, _) = self.packed(bufs, ids)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let words = bytes.div_ceil(8) as usize;
+        let out = address(room(&mut self.message, &self.stream, words)?, &self.stream);
+        self.pack_to(&buffers, bytes, out)?;
+        let packed = self.message.as_ref().ok_or_else(no_memory)?;
+        let leaving = Staging::with_room(&mut self.leaving, &self.stream, words)?;
+        message.extend_from_slice(leaving.fetch(&self.stream, packed, bytes as usize)?);
+        self.stream.context().check_err().map_err(failed)
+    }
+
+    /// [`crate::backend::Backend::unpack`].
+    pub(super) fn unpack_in(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
+        let words = message.len().div_ceil(8);
+        let mut from = 0;
+        if words > 0 {
+            self.next = (self.next + 1) % ON_THEIR_WAY;
+            let room = room(&mut self.message, &self.stream, words)?;
+            Staging::with_room(&mut self.arriving[self.next], &self.stream, words)?.send(
+                &self.stream,
+                message,
+                room,
+            )?;
+            from = address(room, &self.stream);
+        }
+        self.unpack_from(bufs, ids, message.len() as u64, from)
+    }
+
+    /// What `pack` and `unpack` know of buffers, which are not empty, and the bytes and words of all.
+    fn packed(&self, bufs: &[Buf], ids: &[BufId]) -> Result<(Vec<Packed>, u64, u64), BackendError> {
+        let (mut byte, mut word) = (0, 0);
+        let mut all = Vec::with_capacity(ids.len());
+        for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])).filter(|(_, buf)| buf.words() > 0) {
+            let (len, stride, planes) = (buf.len as u64, buf.stride() as u64, buf.planes as u64);
+            let plane_bytes = buf.wire_bytes() as u64 / planes;
+            all.push(Packed {
+                words: self.address(self.places.find(id)?.start),
+                len,
+                stride,
+                plane_bytes,
+                byte,
+                word,
+                by_plane: LongDivisor::by(plane_bytes),
+                by_stride: LongDivisor::by(stride),
+                by_width: LongDivisor::by(u64::from(buf.width)),
+                planes: buf.planes as u32,
+                width: buf.width,
+            });
+            byte += buf.wire_bytes() as u64;
+            word += buf.words() as u64;
+        }
+        Ok((all, byte, word))
+    }
+}
+
+impl Parcels for Cuda {
+    fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError> {
+        let (buffers, bytes, _) = self.packed(bufs, ids)?;
+        let outbox = self.outbox.clone();
+        let packet = outbox.pack(bytes, |out| if bytes == 0 { Ok(()) } else { self.pack_to(&buffers, bytes, out) })?;
+        Ok(Box::new(packet))
+    }
+
+    fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
+        let packet: Box<Packet> = parcel.downcast().map_err(|_| {
+            BackendError::Device("a peer handed over what is no message: a mistake in smlc".to_string())
+        })?;
+        let from = packet.arrive(&self.stream, &mut self.message)?;
+        self.unpack_from(bufs, ids, packet.bytes, from)?;
+        packet.was_read(&self.stream)
+    }
+}
