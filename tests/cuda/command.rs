@@ -145,6 +145,19 @@ fn mistakes_of_the_host_are_noticed() {
     }
 }
 
+/// Nothing of shares, keys and messages is left in memory of a GPU that is given back.
+#[test]
+fn memory_is_overwritten_before_it_is_given_back() {
+    if !is_emulated() {
+        return;
+    }
+    for device in ["cuda", "cpu,cuda,cuda:1"] {
+        let arguments = ["run", MODEL, "--take", "1", "--device", device, "--repeat", "2"];
+        let (code, _, err) = smlc(&arguments, &[("SMLC_SIM_WIPED", "1"), ("SMLC_SIM_DEVICES", "2")]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{device}");
+    }
+}
+
 /// `SMLC_KERNEL_SRC` takes kernels from their sources.
 #[test]
 fn kernels_come_from_sources_if_asked() {

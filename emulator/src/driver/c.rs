@@ -114,6 +114,13 @@ pub(super) fn fill(to: usize, value: &[u8], count: usize) {
     }
 }
 
+/// Which byte of device memory is not zero and `counts`.
+pub(super) fn first_set(start: usize, bytes: usize, counts: impl Fn(usize) -> bool) -> Option<usize> {
+    // SAFETY: device memory is an allocation that is kept forever; nobody writes to a buffer that is being freed.
+    let there = unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(start), bytes) };
+    there.iter().enumerate().find(|(at, byte)| **byte != 0 && counts(*at)).map(|(at, _)| at)
+}
+
 /// Gives the pages inside a range back to the system; its addresses stay taken.
 pub(super) fn release(start: usize, bytes: usize) {
     const PAGE: usize = 4096;

@@ -80,6 +80,8 @@ pub(super) struct State {
     pub limit: usize,
     pub reverse: bool,
     pub ignore_unwritten: bool,
+    /// Memory that is freed holds nothing but zeros.
+    wiped: bool,
     pub buffers: BTreeMap<u64, Buffer>,
     /// Pinned host memory: bytes by address.
     pub pinned: BTreeMap<usize, usize>,
@@ -177,6 +179,7 @@ impl State {
             limit: number("SMLC_SIM_MEM", 8 << 30) as usize,
             reverse: number("SMLC_SIM_REVERSE", 0) != 0,
             ignore_unwritten: number("SMLC_SIM_UNWRITTEN", 0) != 0,
+            wiped: number("SMLC_SIM_WIPED", 0) != 0,
             random: number("SMLC_SIM_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             next: 0x10_0000,
             ..State::default()
@@ -280,6 +283,14 @@ impl State {
     /// Ends a buffer; its address stays taken.
     pub fn free(&mut self, address: u64) -> bool {
         let Some(buffer) = self.buffers.remove(&address) else { return false };
+        if self.wiped {
+            let left = super::c::first_set(address as usize, buffer.bytes, |at| buffer.written.holds(at, 1));
+            if let Some(at) = left {
+                let what =
+                    format!("{} bytes at {address:#x} are freed with words in them, first at {at}", buffer.bytes);
+                self.fault(buffer.device, super::codes::INVALID_VALUE, what);
+            }
+        }
         if let Some(owner) = self.device(buffer.device) {
             owner.used -= buffer.bytes;
         }

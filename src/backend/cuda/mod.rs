@@ -345,7 +345,7 @@ fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
 /// Words of shares, keys and keystream do not stay behind: the GPU's memory goes to whoever asks next.
 impl Drop for Cuda {
     fn drop(&mut self) {
-        let all = [&mut self.memory, &mut self.drawn, &mut self.message, &mut self.residues];
+        let all = [&mut self.memory, &mut self.drawn, &mut self.tables, &mut self.message, &mut self.residues];
         for words in all.into_iter().flatten().chain([&mut self.keys]) {
             // A device that fails here is not used again.
             let _cleared = self.stream.memset_zeros(words);
@@ -362,7 +362,9 @@ impl Backend for Cuda {
             return Err(BackendError::Memory(layout.bytes(), "more than there are addresses".to_string()));
         }
         if self.memory.as_ref().is_none_or(|memory| memory.len() < words) {
-            self.memory = None;
+            if let Some(mut old) = self.memory.take() {
+                self.stream.memset_zeros(&mut old).map_err(failed)?;
+            }
             // SAFETY: a buffer is read only after it was written: `Places` knows.
             let new = unsafe { self.stream.alloc(words.max(1)) };
             self.memory = Some(new.map_err(|error| match failed(error) {
