@@ -25,7 +25,7 @@ fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: 
     group.throughput(Throughput::Elements(work as u64)).sample_size(20);
     group.bench_function(name, |b| {
         b.iter(|| {
-            let launch = Launch { kernel, ins: &operands, streams, outs: &results, bufs: &bufs };
+            let launch = Launch { kernel, ins: &operands, streams, outs: &results, bufs: &bufs, site: Some(0) };
             device.launch(launch).expect("the launch fits its buffers");
         });
     });

@@ -191,7 +191,7 @@ impl Case {
             copy(device, whole, &around(whole))?;
         }
         let Case { kernel, ins, streams, outs, bufs, .. } = self;
-        device.launch(Launch { kernel, ins, streams, outs, bufs })?;
+        device.launch(Launch { kernel, ins, streams, outs, bufs, site: None })?;
         for (whole, range) in parts.map(|id| range(*id)) {
             let (found, before) = (device.read(whole)?, around(whole));
             if found[..range.start] != before[..range.start] || found[range.end..] != before[range.end..] {

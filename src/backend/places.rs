@@ -80,6 +80,16 @@ impl Places {
         Ok(())
     }
 
+    /// A launch that was found to be sound before: its operands are there, and its results are from now on.
+    pub(super) fn again(&mut self, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let whole = |id: BufId| launch.bufs[id.index()].storage(id).0;
+        if let Some(missing) = launch.ins.iter().map(|op| whole(op.buf)).find(|id| !self.there[id.index()]) {
+            return Err(BackendError::Missing(missing));
+        }
+        launch.outs.iter().for_each(|id| self.there[whole(*id).index()] = true);
+        Ok(())
+    }
+
     /// Where a result's words are, which is there from now on.
     pub(super) fn result(&mut self, bufs: &[Buf], id: BufId) -> Result<Range<usize>, BackendError> {
         self.make(bufs[id.index()].storage(id).0)?;

@@ -177,7 +177,8 @@ impl Probe {
         for (id, buf) in (0..).zip(&self.ins) {
             device.write(BufId(id), &mut |words| words.copy_from_slice(&filled(buf)))?;
         }
-        let launch = Launch { kernel: &self.kernel, ins: &ins, streams: &self.streams, outs: &outs, bufs: &bufs };
+        let launch =
+            Launch { kernel: &self.kernel, ins: &ins, streams: &self.streams, outs: &outs, bufs: &bufs, site: Some(0) };
         device.launch(launch)?;
         let mut outcome = Ok(());
         let nanoseconds = shortest(|| {

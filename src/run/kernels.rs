@@ -211,6 +211,7 @@ fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError>
                 streams: &probe.streams,
                 outs: &outs,
                 bufs: &bufs,
+                site: Some(0),
             })?;
         }
         device.read(last)?;

@@ -53,6 +53,8 @@ pub struct Session<'p, B> {
     party: Party,
     backend: B,
     course: Course,
+    /// The number of each round's first step among those of the plan.
+    sites: Vec<usize>,
     taken: Vec<Taken>,
     /// Which buffers are on the device for this run, by number.
     held: Vec<bool>,
@@ -93,7 +95,9 @@ impl<'p, B: Backend> Session<'p, B> {
         let mut kept: Vec<BufId> = inputs.filter(|_| kept).collect();
         kept.sort_unstable();
         let held = vec![false; plan.bufs.len()];
-        Ok(Session { plan, party, backend, course, taken, held, live: 0, peak: 0, kept })
+        let first = |next: &mut usize, steps: usize| Some(std::mem::replace(next, *next + steps));
+        let sites = plan.rounds.iter().map(|round| round.steps.len()).scan(0, first).collect();
+        Ok(Session { plan, party, backend, course, sites, taken, held, live: 0, peak: 0, kept })
     }
 
     /// Begins another run on the inputs that were kept, with other keys: those of the run before must not serve again.
@@ -171,7 +175,7 @@ impl<'p, B: Backend> Session<'p, B> {
         match action {
             Action::Step(at) => {
                 let step = &plan.rounds[number].steps[*at];
-                self.step(step).map_err(|e| RunError::device(plan, e, step.span))
+                self.step(step, self.sites[number] + at).map_err(|e| RunError::device(plan, e, step.span))
             }
             Action::Send(piece) => {
                 if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
@@ -210,13 +214,14 @@ impl<'p, B: Backend> Session<'p, B> {
         }
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), BackendError> {
+    fn step(&mut self, step: &Step, site: usize) -> Result<(), BackendError> {
         self.backend.launch(Launch {
             kernel: &step.kernel,
             ins: &step.ins,
             streams: &step.streams,
             outs: &step.outs,
             bufs: &self.plan.bufs,
+            site: Some(site),
         })?;
         self.grow(&step.outs);
         step.free.iter().for_each(|id| self.free(*id));

@@ -176,7 +176,7 @@ fn launched(plan: &Plan, step: &Step, seed: u64) -> Result<Vec<Vec<u8>>, Backend
         device.write(whole, &mut |words| words.fill_with(|| random.next() & mask))?;
     }
     let Step { kernel, ins, streams, outs, .. } = step;
-    device.launch(Launch { kernel, ins, streams, outs, bufs: &plan.bufs })?;
+    device.launch(Launch { kernel, ins, streams, outs, bufs: &plan.bufs, site: None })?;
     let packed = |id: &BufId| {
         let mut bytes = Vec::new();
         let buf = plan.buf(*id);

@@ -111,6 +111,7 @@ extern "C" fn cuMemFreeHost(address: usize) -> Code {
 /// Pinned memory is read when the copy is done, other memory now.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: In<u8>, bytes: usize, stream: usize) -> Code {
+    super::count_copy();
     let state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -124,6 +125,7 @@ extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: In<u8>, bytes: usize, stream: 
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyHtoD_v2(to: u64, from: In<u8>, bytes: usize) -> Code {
+    super::count_copy();
     super::count_wait();
     let content = from.read(bytes);
     match enter().map_or_else(|code| code, |state| push(state, 0, Work::Upload { to, content })) {

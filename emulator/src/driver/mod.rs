@@ -55,8 +55,9 @@ pub(crate) static COUNTERS: Counters = Counters {
 };
 
 thread_local! {
-    /// How often this thread has waited.
+    /// How often this thread has waited, and copied to a device.
     static WAITS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static COPIES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 impl Counters {
@@ -69,6 +70,11 @@ impl Counters {
 pub(crate) fn count_wait() {
     Counters::add(&COUNTERS.synchronisations, 1);
     WAITS.with(|waits| waits.set(waits.get() + 1));
+}
+
+/// The host copies to a device.
+pub(crate) fn count_copy() {
+    COPIES.with(|copies| copies.set(copies.get() + 1));
 }
 
 #[allow(unsafe_code, reason = "functions for C have names of their own, which no other library here has")]
@@ -111,6 +117,12 @@ mod exported {
         WAITS.with(std::cell::Cell::get)
     }
 
+    /// How often the calling thread has copied to a device.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_thread_copies() -> u64 {
+        COPIES.with(std::cell::Cell::get)
+    }
+
     /// Lets the `count`-th allocation (0) or launch (1) from now on fail, or loses the devices after so many calls (2);
     /// a count of 0 takes the order back. Returns 0, or 1 if there is no such kind.
     #[unsafe(no_mangle)]
@@ -136,5 +148,5 @@ mod exported {
 
 pub use exported::{
     smlc_sim_bytes_to_device, smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault,
-    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_synchronisations,
+    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_copies, smlc_sim_thread_synchronisations,
 };

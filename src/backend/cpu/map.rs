@@ -29,9 +29,14 @@ pub(super) struct Room {
     constants: Vec<Block>,
 }
 
-#[cfg(test)]
 impl Room {
+    /// Prepares a program for operands that are read like these, or finds it; its number here.
+    pub(super) fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<usize, BackendError> {
+        self.programs.prepare(program, operands)
+    }
+
     /// How many threads have shared a program.
+    #[cfg(test)]
     pub(super) fn threads(&self) -> usize {
         self.slots.len()
     }
@@ -40,19 +45,18 @@ impl Room {
 /// [`BLOCK`] words.
 type Block = Vec<u64>;
 
-/// Runs a program for every word index of its outputs, shared among `threads`.
+/// Runs a program that was prepared for every word index of its outputs, shared among `threads`.
 pub(super) fn run(
     isa: Isa,
-    program: &Program,
-    operands: &[Operand],
+    program: usize,
     ins: &[Input<'_>],
     streams: &[Keyed<'_>],
     outs: &mut [Output<'_>],
     (room, threads): (&mut Room, usize),
-) -> Result<(), BackendError> {
+) {
     let stride = outs[0].buf.stride();
     let Room { programs, slots, constants } = room;
-    let Allocated { actions, slots: used, constants: words } = programs.prepare(program, operands)?;
+    let Allocated { actions, slots: used, constants: words } = &programs.all[program].2;
     let block = || vec![0; BLOCK];
     constants.resize_with(constants.len().max(words.len()), block);
     for (block, word) in constants.iter_mut().zip(words) {
@@ -70,7 +74,7 @@ pub(super) fn run(
         |first, planes, slots| Blocks { stride, first, ins, streams, begins, planes, slots, constants, actions };
     if threads == 1 {
         isa.run(blocks(0, planes, &mut slots[0]));
-        return Ok(());
+        return;
     }
     let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
     rayon::scope(|scope| {
@@ -80,7 +84,6 @@ pub(super) fn run(
             scope.spawn(move |_| isa.run(blocks));
         }
     });
-    Ok(())
 }
 
 /// Planes of results, or as many words of each.
@@ -97,7 +100,7 @@ struct Programs {
 
 impl Programs {
     /// Prepares a program, or finds it.
-    fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<&Allocated, BackendError> {
+    fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<usize, BackendError> {
         let alike = |(code, accesses, _): &(Vec<Instr>, Vec<Access>, Allocated)| {
             *code == program.code && accesses.iter().eq(operands.iter().map(|operand| &operand.access))
         };
@@ -115,7 +118,7 @@ impl Programs {
         if found.is_none() {
             self.at.insert(address, at);
         }
-        Ok(&self.all[at].2)
+        Ok(at)
     }
 }
 

@@ -54,6 +54,17 @@ pub struct Cpu {
     memory: Memory,
     space: Workspace,
     room: map::Room,
+    /// Launches that were found to be sound, by their number in the plan.
+    sites: Vec<Option<Box<Site>>>,
+}
+
+/// A launch that was found to be sound.
+struct Site {
+    /// Where its operands and its results are.
+    ins: Ranges,
+    outs: Ranges,
+    /// An element program, prepared.
+    program: Option<usize>,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -79,6 +90,7 @@ impl Cpu {
             memory: Memory::default(),
             space: Workspace::default(),
             room: map::Room::default(),
+            sites: Vec::new(),
         }
     }
 
@@ -89,43 +101,53 @@ impl Cpu {
         self
     }
 
-    /// The key stream behind a stream, whose key this party holds.
-    fn keystream(&self, stream: &Stream) -> &Keystream {
-        &self.keys[usize::from(stream.key != self.party.0)]
+    /// Looks at a launch for the first time.
+    fn sound(&mut self, launch: &Launch<'_>) -> Result<Site, BackendError> {
+        check::launch(self.party, launch)?;
+        let (bufs, places) = (launch.bufs, &mut self.memory.places);
+        let ins = launch.ins.iter().map(|op| places.operand(bufs, op.buf)).collect::<Result<_, _>>()?;
+        let outs = launch.outs.iter().map(|id| places.result(bufs, *id)).collect::<Result<_, _>>()?;
+        let program = match launch.kernel {
+            Kernel::Map(program) => Some(self.room.prepare(program, launch.ins)?),
+            _ => None,
+        };
+        Ok(Site { ins, outs, program })
     }
+}
 
-    /// Computes the results of a launch.
-    fn compute(
-        &self,
-        launch: &Launch<'_>,
-        (space, room): (&mut Workspace, &mut map::Room),
-        ins: &[Input<'_>],
-        outs: &mut [Output<'_>],
-    ) -> Result<(), BackendError> {
-        let streams: SmallVec<[_; 8]> = launch.streams.iter().map(|s| (*s, self.keystream(s))).collect();
-        let isa = self.isa;
-        match launch.kernel {
-            Kernel::Map(program) => {
-                return map::run(isa, program, launch.ins, ins, &streams, outs, (room, space.threads.max(1)));
-            }
-            Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
-            Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
-            Kernel::Copy(view) => return copy::view(view, ins, outs),
-            Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, ins, outs),
-            Kernel::Gather { axis, inner, index, .. } => copy::gather_axis([*axis, *inner], index, ins, outs),
-            Kernel::Sum { axis, inner, .. } => sums::axis(isa, [*axis, *inner], ins, outs),
-            Kernel::SumPool { h, w, window, .. } => sums::pool(isa, [*h, *w], window, ins, outs),
-            Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, ins, outs),
-            Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, ins, outs),
-            Kernel::Lookup(table) => lookup::lookup(isa, table, ins, outs),
-            Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, ins, outs),
+/// Computes the results of a launch, of an element program as it was prepared.
+fn compute(
+    isa: Isa,
+    launch: &Launch<'_>,
+    program: Option<usize>,
+    streams: &[map::Keyed<'_>],
+    (space, room): (&mut Workspace, &mut map::Room),
+    ins: &[Input<'_>],
+    outs: &mut [Output<'_>],
+) -> Result<(), BackendError> {
+    match launch.kernel {
+        Kernel::Map(_) => {
+            let Some(program) = program else { return check::misfit("an element program that was not prepared") };
+            map::run(isa, program, ins, streams, outs, (room, space.threads.max(1)));
         }
-        Ok(())
+        Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
+        Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
+        Kernel::Copy(view) => return copy::view(view, ins, outs),
+        Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, ins, outs),
+        Kernel::Gather { axis, inner, index, .. } => copy::gather_axis([*axis, *inner], index, ins, outs),
+        Kernel::Sum { axis, inner, .. } => sums::axis(isa, [*axis, *inner], ins, outs),
+        Kernel::SumPool { h, w, window, .. } => sums::pool(isa, [*h, *w], window, ins, outs),
+        Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, ins, outs),
+        Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, ins, outs),
+        Kernel::Lookup(table) => lookup::lookup(isa, table, ins, outs),
+        Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, ins, outs),
     }
+    Ok(())
 }
 
 impl Backend for Cpu {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
+        self.sites.clear();
         self.memory.reserve(layout)
     }
 
@@ -149,21 +171,31 @@ impl Backend for Cpu {
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        check::launch(self.party, &launch)?;
-        let (bufs, places) = (launch.bufs, &mut self.memory.places);
-        let ins: Ranges = launch.ins.iter().map(|op| places.operand(bufs, op.buf)).collect::<Result<_, _>>()?;
-        let outs: Ranges = launch.outs.iter().map(|id| places.result(bufs, *id)).collect::<Result<_, _>>()?;
-        // What is written is put aside, for the rest of the device to be at hand.
-        let mut memory = std::mem::take(&mut self.memory);
-        let (mut space, mut room) = (std::mem::take(&mut self.space), std::mem::take(&mut self.room));
-        let result = memory.split(&ins, &outs).and_then(|Split { ins, outs }| {
+        let bufs = launch.bufs;
+        let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
+        let site = match known {
+            Some(site) => {
+                self.memory.places.again(&launch)?;
+                site
+            }
+            None => Box::new(self.sound(&launch)?),
+        };
+        let Cpu { party, keys, isa, memory, space, room, .. } = self;
+        let keystream = |stream: &Stream| (*stream, &keys[usize::from(stream.key != party.0)]);
+        let streams: SmallVec<[_; 8]> = launch.streams.iter().map(keystream).collect();
+        let result = memory.split(&site.ins, &site.outs).and_then(|Split { ins, outs }| {
             let ins = ins.into_iter().zip(launch.ins);
             let ins: SmallVec<[_; 8]> = ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], words }).collect();
             let outs = outs.into_iter().zip(launch.outs);
             let mut outs: SmallVec<[_; 8]> = outs.map(|(words, id)| Output { buf: &bufs[id.index()], words }).collect();
-            self.compute(&launch, (&mut space, &mut room), &ins, &mut outs)
+            compute(*isa, &launch, site.program, &streams, (space, room), &ins, &mut outs)
         });
-        (self.memory, self.space, self.room) = (memory, space, room);
+        if let (Some(number), Ok(())) = (launch.site, &result) {
+            if self.sites.len() <= number {
+                self.sites.resize_with(number + 1, || None);
+            }
+            self.sites[number] = Some(site);
+        }
         result
     }
 }
@@ -175,6 +207,7 @@ mod tests {
     use super::*;
     use crate::backend::cases::{self, Case, elements, products};
     use crate::graph::Window;
+    use crate::plan::{Access, Operand};
 
     /// Runs a case with each instruction set.
     fn check(case: &Case) -> Result<(), TestCaseError> {
@@ -193,6 +226,31 @@ mod tests {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }
         }
+    }
+
+    #[test]
+    fn a_launch_that_is_known_still_needs_its_operands() {
+        let bufs = [Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64)];
+        let mut device = Cpu::with_isa(Party(1), &[cases::stream_key(1), cases::stream_key(2)], Isa::detect());
+        device.reserve(Layout::apart(&bufs)).unwrap();
+        let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
+        let mut launch = |device: &mut Cpu, [from, to]: [u32; 2], site| {
+            let ins = [Operand { buf: BufId(from), access: Access::Dense }];
+            device.launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site })
+        };
+        for round in 0..3 {
+            device.write(BufId(0), &mut |words| words.fill(round)).unwrap();
+            launch(&mut device, [0, 1], Some(5)).unwrap();
+            launch(&mut device, [1, 2], Some(2)).unwrap();
+            assert_eq!(*device.read(BufId(2)).unwrap(), [round; 70]);
+            device.free(BufId(1));
+            assert!(matches!(device.read(BufId(1)), Err(BackendError::Missing(BufId(1)))));
+            assert!(matches!(launch(&mut device, [1, 2], Some(2)), Err(BackendError::Missing(BufId(1)))));
+        }
+        // Other buffers, other launches.
+        device.reserve(Layout::apart(&bufs[..1])).unwrap();
+        device.write(BufId(0), &mut |words| words.fill(1)).unwrap();
+        assert!(matches!(launch(&mut device, [0, 1], Some(5)), Err(BackendError::Missing(BufId(1)))));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::plan::{Buf, BufId};
 impl Cuda {
     /// Puts the packing of a message in line, to a place on the GPU.
     fn pack_to(&mut self, buffers: &[Packed], bytes: u64, out: u64) -> Result<(), BackendError> {
-        let table = self.table(size_of_val(buffers) / 8, |_| cast_slice(buffers).to_vec())?;
+        let table = self.tables.place(&self.stream, cast_slice(buffers))?;
         let count = buffers.len() as u32;
         let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)];
         self.call("pack", self.through(bytes.div_ceil(8) as usize), &parameters)
@@ -32,7 +32,7 @@ impl Cuda {
         if bytes == 0 {
             return Ok(());
         }
-        let table = self.table(size_of_val(&buffers[..]) / 8, |_| cast_slice(&buffers).to_vec())?;
+        let table = self.tables.place(&self.stream, cast_slice(&buffers))?;
         let count = buffers.len() as u32;
         let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
         self.call("unpack", self.through(all as usize), &parameters)

@@ -13,6 +13,7 @@
 //! moves    views, concatenation, sums, tables, planes
 //! messages packing, unpacking, and the ways they go
 //! staging  messages on their way between host and GPU
+//! tables   what kernels read beside buffers
 //! outbox   messages to peers in this process, which stay on GPUs
 //! aes      expansion of stream keys
 //! ```
@@ -28,6 +29,7 @@ mod params;
 mod product;
 mod residue;
 mod staging;
+mod tables;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -44,7 +46,8 @@ use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
 use self::outbox::Outbox;
 use self::params::{LongDivisor, StreamUse};
-use self::staging::{Ring, Staging};
+use self::staging::Staging;
+use self::tables::Tables;
 use crate::backend::places::Places;
 use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
@@ -93,8 +96,6 @@ pub struct Cuda {
     memory: Option<CudaSlice<u64>>,
     /// Keystream.
     drawn: Option<CudaSlice<u64>>,
-    /// What kernels read beside buffers: tables, descriptions of buffers.
-    tables: Option<CudaSlice<u64>>,
     /// Messages on the GPU, packed.
     message: Option<CudaSlice<u64>>,
     /// Messages from the GPU, and to it.
@@ -103,13 +104,14 @@ pub struct Cuda {
     next: usize,
     /// Messages to peers in this process.
     outbox: Arc<Outbox>,
-    /// Tables on their way.
-    ring: Ring,
+    tables: Tables,
     /// Residues of large factors.
     residues: Option<CudaSlice<u64>>,
     multiply: Multiply,
     /// Element programs' kernels, by the address of their code. Another program may have come there since.
     elements: HashMap<usize, (Shape, Arc<Function>)>,
+    /// Launches that were found to be sound, by their number in the plan, with the kernel of an element program.
+    sites: Vec<Option<Option<Arc<Function>>>>,
 }
 
 impl std::fmt::Debug for Cuda {
@@ -129,7 +131,7 @@ impl Cuda {
         let keys = stream.clone_htod(&words[..]).map_err(failed)?;
         // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
         stream.synchronize().map_err(failed)?;
-        let ring = Ring::new(&stream)?;
+        let tables = Tables::new(&stream)?;
         let outbox = Outbox::new(&stream);
         Ok(Cuda {
             party,
@@ -139,14 +141,14 @@ impl Cuda {
             places: Places::default(),
             memory: None,
             drawn: None,
-            tables: None,
             message: None,
             leaving: None,
             arriving: Default::default(),
             next: 0,
             outbox,
-            ring,
+            tables,
             elements: HashMap::new(),
+            sites: Vec::new(),
             residues: None,
             multiply: Multiply::default(),
         })
@@ -183,35 +185,31 @@ impl Cuda {
         Grid { blocks: [blocks as u32, 1, 1], threads: 256, shared: 0 }
     }
 
-    /// Copies words to where kernels in line behind find them, and says where that is; what was there serves those before.
-    fn table(&mut self, words: usize, fill: impl FnOnce(u64) -> Vec<u64>) -> Result<u64, BackendError> {
-        let room = room(&mut self.tables, &self.stream, words)?;
-        let base = address(room, &self.stream);
-        self.ring.copy(&self.stream, &fill(base), room)?;
-        Ok(base)
-    }
-
     /// Zeros.
     fn clear(&mut self, place: Range<usize>) -> Result<(), BackendError> {
         let memory = self.memory.as_mut().ok_or_else(no_memory)?;
         self.stream.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
     }
 
-    /// Runs an element program.
-    #[allow(unsafe_code, reason = "a launch of a kernel")]
-    fn element(&mut self, program: &Program, launch: &Launch<'_>) -> Result<(), BackendError> {
-        let bufs = launch.bufs;
+    /// The kernel of an element program.
+    fn compiled(&mut self, program: &Program, launch: &Launch<'_>) -> Result<Arc<Function>, BackendError> {
         let accesses = || launch.ins.iter().map(|operand| operand.access);
         let at = program.code.as_ptr() as usize;
-        let function = match self.elements.get(&at) {
-            Some((shape, function)) if shape.is(program, accesses()) => function.clone(),
+        match self.elements.get(&at) {
+            Some((shape, function)) if shape.is(program, accesses()) => Ok(function.clone()),
             _ => {
                 let shape = Shape::of(program, accesses());
                 let function = self.gpu.element(program, &shape, launch.outs.len())?;
                 self.elements.insert(at, (shape, function.clone()));
-                function
+                Ok(function)
             }
-        };
+        }
+    }
+
+    /// Runs an element program, whose kernel this is.
+    #[allow(unsafe_code, reason = "a launch of a kernel")]
+    fn element(&mut self, program: &Program, function: &Function, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let bufs = launch.bufs;
         let words = bufs[launch.outs[0].index()].stride();
         let drawn = element::drawn(program);
         let piece = if drawn.is_empty() { words } else { (DRAWN / drawn.len()).max(PIECE) };
@@ -277,7 +275,7 @@ impl Cuda {
             });
             units += blocks.div_ceil(UNIT);
         }
-        let table = self.table(size_of_val(&uses[..]) / 8, |_| cast_slice(&uses).to_vec())?;
+        let table = self.tables.place(&self.stream, cast_slice(&uses))?;
         let keys = address(&self.keys, &self.stream);
         let blocks = units.div_ceil(UNITS).min(2 * u64::from(self.gpu.multiprocessors())) as u32;
         let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: STREAM_SHARED };
@@ -345,8 +343,8 @@ fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
 /// Words of shares, keys and keystream do not stay behind: the GPU's memory goes to whoever asks next.
 impl Drop for Cuda {
     fn drop(&mut self) {
-        let all = [&mut self.memory, &mut self.drawn, &mut self.tables, &mut self.message, &mut self.residues];
-        for words in all.into_iter().flatten().chain([&mut self.keys]) {
+        let all = [&mut self.memory, &mut self.drawn, &mut self.message, &mut self.residues];
+        for words in all.into_iter().flatten().chain([&mut self.keys]).chain(self.tables.blocks()) {
             // A device that fails here is not used again.
             let _cleared = self.stream.memset_zeros(words);
         }
@@ -373,6 +371,7 @@ impl Backend for Cuda {
             })?);
         }
         self.places.reset(layout);
+        self.sites.clear();
         Ok(())
     }
 
@@ -423,13 +422,31 @@ impl Backend for Cuda {
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        check::launch(self.party, &launch)?;
-        self.places.launch(&launch)?;
-        match launch.kernel {
-            Kernel::Map(program) => self.element(program, &launch),
-            Kernel::Product(product) => self.product(product, None, &launch),
-            Kernel::ProductOfSums(product, factors) => self.product(product, Some(factors), &launch),
-            _ => self.other(&launch),
+        self.tables.trim(&self.stream)?;
+        let known = launch.site.and_then(|number| self.sites.get(number)?.clone());
+        let function = match (known, launch.kernel) {
+            (Some(function), _) => {
+                self.places.again(&launch)?;
+                function
+            }
+            (None, kernel) => {
+                check::launch(self.party, &launch)?;
+                self.places.launch(&launch)?;
+                if let Kernel::Map(program) = kernel { Some(self.compiled(program, &launch)?) } else { None }
+            }
+        };
+        match (launch.kernel, &function) {
+            (Kernel::Map(program), Some(function)) => self.element(program, function, &launch)?,
+            (Kernel::Product(product), _) => self.product(product, None, &launch)?,
+            (Kernel::ProductOfSums(product, factors), _) => self.product(product, Some(factors), &launch)?,
+            _ => self.other(&launch)?,
         }
+        if let Some(number) = launch.site {
+            if self.sites.len() <= number {
+                self.sites.resize(number + 1, None);
+            }
+            self.sites[number] = Some(function);
+        }
+        Ok(())
     }
 }

@@ -45,11 +45,9 @@ impl Cuda {
                     return Err(BackendError::Limit("gather: an axis is longer".to_string()));
                 }
                 let words = indices.len().div_ceil(2);
-                let table = self.table(words, |_| {
-                    let mut table = vec![0u64; words];
-                    bytemuck::cast_slice_mut::<u64, i32>(&mut table)[..indices.len()].copy_from_slice(&indices);
-                    table
-                })?;
+                let mut table = vec![0u64; words];
+                bytemuck::cast_slice_mut::<u64, i32>(&mut table)[..indices.len()].copy_from_slice(&indices);
+                let table = self.tables.place(&self.stream, &table)?;
                 let (inner, row) = (*inner as u64, (index.len() * inner) as u64);
                 let gather = Gather {
                     index: table,
@@ -182,7 +180,7 @@ impl Cuda {
             parts.push(Chunk { words, before, chunk: *chunk as u64, stride: buf.stride() as u64 });
             before += *chunk as u64;
         }
-        let table = self.table(size_of_val(&parts[..]) / 8, |_| cast_slice(&parts).to_vec())?;
+        let table = self.tables.place(&self.stream, cast_slice(&parts))?;
         let (count, elements, by_row) = (parts.len() as u32, outer as u64 * before, LongDivisor::by(before));
         let (table, count, to) = (bytes_of(&table), bytes_of(&count), bytes_of(&to));
         let sizes = [bytes_of(&elements), bytes_of(&before), bytes_of(&by_row)];
@@ -223,7 +221,7 @@ impl Cuda {
         let bufs = launch.bufs;
         let (rows, by) = (self.operand(bufs, launch.ins[0].buf)?, self.operand(bufs, launch.ins[1].buf)?);
         let outs = launch.outs.iter().map(|id| self.operand(bufs, *id)).collect::<Result<Vec<u64>, _>>()?;
-        // The terms first, then the numbers that they point to.
+        // Numbers, to which terms point.
         let mut numbers: Vec<i64> = Vec::new();
         let mut terms = Vec::with_capacity(table.terms.len());
         for (term, out) in table.terms.iter().zip(outs) {
@@ -239,19 +237,17 @@ impl Cuda {
             terms.push((coefficients, (!factors.is_empty()).then_some(numbers.len() as u64), out, powers as u32));
             numbers.extend_from_slice(factors);
         }
-        let own = terms.len() * size_of::<Term>() / 8;
-        let place = self.table(own + numbers.len(), |base| {
-            let number = |at: u64| base + 8 * (own as u64 + at);
-            let term = |&(coefficients, factors, out, powers): &(u64, Option<u64>, u64, u32)| Term {
-                coefficients: number(coefficients),
-                factors: factors.map_or(0, number),
-                out,
-                powers,
-                unused: 0,
-            };
-            let terms: Vec<Term> = terms.iter().map(term).collect();
-            [cast_slice(&terms), cast_slice(&numbers)].concat()
-        })?;
+        let numbers = self.tables.place(&self.stream, cast_slice(&numbers))?;
+        let number = |at: u64| numbers + 8 * at;
+        let term = |(coefficients, factors, out, powers): (u64, Option<u64>, u64, u32)| Term {
+            coefficients: number(coefficients),
+            factors: factors.map_or(0, number),
+            out,
+            powers,
+            unused: 0,
+        };
+        let terms: Vec<Term> = terms.into_iter().map(term).collect();
+        let place = self.tables.place(&self.stream, cast_slice(&terms))?;
         let (term_count, count, log) =
             (terms.len() as u32, bufs[launch.ins[1].buf.index()].words() as u64, table.pieces.trailing_zeros());
         let operands = [bytes_of(&rows), bytes_of(&by), bytes_of(&place), bytes_of(&term_count), bytes_of(&count)];

@@ -64,7 +64,7 @@ impl Staging {
         &mut self,
         stream: &CudaStream,
         bytes: &[u8],
-        to: &mut CudaSlice<u64>,
+        to: &mut impl DevicePtrMut<u64>,
     ) -> Result<(), BackendError> {
         self.copied.synchronize().map_err(failed)?;
         let words = bytes.len().div_ceil(8);
@@ -137,7 +137,7 @@ impl Ring {
         &mut self,
         stream: &Arc<CudaStream>,
         words: &[u64],
-        to: &mut CudaSlice<u64>,
+        to: &mut impl DevicePtrMut<u64>,
     ) -> Result<(), BackendError> {
         if words.len() > HALF {
             return Staging::with_room(&mut self.large, stream, words.len())?.send(
