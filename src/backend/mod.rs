@@ -110,6 +110,23 @@ pub trait Backend {
         Ok(())
     }
 
+    /// Begins to pack buffers, to go on meanwhile: [`Backend::packed`] has the message later. `false`: it is packed at once
+    /// by [`Backend::pack`] instead.
+    ///
+    /// # Errors
+    /// If a buffer is not there, or an earlier launch failed.
+    fn pack_ahead(&mut self, _bufs: &[Buf], _ids: &[BufId]) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    /// Appends to `message` what was begun first of what was not yet asked for.
+    ///
+    /// # Errors
+    /// If nothing was begun, or an earlier launch failed.
+    fn packed(&mut self, _message: &mut Vec<u8>) -> Result<(), BackendError> {
+        Err(BackendError::Device("no message was begun: a mistake in smlc".to_string()))
+    }
+
     /// Fills buffers from a message, which has exactly their bytes ([`Buf::wire_bytes`]).
     ///
     /// # Errors
@@ -189,6 +206,14 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.pack(bufs, ids, message)
     }
 
+    fn pack_ahead(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<bool, BackendError> {
+        self.inner.pack_ahead(bufs, ids)
+    }
+
+    fn packed(&mut self, message: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.inner.packed(message)
+    }
+
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
         self.inner.unpack(bufs, ids, message)
     }
@@ -225,6 +250,14 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
         (**self).pack(bufs, ids, message)
+    }
+
+    fn pack_ahead(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<bool, BackendError> {
+        (**self).pack_ahead(bufs, ids)
+    }
+
+    fn packed(&mut self, message: &mut Vec<u8>) -> Result<(), BackendError> {
+        (**self).packed(message)
     }
 
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {

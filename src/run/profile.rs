@@ -95,6 +95,14 @@ impl<B: Backend> Backend for Timed<B> {
         self.inner.pack(bufs, ids, message)
     }
 
+    fn pack_ahead(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<bool, BackendError> {
+        self.inner.pack_ahead(bufs, ids)
+    }
+
+    fn packed(&mut self, message: &mut Vec<u8>) -> Result<(), BackendError> {
+        self.inner.packed(message)
+    }
+
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
         let start = Instant::now();
         self.inner.unpack(bufs, ids, message)?;

@@ -165,9 +165,42 @@ impl<'p, B: Backend> Session<'p, B> {
                 link.expect(piece);
             }
         }
-        let result = actions.iter().try_for_each(|action| self.act(number, action, link));
+        let result = self.follow(number, &actions, link);
         self.course.rounds[number] = actions;
         result
+    }
+
+    /// Does a round's actions in order, but for messages that the device packs while it is given further launches: those
+    /// leave before the party waits for one, or frees what they are packed from.
+    fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
+        let mut begun: SmallVec<[&Piece; 8]> = SmallVec::new();
+        for action in actions {
+            if let Action::Send(piece) = action
+                && link.nearby(piece.to).is_none()
+            {
+                let ahead = self.backend.pack_ahead(&self.plan.bufs, &sources(self.plan, piece));
+                if ahead.map_err(|e| RunError::device(self.plan, e, span(self.plan, piece)))? {
+                    begun.push(piece);
+                    continue;
+                }
+            }
+            if let Action::Receive(_) = action {
+                self.leave(&mut begun, link)?;
+            }
+            self.act(number, action, link)?;
+        }
+        self.leave(&mut begun, link)
+    }
+
+    /// Sends the messages that were begun.
+    fn leave(&mut self, begun: &mut SmallVec<[&Piece; 8]>, link: &mut dyn Link) -> Result<(), RunError> {
+        for piece in begun.drain(..) {
+            let mut payload = link.spare(piece.bytes);
+            let packed = self.backend.packed(&mut payload);
+            packed.map_err(|e| RunError::device(self.plan, e, span(self.plan, piece)))?;
+            link.send(piece, payload).map_err(|e| failed(self.plan, piece, e))?;
+        }
+        Ok(())
     }
 
     fn act(&mut self, number: usize, action: &Action, link: &mut dyn Link) -> Result<(), RunError> {

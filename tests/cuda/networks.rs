@@ -5,12 +5,13 @@ use std::path::Path;
 
 use smlc::backend::cpu::Cpu;
 use smlc::backend::cuda::Cuda;
-use smlc::backend::{Around, Backend, StreamKey};
+use smlc::backend::{Around, Backend, Launch, StreamKey};
 use smlc::net::{Loss, Nearby, NetError, Parcel};
 use smlc::plan::course::Piece;
+use smlc::plan::layout::Layout;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{Party, Plan};
+use smlc::plan::{Access, Buf, BufId, Kernel, Operand, Party, Plan};
 use smlc::run::lockstep::{self, Loads, Outcome};
 use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
@@ -71,7 +72,7 @@ fn compare(name: &str, (plan, data): &(Plan, BTreeMap<String, Vec<f64>>), gpus: 
         // Between the messages of a round the host waits for nothing.
         Box::new(Around {
             inner: Cuda::new(&gpu, party, &keys).unwrap(),
-            launch: |device: &mut Cuda, launch: smlc::backend::Launch<'_>| {
+            launch: |device: &mut Cuda, launch: Launch<'_>| {
                 let before = counter("smlc_sim_thread_synchronisations");
                 device.launch(launch)?;
                 assert_eq!(counter("smlc_sim_thread_synchronisations"), before, "waited for {}", launch.kernel.name());
@@ -208,4 +209,51 @@ fn messages_between_parties_on_a_gpu_stay_there() {
             session.again(keys(party)).unwrap();
         }
     }
+}
+
+/// A message that a device was asked to pack ahead is the one of that time, though launches went on; the host waits only for
+/// the message itself.
+#[test]
+fn messages_are_packed_while_launches_go_on() {
+    let gpu = gpu();
+    let party = Party(1);
+    let keys = [StreamKey([1; 16]), StreamKey([2; 16])];
+    let bufs = [Buf::ring(party, 1000, 64), Buf::ring(party, 1000, 64), Buf::ring(party, 1000, 40)];
+    let mut devices: [Box<dyn Backend>; 2] =
+        [Box::new(Cuda::new(&gpu, party, &keys).unwrap()), Box::new(Cpu::new(party, keys.clone()))];
+    let kernel = Kernel::Concat { outer: 1, chunks: vec![1000] };
+    let messages = devices.each_mut().map(|device| {
+        device.reserve(Layout::apart(&bufs)).unwrap();
+        device.write(BufId(0), &mut |words| (5..).zip(words).for_each(|(i, word)| *word = i * i)).unwrap();
+        device.write(BufId(2), &mut |words| words.fill(7)).unwrap();
+        let launch = |device: &mut Box<dyn Backend>, from, to| {
+            let ins = [Operand { buf: BufId(from), access: Access::Dense }];
+            let launch =
+                Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site: None };
+            device.launch(launch).unwrap();
+        };
+        let mut messages = vec![Vec::new(); 6];
+        for (number, messages) in messages.chunks_mut(3).enumerate() {
+            let before = counter("smlc_sim_thread_synchronisations");
+            for message in &mut *messages {
+                launch(device, 0, 1);
+                if !device.pack_ahead(&bufs, &[BufId(1), BufId(2)]).unwrap() {
+                    device.pack(&bufs, &[BufId(1), BufId(2)], message).unwrap();
+                }
+                // The next message is another one.
+                launch(device, 1, 2);
+                launch(device, 2, 0);
+            }
+            let waits = counter("smlc_sim_thread_synchronisations") - before;
+            // Memory of the host is taken at first.
+            assert!(number == 0 || waits == 0, "the host waited {waits} times");
+            for message in messages.iter_mut().filter(|message| message.is_empty()) {
+                device.packed(message).unwrap();
+            }
+            assert!(device.packed(&mut Vec::new()).is_err());
+        }
+        messages
+    });
+    assert!(messages[0] == messages[1]);
+    assert!(messages[0][0] != messages[0][1]);
 }

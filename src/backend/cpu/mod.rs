@@ -234,7 +234,7 @@ mod tests {
         let mut device = Cpu::with_isa(Party(1), &[cases::stream_key(1), cases::stream_key(2)], Isa::detect());
         device.reserve(Layout::apart(&bufs)).unwrap();
         let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
-        let mut launch = |device: &mut Cpu, [from, to]: [u32; 2], site| {
+        let launch = |device: &mut Cpu, [from, to]: [u32; 2], site| {
             let ins = [Operand { buf: BufId(from), access: Access::Dense }];
             device.launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site })
         };

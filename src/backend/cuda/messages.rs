@@ -6,7 +6,7 @@ use super::gpu::failed;
 use super::outbox::Packet;
 use super::params::{LongDivisor, Packed};
 use super::staging::Staging;
-use super::{Cuda, ON_THEIR_WAY, address, no_memory, room};
+use super::{Cuda, ON_THEIR_WAY, address, no_memory};
 use crate::backend::{BackendError, Parcels, too_short};
 use crate::net::Parcel;
 use crate::plan::{Buf, BufId};
@@ -25,7 +25,7 @@ impl Cuda {
         for id in ids {
             self.places.make(*id)?;
         }
-        let (buffers, wanted, all) = self.packed(bufs, ids)?;
+        let (buffers, wanted, all) = self.packing(bufs, ids)?;
         if bytes != wanted {
             return Err(too_short(bytes as usize));
         }
@@ -38,40 +38,80 @@ impl Cuda {
         self.call("unpack", self.through(all as usize), &parameters)
     }
 
+    /// Puts the packing of a message in line, to memory that peers and copies can take it from.
+    fn post_packet(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Packet, BackendError> {
+        let (buffers, bytes, _) = self.packing(bufs, ids)?;
+        let (outbox, stream) = (self.outbox.clone(), self.stream.clone());
+        outbox.pack(
+            bytes,
+            |words| {
+                if bytes == 0 { Ok(()) } else { self.pack_to(&buffers, bytes, address(words, &stream)) }
+            },
+        )
+    }
+
+    /// Takes a message from where it was put, when it is there.
+    fn take_packet(&mut self, bufs: &[Buf], ids: &[BufId], packet: Packet) -> Result<(), BackendError> {
+        let from = packet.arrive(&self.stream, &mut self.message)?;
+        self.unpack_from(bufs, ids, packet.bytes, from)?;
+        packet.was_read(&self.stream)
+    }
+
+    /// Puts the packing of a message and its copy to the host in line.
+    #[allow(unsafe_code, reason = "a copy that runs while the host goes on")]
+    pub(super) fn begin(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<(), BackendError> {
+        let packet = self.post_packet(bufs, ids)?;
+        let bytes = packet.bytes as usize;
+        let mut staging = self.spare.pop();
+        Staging::with_room(&mut staging, &self.copying, bytes.div_ceil(8))?;
+        let mut staging = staging.ok_or_else(no_memory)?;
+        let from = packet.arrive(&self.copying, &mut self.message)?;
+        if bytes > 0 {
+            // SAFETY: the packet has so many bytes there, until `was_read` comes on the same queue; memory is spare, or new, when
+            // nothing is under way there.
+            unsafe { staging.fetch(&self.copying, from, bytes) }?;
+        }
+        self.leaving.push_back((staging, bytes));
+        packet.was_read(&self.copying)
+    }
+
+    /// Appends a message that was begun, when it is there.
+    pub(super) fn finish(
+        &mut self,
+        begun: Option<(Staging, usize)>,
+        message: &mut Vec<u8>,
+    ) -> Result<(), BackendError> {
+        let Some((mut staging, bytes)) = begun else {
+            return Err(BackendError::Device("no message was begun: a mistake in smlc".to_string()));
+        };
+        message.extend_from_slice(staging.fetched(bytes)?);
+        self.spare.push(staging);
+        self.stream.context().check_err().map_err(failed)
+    }
+
     /// [`crate::backend::Backend::pack`].
     pub(super) fn pack_out(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
-        let (buffers, bytes, _) = self.packed(bufs, ids)?;
-        if bytes == 0 {
-            return Ok(());
-        }
-        let words = bytes.div_ceil(8) as usize;
-        let out = address(room(&mut self.message, &self.stream, words)?, &self.stream);
-        self.pack_to(&buffers, bytes, out)?;
-        let packed = self.message.as_ref().ok_or_else(no_memory)?;
-        let leaving = Staging::with_room(&mut self.leaving, &self.stream, words)?;
-        message.extend_from_slice(leaving.fetch(&self.stream, packed, bytes as usize)?);
-        self.stream.context().check_err().map_err(failed)
+        self.begin(bufs, ids)?;
+        let begun = self.leaving.pop_back();
+        self.finish(begun, message)
     }
 
     /// [`crate::backend::Backend::unpack`].
     pub(super) fn unpack_in(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
-        let words = message.len().div_ceil(8);
-        let mut from = 0;
-        if words > 0 {
+        let (inbox, copying) = (self.inbox.clone(), self.copying.clone());
+        let packet = inbox.pack(message.len() as u64, |words| {
+            if message.is_empty() {
+                return Ok(());
+            }
             self.next = (self.next + 1) % ON_THEIR_WAY;
-            let room = room(&mut self.message, &self.stream, words)?;
-            Staging::with_room(&mut self.arriving[self.next], &self.stream, words)?.send(
-                &self.stream,
-                message,
-                room,
-            )?;
-            from = address(room, &self.stream);
-        }
-        self.unpack_from(bufs, ids, message.len() as u64, from)
+            let staging = &mut self.arriving[self.next];
+            Staging::with_room(staging, &copying, message.len().div_ceil(8))?.send(&copying, message, words)
+        })?;
+        self.take_packet(bufs, ids, packet)
     }
 
     /// What `pack` and `unpack` know of buffers, which are not empty, and the bytes and words of all.
-    fn packed(&self, bufs: &[Buf], ids: &[BufId]) -> Result<(Vec<Packed>, u64, u64), BackendError> {
+    fn packing(&self, bufs: &[Buf], ids: &[BufId]) -> Result<(Vec<Packed>, u64, u64), BackendError> {
         let (mut byte, mut word) = (0, 0);
         let mut all = Vec::with_capacity(ids.len());
         for (id, buf) in ids.iter().map(|id| (*id, &bufs[id.index()])).filter(|(_, buf)| buf.words() > 0) {
@@ -99,18 +139,13 @@ impl Cuda {
 
 impl Parcels for Cuda {
     fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError> {
-        let (buffers, bytes, _) = self.packed(bufs, ids)?;
-        let outbox = self.outbox.clone();
-        let packet = outbox.pack(bytes, |out| if bytes == 0 { Ok(()) } else { self.pack_to(&buffers, bytes, out) })?;
-        Ok(Box::new(packet))
+        Ok(Box::new(self.post_packet(bufs, ids)?))
     }
 
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
         let packet: Box<Packet> = parcel.downcast().map_err(|_| {
             BackendError::Device("a peer handed over what is no message: a mistake in smlc".to_string())
         })?;
-        let from = packet.arrive(&self.stream, &mut self.message)?;
-        self.unpack_from(bufs, ids, packet.bytes, from)?;
-        packet.was_read(&self.stream)
+        self.take_packet(bufs, ids, *packet)
     }
 }

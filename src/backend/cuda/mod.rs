@@ -1,7 +1,7 @@
 //! An NVIDIA GPU as a device: buffers stay in its memory from the first share to the last result.
 //!
-//! A party's launches go into one queue (a CUDA stream) and the host never waits for them but to send a message over a network
-//! or to read a result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
+//! A party's launches go into one queue (a CUDA stream), messages from and to the host into another; the host waits for neither
+//! but to send a message over a network or to read a result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
 //!
 //! ```text
 //! gpu      the driver, the kernels, a launch
@@ -14,7 +14,7 @@
 //! messages packing, unpacking, and the ways they go
 //! staging  messages on their way between host and GPU
 //! tables   what kernels read beside buffers
-//! outbox   messages to peers in this process, which stay on GPUs
+//! outbox   messages from one queue to another, which stay on GPUs
 //! aes      expansion of stream keys
 //! ```
 
@@ -32,7 +32,7 @@ mod staging;
 mod tables;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -96,14 +96,18 @@ pub struct Cuda {
     memory: Option<CudaSlice<u64>>,
     /// Keystream.
     drawn: Option<CudaSlice<u64>>,
-    /// Messages on the GPU, packed.
+    /// Messages from another GPU.
     message: Option<CudaSlice<u64>>,
-    /// Messages from the GPU, and to it.
-    leaving: Option<Staging>,
+    /// Copies from and to the host, beside the kernels.
+    copying: Arc<CudaStream>,
+    /// Messages that were packed, and that were copied from the host.
+    outbox: Arc<Outbox>,
+    inbox: Arc<Outbox>,
+    /// Messages on their way to the host, with their bytes; and memory for others.
+    leaving: VecDeque<(Staging, usize)>,
+    spare: Vec<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
-    /// Messages to peers in this process.
-    outbox: Arc<Outbox>,
     tables: Tables,
     /// Residues of large factors.
     residues: Option<CudaSlice<u64>>,
@@ -131,8 +135,9 @@ impl Cuda {
         let keys = stream.clone_htod(&words[..]).map_err(failed)?;
         // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
         stream.synchronize().map_err(failed)?;
+        let copying = gpu.context().new_stream().map_err(failed)?;
         let tables = Tables::new(&stream)?;
-        let outbox = Outbox::new(&stream);
+        let (outbox, inbox) = (Outbox::new(&stream), Outbox::new(&copying));
         Ok(Cuda {
             party,
             gpu: gpu.clone(),
@@ -142,10 +147,13 @@ impl Cuda {
             memory: None,
             drawn: None,
             message: None,
-            leaving: None,
+            copying,
+            outbox,
+            inbox,
+            leaving: VecDeque::new(),
+            spare: Vec::new(),
             arriving: Default::default(),
             next: 0,
-            outbox,
             tables,
             elements: HashMap::new(),
             sites: Vec::new(),
@@ -343,6 +351,7 @@ fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
 /// Words of shares, keys and keystream do not stay behind: the GPU's memory goes to whoever asks next.
 impl Drop for Cuda {
     fn drop(&mut self) {
+        let _copied = self.copying.synchronize();
         let all = [&mut self.memory, &mut self.drawn, &mut self.message, &mut self.residues];
         for words in all.into_iter().flatten().chain([&mut self.keys]).chain(self.tables.blocks()) {
             // A device that fails here is not used again.
@@ -407,6 +416,15 @@ impl Backend for Cuda {
 
     fn pack(&mut self, bufs: &[Buf], ids: &[BufId], message: &mut Vec<u8>) -> Result<(), BackendError> {
         self.pack_out(bufs, ids, message)
+    }
+
+    fn pack_ahead(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<bool, BackendError> {
+        self.begin(bufs, ids).map(|()| true)
+    }
+
+    fn packed(&mut self, message: &mut Vec<u8>) -> Result<(), BackendError> {
+        let begun = self.leaving.pop_front();
+        self.finish(begun, message)
     }
 
     fn unpack(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {

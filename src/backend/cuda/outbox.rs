@@ -1,7 +1,7 @@
-//! Messages that stay on GPUs, for peers in this process: memory that changes hands in the order of both queues, without the
-//! host.
+//! Messages that one queue puts into memory of a GPU and another takes, in the order of both queues and without the host:
+//! between parties in this process, and between a party's kernels and its copies from and to the host.
 //!
-//! The sender's queue packs a message and notes when it has ([`Packet::packed`]); the receiver's queue waits for that, unpacks
+//! The sender's queue packs a message and notes when it has ([`Packet::packed`]); the receiver's queue waits for that, takes
 //! it, and notes when it has; then the memory is the sender's again, whose queue waits for that before it packs anew.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use super::gpu::failed;
 use super::{out_of_memory, rounded};
 use crate::backend::BackendError;
 
-/// A party's memory for messages to peers in this process.
+/// Memory for messages that a queue packs.
 pub(super) struct Outbox {
     stream: Arc<CudaStream>,
     /// What receivers are done with, or will be.
@@ -37,7 +37,7 @@ pub(super) struct Packet {
 }
 
 impl Outbox {
-    /// An outbox of the party with this queue.
+    /// An outbox of this queue.
     pub(super) fn new(stream: &Arc<CudaStream>) -> Arc<Outbox> {
         Arc::new(Outbox { stream: stream.clone(), back: Mutex::default() })
     }
@@ -49,16 +49,12 @@ impl Outbox {
     pub(super) fn pack(
         self: &Arc<Outbox>,
         bytes: u64,
-        pack: impl FnOnce(u64) -> Result<(), BackendError>,
+        pack: impl FnOnce(&mut CudaSlice<u64>) -> Result<(), BackendError>,
     ) -> Result<Packet, BackendError> {
-        let words = self.room(bytes.div_ceil(8) as usize)?;
-        let at = super::address(&words, &self.stream);
-        // What follows goes back even if it fails.
-        let packed = self.stream.context().new_event(None).map_err(failed)?;
-        let packet = Packet { slot: Some(Slot { words, read: None }), bytes, packed, home: self.clone() };
-        pack(at)?;
-        packet.packed.record(&self.stream).map_err(failed)?;
-        Ok(packet)
+        let mut words = self.room(bytes.div_ceil(8) as usize)?;
+        pack(&mut words)?;
+        let packed = self.stream.record_event(None).map_err(failed)?;
+        Ok(Packet { slot: Some(Slot { words, read: None }), bytes, packed, home: self.clone() })
     }
 
     /// Memory of at least so many words that nothing in line behind still finds in use.

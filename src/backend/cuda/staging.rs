@@ -5,7 +5,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, PinnedHostSlice, result};
+use cudarc::driver::{CudaEvent, CudaStream, DevicePtrMut, PinnedHostSlice, result};
 
 use super::gpu::failed;
 use super::{out_of_memory, rounded};
@@ -82,23 +82,23 @@ impl Staging {
         self.copied.record(stream).map_err(failed)
     }
 
-    /// The first `bytes` bytes at `from` on the GPU, when all that is in line before has run.
-    pub(super) fn fetch(
-        &mut self,
-        stream: &CudaStream,
-        from: &CudaSlice<u64>,
-        bytes: usize,
-    ) -> Result<&[u8], BackendError> {
-        let words = bytes.div_ceil(8);
-        let here = self.here(0..words);
-        assert!(from.len() >= words, "the GPU has the message");
-        let (from, _) = from.device_ptr(stream);
+    /// Puts a copy of `bytes` bytes at `from` on the GPU in line.
+    ///
+    /// # Safety
+    /// There has to be a message of so many bytes, rounded up to words, until the copy has run. Nothing was put in line here since
+    /// [`Staging::fetched`].
+    pub(super) unsafe fn fetch(&mut self, stream: &CudaStream, from: u64, bytes: usize) -> Result<(), BackendError> {
+        let here = self.here(0..bytes.div_ceil(8));
         stream.context().bind_to_thread().map_err(failed)?;
-        // SAFETY: the words are nobody else's until `copied` comes, which is waited for here.
+        // SAFETY: the words are nobody else's until `copied` comes, which is waited for before they are read or freed.
         unsafe { result::memcpy_dtoh_async(here, from, stream.cu_stream()) }.map_err(failed)?;
-        self.copied.record(stream).map_err(failed)?;
+        self.copied.record(stream).map_err(failed)
+    }
+
+    /// The first `bytes` bytes of what was fetched, when they are there.
+    pub(super) fn fetched(&mut self, bytes: usize) -> Result<&[u8], BackendError> {
         self.copied.synchronize().map_err(failed)?;
-        Ok(&bytemuck::cast_slice(self.here(0..words))[..bytes])
+        Ok(&bytemuck::cast_slice(self.here(0..bytes.div_ceil(8)))[..bytes])
     }
 }
 
