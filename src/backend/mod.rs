@@ -149,6 +149,14 @@ pub trait Backend {
     /// Forgets a buffer.
     fn free(&mut self, id: BufId);
 
+    /// Waits until all that is in line has run.
+    ///
+    /// # Errors
+    /// If any of it failed.
+    fn settle(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Runs a kernel, or puts it in line: what is read later is as if it had run to its end.
     ///
     /// # Errors
@@ -226,6 +234,10 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.free(id);
     }
 
+    fn settle(&mut self) -> Result<(), BackendError> {
+        self.inner.settle()
+    }
+
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         (self.launch)(&mut self.inner, launch)
     }
@@ -270,6 +282,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn free(&mut self, id: BufId) {
         (**self).free(id);
+    }
+
+    fn settle(&mut self) -> Result<(), BackendError> {
+        (**self).settle()
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {

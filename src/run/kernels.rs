@@ -182,9 +182,10 @@ pub fn measure(
         report(&measured);
         all.push(measured);
     }
-    let message = message(device)?;
-    report(&message);
-    all.push(message);
+    for message in [Some(message(device)?), parcel(device)?].into_iter().flatten() {
+        report(&message);
+        all.push(message);
+    }
     Ok(all)
 }
 
@@ -226,6 +227,9 @@ fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError>
     Ok(timings[TIMINGS / 2])
 }
 
+/// Messages that are timed.
+const MESSAGES: u32 = 64;
+
 /// Seconds from a word in a device to its message, and back: what a round takes beside the network.
 fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
     let bufs = [ring(8), ring(8)];
@@ -233,7 +237,7 @@ fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
     device.write(BufId(0), &mut |words| words.fill(1))?;
     let mut payload = Vec::new();
     let mut timings = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..MESSAGES {
         let start = Instant::now();
         payload.clear();
         device.pack(&bufs, &[BufId(0)], &mut payload)?;
@@ -243,8 +247,29 @@ fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
     timings.sort_by(f64::total_cmp);
     Ok(Measured {
         name: "a message of 8 words, out and in".to_string(),
-        seconds: timings[32],
+        seconds: timings[timings.len() / 2],
         amount: 1.0,
         unit: "messages",
     })
+}
+
+/// Seconds of a message to a device like this in the same process, which is one of many in line.
+fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
+    let bufs = [ring(8), ring(8)];
+    device.reserve(Layout::apart(&bufs))?;
+    device.write(BufId(0), &mut |words| words.fill(1))?;
+    device.write(BufId(1), &mut |words| words.fill(0))?;
+    let mut timing = || {
+        let start = Instant::now();
+        for _ in 0..MESSAGES {
+            let Some(device) = device.parcels() else { return Ok(None) };
+            let parcel = device.post(&bufs, &[BufId(0)])?;
+            device.take(&bufs, &[BufId(1)], parcel)?;
+        }
+        device.read(BufId(1))?;
+        Ok::<_, BackendError>(Some(start.elapsed().as_secs_f64() / f64::from(MESSAGES)))
+    };
+    timing()?;
+    let name = "a message of 8 words to a party on the same GPU".to_string();
+    Ok(timing()?.map(|seconds| Measured { name, seconds, amount: 1.0, unit: "messages" }))
 }

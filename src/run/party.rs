@@ -94,10 +94,7 @@ pub fn run_on<B: Backend>(
 ) -> Result<(), RunError> {
     let result = serve(plan, mesh, owners, service, device);
     if let Err(error) = &result {
-        mesh.abort(match error {
-            RunError::Link(_) | RunError::Unfinished { .. } => AbortReason::Owners,
-            _ => AbortReason::Failed,
-        });
+        abort(mesh, error);
         // The client may be gone as well; the error at hand is the one to report.
         let of = match error {
             RunError::Net { cause: NetError::Aborted { by, reason: AbortReason::Failed }, .. } => by.to_string(),
@@ -122,11 +119,37 @@ fn serve<B: Backend>(
     let keys = take_key(mesh, own).map_err(net)?;
     let device = device(me, keys).map_err(refused)?;
     let mut session = Session::new(plan, me, device, service.runs > 1).map_err(refused)?;
+    let result = runs(plan, &mut session, mesh, owners, service);
+    if let Err(error) = &result {
+        // Before the device ends, which may take as long as what is in line there.
+        abort(mesh, error);
+    }
+    result
+}
+
+/// Tells the peers to stop.
+fn abort(mesh: &mut dyn Mesh, error: &RunError) {
+    mesh.abort(match error {
+        RunError::Link(_) | RunError::Unfinished { .. } => AbortReason::Owners,
+        _ => AbortReason::Failed,
+    });
+}
+
+/// All runs of a session.
+fn runs<B: Backend>(
+    plan: &Plan,
+    session: &mut Session<'_, B>,
+    mesh: &mut dyn Mesh,
+    owners: &mut dyn OwnerLink,
+    service: Service<'_>,
+) -> Result<(), RunError> {
+    let net = |cause| RunError::net(plan, cause, None);
+    let refused = |error| RunError::device(plan, error, None);
     let mut awaited = submissions(plan);
     let mut spares = Vec::new();
     let mut next = None;
     for number in 0..service.runs {
-        take_inputs(plan, &mut session, owners, service.patience, &mut awaited).map_err(|error| match error {
+        take_inputs(plan, session, owners, service.patience, &mut awaited).map_err(|error| match error {
             RunError::Link(cause) if number > 0 => RunError::Unfinished { cause, done: number, runs: service.runs },
             other => other,
         })?;
@@ -142,6 +165,7 @@ fn serve<B: Backend>(
             (service.progress)(number + 1);
         }
         session.round(plan.rounds.len(), &mut link)?;
+        session.settle()?;
         spares = link.spares;
         let traffic = mesh.traffic();
         for party in Party::ALL.map(Party::index) {

@@ -118,6 +118,10 @@ impl<B: Backend> Backend for Timed<B> {
         self.inner.free(id);
     }
 
+    fn settle(&mut self) -> Result<(), BackendError> {
+        self.inner.settle()
+    }
+
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         let start = Instant::now();
         self.inner.launch(launch)?;

@@ -171,7 +171,7 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     /// Does a round's actions in order, but for messages that the device packs while it is given further launches: those
-    /// leave before the party waits for one, or frees what they are packed from.
+    /// leave before the party waits for one, and at the end.
     fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
         let mut begun: SmallVec<[&Piece; 8]> = SmallVec::new();
         for action in actions {
@@ -270,6 +270,16 @@ impl<'p, B: Backend> Session<'p, B> {
             let (round, bytes) = (piece.round, plan.buf(*target).wire_bytes());
             self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening: *opening });
         }
+    }
+
+    /// Waits until all rounds so far have been computed.
+    ///
+    /// # Errors
+    /// If a launch failed: which one, the device may not know, so the line is that of the last.
+    pub fn settle(&mut self) -> Result<(), RunError> {
+        let steps = self.plan.rounds.iter().rev().flat_map(|round| round.steps.iter().rev());
+        let last = steps.filter(|step| step.party == self.party).find_map(|step| step.span);
+        self.backend.settle().map_err(|e| RunError::device(self.plan, e, last))
     }
 
     /// The packed output buffers this party contributes, in the plan's order; none for P2.

@@ -95,6 +95,14 @@ fn failures_name_the_line() {
         assert!(found.contains("the GPU failed: a kernel failed, this one or one before"), "{found}");
         assert!(found.contains("small_digits.sml:"), "no line: {found}");
     }
+    // Parties that share a GPU only learn at the end; the owners still do.
+    for launch in [2, 300] {
+        let (code, out, err) =
+            smlc(&["run", MODEL, "--take", "1", "--device", "cuda"], &[("SMLC_SIM_FAIL", &format!("launch:{launch}"))]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "launch:{launch}");
+        assert!(err.contains("a kernel failed, this one or one before"), "{err}");
+        assert!(err.contains("small_digits.sml:"), "no line: {err}");
+    }
     let found = run("alloc:4");
     assert!(found.contains("bytes of memory for the plan's buffers: it is out of memory"), "{found}");
     let found = run("lost:200");
@@ -110,15 +118,18 @@ fn orders_of_work_make_no_difference() {
     if !is_emulated() {
         return;
     }
-    let run = |environment: &[(&str, &str)]| {
-        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", "cuda"];
-        let (code, out, err) = smlc(&arguments, environment);
+    let run = |device: &str, seed: &str| {
+        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", device];
+        let environment = [("SMLC_SIM_DEVICES", "2"), ("SMLC_SIM_SEED", seed), ("SMLC_SIM_REVERSE", "1")];
+        let (code, out, err) = smlc(&arguments, &environment);
         assert_eq!(code, Some(0), "{err}");
         predictions(&out)
     };
-    let wanted = run(&[]);
-    for seed in ["2", "3"] {
-        assert_eq!(run(&[("SMLC_SIM_SEED", seed), ("SMLC_SIM_REVERSE", "1")]), wanted);
+    let wanted = run("cuda", "1");
+    for device in ["cuda", "cpu,cuda,cpu", "cuda:0,cuda:1,cuda:1"] {
+        for seed in ["2", "3", "4"] {
+            assert_eq!(run(device, seed), wanted);
+        }
     }
 }
 
@@ -136,12 +147,22 @@ fn mistakes_of_the_host_are_noticed() {
     };
     let wanted = run("cuda", &[]);
     assert!(wanted.is_some());
-    for (mistake, device) in [("wait", "cuda"), ("record", "cuda"), ("free", "cuda"), ("sync", "cpu,cuda,cpu")] {
+    let kinds = [
+        ("wait", "cuda"),
+        ("wait", "cpu,cuda,cpu"),
+        ("wait", "cuda:0,cuda:1,cuda:1"),
+        ("record", "cuda"),
+        ("record", "cpu,cuda,cpu"),
+        ("free", "cuda"),
+        ("sync", "cpu,cuda,cpu"),
+    ];
+    for (mistake, device) in kinds {
         let noticed = (3..60).any(|place: u32| {
             let (plant, seed) = (format!("{mistake}:{place}"), place.to_string());
-            run(device, &[("SMLC_SIM_PLANT", &plant), ("SMLC_SIM_SEED", &seed)]) != wanted
+            let environment = [("SMLC_SIM_DEVICES", "2"), ("SMLC_SIM_PLANT", &plant), ("SMLC_SIM_SEED", &seed)];
+            run(device, &environment) != wanted
         });
-        assert!(noticed, "{mistake} was not noticed anywhere");
+        assert!(noticed, "{mistake} with {device} was not noticed anywhere");
     }
 }
 
@@ -155,6 +176,13 @@ fn memory_is_overwritten_before_it_is_given_back() {
         let arguments = ["run", MODEL, "--take", "1", "--device", device, "--repeat", "2"];
         let (code, _, err) = smlc(&arguments, &[("SMLC_SIM_WIPED", "1"), ("SMLC_SIM_DEVICES", "2")]);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{device}");
+    }
+    // Nor when a run fails for lack of memory.
+    for allocation in (1..40).step_by(3) {
+        let fail = format!("alloc:{allocation}");
+        let environment = [("SMLC_SIM_WIPED", "1"), ("SMLC_SIM_FAIL", fail.as_str())];
+        let (code, _, err) = smlc(&["run", MODEL, "--take", "1", "--device", "cpu,cuda,cuda"], &environment);
+        assert!(matches!(code, Some(0 | 2)) && !err.contains("freed with words"), "{fail}: {err}");
     }
 }
 

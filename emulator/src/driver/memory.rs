@@ -102,10 +102,12 @@ extern "C" fn cuMemHostAlloc(address: Out<usize>, bytes: usize, _flags: c_uint) 
     address.set(base)
 }
 
-/// Work that still uses the memory finds it as it was: its addresses are never used again.
+/// Work that still uses the memory finds other words there: its addresses are never used again.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeHost(address: usize) -> Code {
-    if lock().pinned.remove(&address).is_some() { SUCCESS } else { INVALID_VALUE }
+    let Some(bytes) = lock().pinned.remove(&address) else { return INVALID_VALUE };
+    super::c::fill(address, &[0xa5], bytes);
+    SUCCESS
 }
 
 /// Pinned memory is read when the copy is done, other memory now.
@@ -172,13 +174,24 @@ extern "C" fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: usi
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyPeerAsync(
     to: u64,
-    _to_context: usize,
+    to_context: usize,
     from: u64,
-    _from_context: usize,
+    from_context: usize,
     bytes: usize,
     stream: usize,
 ) -> Code {
-    cuMemcpyDtoDAsync_v2(to, from, bytes, stream)
+    let state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    for (address, context) in [(to, to_context), (from, from_context)] {
+        // What is allocated on a stream that has not come so far is not live yet.
+        let buffer = state.buffers.range(..=address).next_back();
+        if buffer.is_none_or(|(_, buffer)| buffer.device != device_of(context)) {
+            return INVALID_VALUE;
+        }
+    }
+    push(state, stream, Work::Copy { to, from, bytes })
 }
 
 #[unsafe(no_mangle)]

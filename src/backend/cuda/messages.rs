@@ -53,8 +53,9 @@ impl Cuda {
     /// Takes a message from where it was put, when it is there.
     fn take_packet(&mut self, bufs: &[Buf], ids: &[BufId], packet: Packet) -> Result<(), BackendError> {
         let from = packet.arrive(&self.stream, &mut self.message)?;
-        self.unpack_from(bufs, ids, packet.bytes, from)?;
-        packet.was_read(&self.stream)
+        let unpacked = self.unpack_from(bufs, ids, packet.bytes, from);
+        packet.was_read(&self.stream)?;
+        unpacked
     }
 
     /// Puts the packing of a message and its copy to the host in line.
@@ -66,13 +67,12 @@ impl Cuda {
         Staging::with_room(&mut staging, &self.copying, bytes.div_ceil(8))?;
         let mut staging = staging.ok_or_else(no_memory)?;
         let from = packet.arrive(&self.copying, &mut self.message)?;
-        if bytes > 0 {
-            // SAFETY: the packet has so many bytes there, until `was_read` comes on the same queue; memory is spare, or new, when
-            // nothing is under way there.
-            unsafe { staging.fetch(&self.copying, from, bytes) }?;
-        }
+        // SAFETY: the packet has so many bytes there, until `was_read` comes on the same queue; memory is spare, or new, when nothing
+        // is under way there.
+        let fetched = if bytes > 0 { unsafe { staging.fetch(&self.copying, from, bytes) } } else { Ok(()) };
+        packet.was_read(&self.copying)?;
         self.leaving.push_back((staging, bytes));
-        packet.was_read(&self.copying)
+        fetched
     }
 
     /// Appends a message that was begun, when it is there.

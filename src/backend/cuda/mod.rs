@@ -131,18 +131,15 @@ impl Cuda {
     /// If the GPU has no memory for a queue.
     pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
         let stream = gpu.context().new_stream().map_err(failed)?;
-        let words = expanded(keys);
-        let keys = stream.clone_htod(&words[..]).map_err(failed)?;
-        // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
-        stream.synchronize().map_err(failed)?;
         let copying = gpu.context().new_stream().map_err(failed)?;
         let tables = Tables::new(&stream)?;
         let (outbox, inbox) = (Outbox::new(&stream), Outbox::new(&copying));
-        Ok(Cuda {
+        let room = stream.alloc_zeros(2 * aes::WORDS).map_err(failed)?;
+        let mut device = Cuda {
             party,
             gpu: gpu.clone(),
             stream,
-            keys,
+            keys: room,
             places: Places::default(),
             memory: None,
             drawn: None,
@@ -159,7 +156,17 @@ impl Cuda {
             sites: Vec::new(),
             residues: None,
             multiply: Multiply::default(),
-        })
+        };
+        device.upload(keys)?;
+        Ok(device)
+    }
+
+    /// Copies round keys to the GPU.
+    fn upload(&mut self, keys: &[StreamKey; 2]) -> Result<(), BackendError> {
+        let words = expanded(keys);
+        self.stream.memcpy_htod(&words[..], &mut self.keys).map_err(failed)?;
+        // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
+        self.stream.synchronize().map_err(failed)
     }
 
     /// The same device, which multiplies in one way where that can be done, to try each.
@@ -385,9 +392,7 @@ impl Backend for Cuda {
     }
 
     fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
-        let words = expanded(&keys);
-        self.stream.memcpy_htod(&words[..], &mut self.keys).map_err(failed)?;
-        self.stream.synchronize().map_err(failed)
+        self.upload(&keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
@@ -437,6 +442,11 @@ impl Backend for Cuda {
 
     fn free(&mut self, id: BufId) {
         self.places.free(id);
+    }
+
+    fn settle(&mut self) -> Result<(), BackendError> {
+        self.stream.synchronize().map_err(failed)?;
+        self.copying.synchronize().map_err(failed)
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {

@@ -32,7 +32,7 @@ pub(super) struct Packet {
     slot: Option<Slot>,
     pub bytes: u64,
     /// Comes when it has been packed.
-    packed: CudaEvent,
+    packed: Option<CudaEvent>,
     home: Arc<Outbox>,
 }
 
@@ -51,10 +51,20 @@ impl Outbox {
         bytes: u64,
         pack: impl FnOnce(&mut CudaSlice<u64>) -> Result<(), BackendError>,
     ) -> Result<Packet, BackendError> {
-        let mut words = self.room(bytes.div_ceil(8) as usize)?;
-        pack(&mut words)?;
-        let packed = self.stream.record_event(None).map_err(failed)?;
-        Ok(Packet { slot: Some(Slot { words, read: None }), bytes, packed, home: self.clone() })
+        let words = self.room(bytes.div_ceil(8) as usize)?;
+        // From here on the memory goes back whatever fails.
+        let slot = Some(Slot { words, read: None });
+        let mut packet = Packet { slot, bytes, packed: None, home: self.clone() };
+        if let Some(slot) = &mut packet.slot {
+            pack(&mut slot.words)?;
+        }
+        packet.packed = Some(self.stream.record_event(None).map_err(failed)?);
+        Ok(packet)
+    }
+
+    /// Takes memory back.
+    fn back(&self, slot: Slot) {
+        self.back.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
     }
 
     /// Memory of at least so many words that nothing in line behind still finds in use.
@@ -69,12 +79,17 @@ impl Outbox {
             let at = least.or_else(most).map(|(at, _)| at);
             at.map(|at| back.swap_remove(at))
         };
-        if let Some(Slot { words: mut old, read }) = old {
-            read.iter().try_for_each(|read| self.stream.wait(read)).map_err(failed)?;
-            if old.len() >= words {
-                return Ok(old);
+        if let Some(mut old) = old {
+            let ready = old.read.iter().try_for_each(|read| self.stream.wait(read));
+            let large = old.words.len() >= words;
+            let ready = ready.and_then(|()| if large { Ok(()) } else { self.stream.memset_zeros(&mut old.words) });
+            if let Err(error) = ready {
+                self.back(old);
+                return Err(failed(error));
             }
-            self.stream.memset_zeros(&mut old).map_err(failed)?;
+            if large {
+                return Ok(old.words);
+            }
         }
         // SAFETY: a message is packed into the words that are unpacked.
         let new = unsafe { self.stream.alloc(rounded(words)) };
@@ -95,7 +110,7 @@ impl Packet {
         room: &mut Option<CudaSlice<u64>>,
     ) -> Result<u64, BackendError> {
         let Some(slot) = &self.slot else { return Ok(0) };
-        stream.wait(&self.packed).map_err(failed)?;
+        self.packed.iter().try_for_each(|packed| stream.wait(packed)).map_err(failed)?;
         let (here, there) = (stream.context(), slot.words.context());
         let from = super::address(&slot.words, &self.home.stream);
         if here.cu_ctx() == there.cu_ctx() {
@@ -118,8 +133,14 @@ impl Packet {
     /// # Errors
     /// If the GPU fails.
     pub(super) fn was_read(mut self, stream: &CudaStream) -> Result<(), BackendError> {
-        if let Some(slot) = &mut self.slot {
-            slot.read = Some(stream.record_event(None).map_err(failed)?);
+        let Some(slot) = &mut self.slot else { return Ok(()) };
+        match stream.record_event(None) {
+            Ok(read) => slot.read = Some(read),
+            Err(error) => {
+                // Then it has been read when all has run.
+                let _ended = stream.synchronize();
+                return Err(failed(error));
+            }
         }
         Ok(())
     }
@@ -129,7 +150,7 @@ impl Packet {
 impl Drop for Packet {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.home.back.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
+            self.home.back(slot);
         }
     }
 }
@@ -139,8 +160,9 @@ impl Drop for Outbox {
     fn drop(&mut self) {
         let back = self.back.get_mut().unwrap_or_else(PoisonError::into_inner);
         for Slot { words, read } in back {
-            // A device that fails here is not used again.
-            let _waited = read.iter().try_for_each(|read| self.stream.wait(read));
+            // An error that was noted before comes instead of the wait; a device that fails here is not used again.
+            let wait = || read.iter().try_for_each(|read| self.stream.wait(read));
+            let _waited = wait().or_else(|_| wait());
             let _cleared = self.stream.memset_zeros(words);
         }
     }
