@@ -10,9 +10,9 @@ mod places;
 mod view;
 pub mod wire;
 
+use std::any::Any;
 use std::borrow::Cow;
 
-use crate::net::Parcel;
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Operand, Stream};
 
@@ -163,6 +163,9 @@ pub trait Backend {
     /// If the launch does not fit its buffers or the device fails, now or in an earlier launch.
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError>;
 }
+
+/// A message that is on a device.
+pub type Parcel = Box<dyn Any + Send>;
 
 /// A device whose messages can go to others of its kind in this process as they are, without passing through bytes of the
 /// host: like [`Backend::pack`] on one side and [`Backend::unpack`] on the other.

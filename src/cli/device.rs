@@ -1,13 +1,13 @@
 //! `--device`: what the parties compute on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 
-use crate::backend::cuda::Gpu;
+use crate::backend::cuda::{Gpu, Sources};
 use crate::run::device::Device;
 
 /// The variable that names a folder with the kernels' sources, for those who change them.
@@ -66,7 +66,8 @@ impl DeviceArg {
         for (device, named) in devices.iter_mut().zip(&self.0) {
             let Named::Cuda(number) = *named else { continue };
             if let std::collections::btree_map::Entry::Vacant(entry) = gpus.entry(number) {
-                let gpu = Gpu::open(number, std::env::var_os(KERNELS).map(PathBuf::from));
+                let sources = std::env::var_os(KERNELS).map(|folder| sources(Path::new(&folder))).transpose()?;
+                let gpu = Gpu::open(number, sources);
                 entry.insert(gpu.map_err(|why| anyhow!("{why}; `--device cpu` computes on the processor"))?);
             }
             *device = Device::Cuda(gpus[&number].clone());
@@ -95,4 +96,18 @@ impl DeviceArg {
             Named::Cuda(number) => format!("cuda:{number}"),
         })
     }
+}
+
+/// Reads the kernels' sources.
+fn sources(folder: &Path) -> anyhow::Result<Sources> {
+    let cannot = || format!("cannot read the kernels' sources in `{}`, which {KERNELS} names", folder.display());
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.extension().is_some_and(|extension| extension == "cu") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.insert(name, std::fs::read_to_string(&path).with_context(cannot)?);
+        }
+    }
+    Ok(Sources { folder: folder.display().to_string(), files })
 }

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_void;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
@@ -18,7 +17,7 @@ use cudarc::nvrtc::Ptx;
 use smallvec::SmallVec;
 
 use super::element::{self, Shape};
-use super::nvrtc;
+use super::nvrtc::{self, Sources};
 use crate::backend::BackendError;
 use crate::plan::Program;
 
@@ -86,7 +85,7 @@ pub struct Gpu {
     /// Blocks that run at the same time are a few for each of these.
     multiprocessors: u32,
     /// Where kernels come from, if not from the program.
-    sources: Option<PathBuf>,
+    sources: Option<Sources>,
     functions: Mutex<Functions>,
 }
 
@@ -117,11 +116,11 @@ const SYMBOLS: [&[u8]; 6] = [
 
 impl Gpu {
     /// Opens GPU number `number`. Never panics, whatever is installed. Kernels are compiled from `sources` if they are given,
-    /// a folder like `kernels/`, when they are first used; that takes NVRTC.
+    /// those of `kernels/`, when they are first used; that takes NVRTC.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn open(number: usize, sources: Option<PathBuf>) -> Result<Arc<Gpu>, NoGpu> {
+    pub fn open(number: usize, sources: Option<Sources>) -> Result<Arc<Gpu>, NoGpu> {
         // SAFETY: looks for the library, and loads it.
         if !unsafe { sys::is_culib_present() } {
             return Err(NoGpu::NoDriver);
@@ -201,7 +200,7 @@ impl Gpu {
             Entry::Vacant(place) => {
                 let text = match (&self.sources, FILES[file]) {
                     (None, (_, text)) => Cow::Borrowed(text),
-                    (Some(folder), (name, _)) => Cow::Owned(nvrtc::compile(folder, name)?),
+                    (Some(sources), (name, _)) => Cow::Owned(nvrtc::compile(sources, name)?),
                 };
                 place.insert((self.load(&text)?, text))
             }

@@ -7,8 +7,7 @@ use super::outbox::Packet;
 use super::params::{LongDivisor, Packed};
 use super::staging::Staging;
 use super::{Cuda, ON_THEIR_WAY, address, no_memory};
-use crate::backend::{BackendError, Parcels, too_short};
-use crate::net::Parcel;
+use crate::backend::{BackendError, Parcel, Parcels, too_short};
 use crate::plan::{Buf, BufId};
 
 impl Cuda {

@@ -44,6 +44,7 @@ use smallvec::SmallVec;
 use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
+pub use self::nvrtc::Sources;
 use self::outbox::Outbox;
 use self::params::{LongDivisor, StreamUse};
 use self::staging::Staging;

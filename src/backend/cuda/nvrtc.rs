@@ -1,7 +1,7 @@
 //! Kernels from their sources at run time, for those who change them: with NVRTC, which is part of CUDA's toolkit and of no
 //! driver. What ships is the PTX in `kernels/ptx`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts, sys};
 
@@ -11,14 +11,23 @@ use crate::backend::BackendError;
 const TARGET: &str = "compute_80";
 const STANDARD: &str = "--std=c++17";
 
-/// The PTX of a file of kernels, `NAME.cu` in a folder that has its headers, too.
+/// The sources of kernels.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// A folder with the headers.
+    pub folder: String,
+    /// Texts by the files' names, `gemm.cu`.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The PTX of a file of kernels, `NAME.cu`.
 ///
 /// # Errors
-/// If the file cannot be read, there is no NVRTC, or it finds mistakes.
-pub(super) fn compile(folder: &Path, name: &str) -> Result<String, BackendError> {
-    let path = folder.join(name).with_extension("cu");
-    let failed = |why: String| BackendError::Kernels(format!("`{}`: {why}", path.display()));
-    let source = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+/// If there is no such file, there is no NVRTC, or it finds mistakes.
+pub(super) fn compile(sources: &Sources, name: &str) -> Result<String, BackendError> {
+    let name = format!("{name}.cu");
+    let failed = |why: String| BackendError::Kernels(format!("`{name}` in `{}`: {why}", sources.folder));
+    let Some(source) = sources.files.get(&name) else { return Err(failed("there is no such file".to_string())) };
     if source.contains('\0') {
         return Err(failed("there is a zero byte in it".to_string()));
     }
@@ -28,9 +37,9 @@ pub(super) fn compile(folder: &Path, name: &str) -> Result<String, BackendError>
         return Err(failed("no NVRTC (libnvrtc.so.13) on the library path".to_string()));
     }
     let options = CompileOptions {
-        name: Some(format!("{name}.cu")),
+        name: Some(name.clone()),
         arch: Some(TARGET),
-        include_paths: vec![folder.display().to_string()],
+        include_paths: vec![sources.folder.clone()],
         options: vec![STANDARD.to_string()],
         ..CompileOptions::default()
     };
