@@ -85,6 +85,43 @@ pub fn run_all(make: &mut dyn FnMut(Party, [StreamKey; 2]) -> Box<dyn Backend>) 
         .collect()
 }
 
+/// Launches that a device of P1 knows by their number: they compute anew each time, and still need their operands, until
+/// memory is taken for other buffers.
+///
+/// # Errors
+/// In words, what went wrong.
+pub fn known_launches(device: &mut dyn Backend) -> Result<(), String> {
+    let bufs = [Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64)];
+    let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
+    let launch = |device: &mut dyn Backend, [from, to]: [u32; 2], site| {
+        let ins = [Operand { buf: BufId(from), access: Access::Dense }];
+        device.launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site })
+    };
+    let failed = |error: BackendError| error.to_string();
+    let missing = |result: Result<(), BackendError>, what: &str| match result {
+        Err(BackendError::Missing(BufId(1))) => Ok(()),
+        other => Err(format!("{what} gives {other:?}")),
+    };
+    device.reserve(Layout::apart(&bufs)).map_err(failed)?;
+    for round in 0..3 {
+        device.write(BufId(0), &mut |words| words.fill(round)).map_err(failed)?;
+        launch(device, [0, 1], Some(5)).map_err(failed)?;
+        launch(device, [1, 2], Some(2)).map_err(failed)?;
+        let found = device.read(BufId(2)).map_err(failed)?;
+        if *found != [round; 70] {
+            return Err(format!("round {round} gives {found:?}"));
+        }
+        drop(found);
+        device.free(BufId(1));
+        missing(device.read(BufId(1)).map(drop), "reading what was freed")?;
+        missing(launch(device, [1, 2], Some(2)), "a launch on what was freed")?;
+    }
+    // Other buffers, other launches.
+    device.reserve(Layout::apart(&bufs[..1])).map_err(failed)?;
+    device.write(BufId(0), &mut |words| words.fill(1)).map_err(failed)?;
+    missing(launch(device, [0, 1], Some(5)), "a launch to a buffer without a place")
+}
+
 impl Case {
     /// A launch at P1 with an access for each operand; buffers are numbered in order, operands before results. Operand
     /// words are arbitrary, above the width and past the last element too.

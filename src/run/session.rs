@@ -173,23 +173,74 @@ impl<'p, B: Backend> Session<'p, B> {
     /// Does a round's actions in order, but for messages that the device packs while it is given further launches: those
     /// leave before the party waits for one, and at the end.
     fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
+        let plan = self.plan;
         let mut begun: SmallVec<[&Piece; 8]> = SmallVec::new();
         for action in actions {
-            if let Action::Send(piece) = action
-                && link.nearby(piece.to).is_none()
-            {
-                let ahead = self.backend.pack_ahead(&self.plan.bufs, &sources(self.plan, piece));
-                if ahead.map_err(|e| RunError::device(self.plan, e, span(self.plan, piece)))? {
-                    begun.push(piece);
-                    continue;
+            match action {
+                Action::Step(at) => {
+                    let step = &plan.rounds[number].steps[*at];
+                    self.step(step, self.sites[number] + at).map_err(|e| RunError::device(plan, e, step.span))?;
+                }
+                Action::Send(piece) => {
+                    if self.send(piece, link)? {
+                        begun.push(piece);
+                    }
+                }
+                Action::Receive(piece) => {
+                    self.leave(&mut begun, link)?;
+                    self.receive(piece, link)?;
+                }
+                Action::Free => {
+                    let me = self.party;
+                    let sends = plan.rounds[number].sends.iter().filter(|send| send.from == me);
+                    sends.flat_map(|send| &send.free).for_each(|id| self.free(*id));
                 }
             }
-            if let Action::Receive(_) = action {
-                self.leave(&mut begun, link)?;
-            }
-            self.act(number, action, link)?;
         }
         self.leave(&mut begun, link)
+    }
+
+    /// Sends a piece; `true`: it is being packed, and is still to leave.
+    fn send(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<bool, RunError> {
+        let plan = self.plan;
+        let ids = sources(plan, piece);
+        let refused = |e| RunError::device(plan, e, span(plan, piece));
+        let lost = |e| failed(plan, piece, e);
+        if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
+            let parcel = device.post(&plan.bufs, &ids).map_err(refused)?;
+            near.hand(piece.to, piece.round as u32, piece.bytes, parcel).map_err(lost)?;
+            return Ok(false);
+        }
+        if self.backend.pack_ahead(&plan.bufs, &ids).map_err(refused)? {
+            return Ok(true);
+        }
+        let mut payload = link.spare(piece.bytes);
+        self.backend.pack(&plan.bufs, &ids, &mut payload).map_err(refused)?;
+        link.send(piece, payload).map_err(lost)?;
+        Ok(false)
+    }
+
+    /// Waits for a piece and takes it.
+    fn receive(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<(), RunError> {
+        let plan = self.plan;
+        let ids = targets(plan, piece);
+        let refused = |e| RunError::device(plan, e, span(plan, piece));
+        let lost = |e| failed(plan, piece, e);
+        if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
+            let parcel = near.take(piece.from, piece.round as u32, piece.bytes).map_err(lost)?;
+            device.take(&plan.bufs, &ids, parcel).map_err(refused)?;
+        } else {
+            let payload = link.receive(piece).map_err(lost)?;
+            self.backend.unpack(&plan.bufs, &ids, &payload).map_err(refused)?;
+            link.done(payload);
+        }
+        self.grow(&ids);
+        for number in &piece.sends {
+            let Send { target, opening, .. } = &plan.rounds[piece.round].sends[*number];
+            let (round, bytes) = (piece.round, plan.buf(*target).wire_bytes());
+            self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening: *opening });
+        }
+        Ok(())
     }
 
     /// Sends the messages that were begun.
@@ -201,50 +252,6 @@ impl<'p, B: Backend> Session<'p, B> {
             link.send(piece, payload).map_err(|e| failed(self.plan, piece, e))?;
         }
         Ok(())
-    }
-
-    fn act(&mut self, number: usize, action: &Action, link: &mut dyn Link) -> Result<(), RunError> {
-        let plan = self.plan;
-        match action {
-            Action::Step(at) => {
-                let step = &plan.rounds[number].steps[*at];
-                self.step(step, self.sites[number] + at).map_err(|e| RunError::device(plan, e, step.span))
-            }
-            Action::Send(piece) => {
-                if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
-                    let parcel = device.post(&plan.bufs, &sources(plan, piece));
-                    let parcel = parcel.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
-                    let handed = near.hand(piece.to, piece.round as u32, piece.bytes, parcel);
-                    return handed.map_err(|e| failed(plan, piece, e));
-                }
-                let mut payload = link.spare(piece.bytes);
-                let packed = self.backend.pack(&plan.bufs, &sources(plan, piece), &mut payload);
-                packed.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
-                link.send(piece, payload).map_err(|e| failed(plan, piece, e))
-            }
-            Action::Receive(piece) => {
-                if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
-                    let parcel = near.take(piece.from, piece.round as u32, piece.bytes);
-                    let parcel = parcel.map_err(|e| failed(plan, piece, e))?;
-                    let taken = device.take(&plan.bufs, &targets(plan, piece), parcel);
-                    taken.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
-                    self.note(piece);
-                    return Ok(());
-                }
-                let payload = link.receive(piece).map_err(|e| failed(plan, piece, e))?;
-                let unpacked = self.backend.unpack(&plan.bufs, &targets(plan, piece), &payload);
-                unpacked.map_err(|e| RunError::device(plan, e, span(plan, piece)))?;
-                self.note(piece);
-                link.done(payload);
-                Ok(())
-            }
-            Action::Free => {
-                let me = self.party;
-                let sends = plan.rounds[number].sends.iter().filter(|send| send.from == me);
-                sends.flat_map(|send| &send.free).for_each(|id| self.free(*id));
-                Ok(())
-            }
-        }
     }
 
     fn step(&mut self, step: &Step, site: usize) -> Result<(), BackendError> {
@@ -259,17 +266,6 @@ impl<'p, B: Backend> Session<'p, B> {
         self.grow(&step.outs);
         step.free.iter().for_each(|id| self.free(*id));
         Ok(())
-    }
-
-    /// Counts what came in a piece.
-    fn note(&mut self, piece: &Piece) {
-        let plan = self.plan;
-        self.grow(&targets(plan, piece));
-        for number in &piece.sends {
-            let Send { target, opening, .. } = &plan.rounds[piece.round].sends[*number];
-            let (round, bytes) = (piece.round, plan.buf(*target).wire_bytes());
-            self.taken.push(Taken { round, send: *number, by: self.party, bytes, opening: *opening });
-        }
     }
 
     /// Waits until all rounds so far have been computed.

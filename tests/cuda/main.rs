@@ -6,12 +6,11 @@ mod command;
 mod device;
 mod networks;
 
+use smlc::backend::cases;
 use smlc::backend::cases::products::{conv, matmul, of_sums};
 use smlc::backend::cuda::{Cuda, Multiply};
-use smlc::backend::{Backend, BackendError, Launch, cases};
 use smlc::graph::Window;
-use smlc::plan::layout::Layout;
-use smlc::plan::{Access, Buf, BufId, Kernel, Operand, Party};
+use smlc::plan::Party;
 
 use crate::device::gpu;
 
@@ -71,23 +70,6 @@ fn products(multiply: Multiply) {
 
 #[test]
 fn a_launch_that_is_known_still_needs_its_operands() {
-    let bufs = [Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64)];
-    let mut device = Cuda::new(&gpu(), Party(1), &[cases::stream_key(1), cases::stream_key(2)]).unwrap();
-    device.reserve(Layout::apart(&bufs)).unwrap();
-    let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
-    let launch = |device: &mut Cuda, [from, to]: [u32; 2], site| {
-        let ins = [Operand { buf: BufId(from), access: Access::Dense }];
-        device.launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site })
-    };
-    for round in 0..3 {
-        device.write(BufId(0), &mut |words| words.fill(round)).unwrap();
-        launch(&mut device, [0, 1], Some(5)).unwrap();
-        launch(&mut device, [1, 2], Some(2)).unwrap();
-        assert_eq!(*device.read(BufId(2)).unwrap(), [round; 70]);
-        device.free(BufId(1));
-        assert!(matches!(launch(&mut device, [1, 2], Some(2)), Err(BackendError::Missing(BufId(1)))));
-    }
-    device.reserve(Layout::apart(&bufs[..1])).unwrap();
-    device.write(BufId(0), &mut |words| words.fill(1)).unwrap();
-    assert!(matches!(launch(&mut device, [0, 1], Some(5)), Err(BackendError::Missing(BufId(1)))));
+    let keys = [cases::stream_key(1), cases::stream_key(2)];
+    cases::known_launches(&mut Cuda::new(&gpu(), Party(1), &keys).unwrap()).unwrap();
 }

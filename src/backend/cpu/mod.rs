@@ -207,7 +207,6 @@ mod tests {
     use super::*;
     use crate::backend::cases::{self, Case, elements, products};
     use crate::graph::Window;
-    use crate::plan::{Access, Operand};
 
     /// Runs a case with each instruction set.
     fn check(case: &Case) -> Result<(), TestCaseError> {
@@ -230,27 +229,8 @@ mod tests {
 
     #[test]
     fn a_launch_that_is_known_still_needs_its_operands() {
-        let bufs = [Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64), Buf::ring(Party(1), 70, 64)];
-        let mut device = Cpu::with_isa(Party(1), &[cases::stream_key(1), cases::stream_key(2)], Isa::detect());
-        device.reserve(Layout::apart(&bufs)).unwrap();
-        let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
-        let launch = |device: &mut Cpu, [from, to]: [u32; 2], site| {
-            let ins = [Operand { buf: BufId(from), access: Access::Dense }];
-            device.launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site })
-        };
-        for round in 0..3 {
-            device.write(BufId(0), &mut |words| words.fill(round)).unwrap();
-            launch(&mut device, [0, 1], Some(5)).unwrap();
-            launch(&mut device, [1, 2], Some(2)).unwrap();
-            assert_eq!(*device.read(BufId(2)).unwrap(), [round; 70]);
-            device.free(BufId(1));
-            assert!(matches!(device.read(BufId(1)), Err(BackendError::Missing(BufId(1)))));
-            assert!(matches!(launch(&mut device, [1, 2], Some(2)), Err(BackendError::Missing(BufId(1)))));
-        }
-        // Other buffers, other launches.
-        device.reserve(Layout::apart(&bufs[..1])).unwrap();
-        device.write(BufId(0), &mut |words| words.fill(1)).unwrap();
-        assert!(matches!(launch(&mut device, [0, 1], Some(5)), Err(BackendError::Missing(BufId(1)))));
+        let keys = [cases::stream_key(1), cases::stream_key(2)];
+        cases::known_launches(&mut Cpu::with_isa(Party(1), &keys, Isa::detect())).unwrap();
     }
 
     #[test]
