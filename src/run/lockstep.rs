@@ -96,43 +96,82 @@ pub fn execute<B: Backend>(
     loads: Loads,
     observe: Observer<'_>,
 ) -> Result<Outcome, RunError> {
-    let failed = |e| RunError::Device { cause: e, place: String::new() };
-    let [p0, p1, p2] = devices;
-    let session = |party, device| Session::new(plan, Party(party), device, false).map_err(failed);
-    let mut sessions = [session(0, p0)?, session(1, p1)?, session(2, p2)?];
-    for (session, load) in sessions.iter_mut().zip(loads) {
-        for (id, words) in load {
-            let mut fits = true;
-            let fill = &mut |to: &mut [u64]| {
-                fits = to.len() == words.len();
-                to.iter_mut().zip(&words).for_each(|(to, word)| *to = *word);
-            };
-            session.load(id, fill).map_err(failed)?;
-            if !fits {
-                return Err(failed(BackendError::Shape(format!("{id} has not {} words", words.len()))));
+    Parties::new(plan, devices)?.run(loads, observe)
+}
+
+/// The three parties of a plan, for one run or more.
+#[derive(Debug)]
+pub struct Parties<'p, B> {
+    plan: &'p Plan,
+    sessions: [Session<'p, B>; 3],
+}
+
+impl<'p, B: Backend> Parties<'p, B> {
+    /// Parties of a plan, which need not have passed `plan::verify`, on these devices.
+    ///
+    /// # Errors
+    /// If a device has no room.
+    pub fn new(plan: &'p Plan, devices: [B; 3]) -> Result<Parties<'p, B>, RunError> {
+        let [p0, p1, p2] = devices;
+        let session = |party, device| Session::new(plan, Party(party), device, false).map_err(failed);
+        Ok(Parties { plan, sessions: [session(0, p0)?, session(1, p1)?, session(2, p2)?] })
+    }
+
+    /// Gets ready for another run, with other stream keys.
+    ///
+    /// # Errors
+    /// If a device fails.
+    pub fn again(&mut self, keys: &[StreamKey; 3]) -> Result<(), RunError> {
+        self.sessions.iter_mut().try_for_each(|session| {
+            let party = session.party();
+            session.again([party, party.plus(1)].map(|p| keys[p.index()].clone())).map_err(failed)
+        })
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// If the plan is damaged.
+    pub fn run(&mut self, loads: Loads, observe: Observer<'_>) -> Result<Outcome, RunError> {
+        let Parties { plan, sessions } = self;
+        for (session, load) in sessions.iter_mut().zip(loads) {
+            for (id, words) in load {
+                let mut fits = true;
+                let fill = &mut |to: &mut [u64]| {
+                    fits = to.len() == words.len();
+                    to.iter_mut().zip(&words).for_each(|(to, word)| *to = *word);
+                };
+                session.load(id, fill).map_err(failed)?;
+                if !fits {
+                    return Err(failed(BackendError::Shape(format!("{id} has not {} words", words.len()))));
+                }
             }
         }
-    }
-    let mut outcome = Outcome::default();
-    let mut queues = Queues::default();
-    for number in 0..=plan.rounds.len() {
-        for session in &mut sessions {
-            session.round(number, &mut queues)?;
+        let mut outcome = Outcome::default();
+        let mut queues = Queues::default();
+        for number in 0..=plan.rounds.len() {
+            for session in &mut *sessions {
+                session.round(number, &mut queues)?;
+            }
+            outcome.rounds += usize::from(!queues.sent.is_empty());
+            for ((from, to), payload) in std::mem::take(&mut queues.sent) {
+                outcome.bytes_per_link[from.index()][to.index()] += payload.len() as u64;
+                observe(number, from, to, &payload);
+            }
         }
-        outcome.rounds += usize::from(!queues.sent.is_empty());
-        for ((from, to), payload) in std::mem::take(&mut queues.sent) {
-            outcome.bytes_per_link[from.index()][to.index()] += payload.len() as u64;
-            observe(number, from, to, &payload);
+        outcome.halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
+        for (at, output) in plan.outputs.iter().enumerate() {
+            let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
+            outcome.outputs.insert(output.name.clone(), values);
         }
+        outcome.live_bytes = sessions.each_ref().map(Session::live_bytes);
+        outcome.taken = sessions.iter().flat_map(Session::taken).copied().collect();
+        Ok(outcome)
     }
-    outcome.halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
-    for (at, output) in plan.outputs.iter().enumerate() {
-        let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
-        outcome.outputs.insert(output.name.clone(), values);
-    }
-    outcome.live_bytes = sessions.each_ref().map(Session::live_bytes);
-    outcome.taken = sessions.iter().flat_map(Session::taken).copied().collect();
-    Ok(outcome)
+}
+
+fn failed(cause: BackendError) -> RunError {
+    RunError::Device { cause, place: String::new() }
 }
 
 /// The links between all three.

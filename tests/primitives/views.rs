@@ -154,6 +154,8 @@ pub fn sample(plan: &Plan, data: &Data, viewer: Viewer, runs: usize, seed: u64) 
     let words = encoded(plan, data);
     let Layout { fields, openings } = layout(plan, viewer);
     let mut fresh = Random(seed ^ 0x5eed);
+    let mut parties =
+        lockstep::Parties::new(plan, lockstep::devices(&[fresh.key(), fresh.key(), fresh.key()])).unwrap();
     let row = |_| {
         // Held numbers are the same in every run and for every secret.
         let mut held = Random(41);
@@ -162,7 +164,8 @@ pub fn sample(plan: &Plan, data: &Data, viewer: Viewer, runs: usize, seed: u64) 
         let loads = shares(plan, &words, viewer.rest(), &mut held);
         let mut row = Vec::new();
         let mut summands: BTreeMap<u32, [Option<Vec<u8>>; 3]> = BTreeMap::new();
-        let outcome = lockstep::execute(plan, lockstep::devices(&keys), loads, &mut |round, from, to, payload| {
+        parties.again(&keys).unwrap();
+        let outcome = parties.run(loads, &mut |round, from, to, payload| {
             if Some(to) == viewer.party() {
                 row.extend_from_slice(payload);
             }
