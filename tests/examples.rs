@@ -109,7 +109,7 @@ fn balanced(name: &str, cost: &cost::Cost) {
 /// Places of buffers that are live at once do not meet, and there is little memory beside them.
 fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
     for party in Party::ALL {
-        let layout = Layout::of(plan, party, |_| false);
+        let layout = Layout::of(plan, party, false);
         let mut taken: BTreeMap<usize, (usize, BufId)> = BTreeMap::new();
         let mut there = BTreeSet::new();
         let mut take = |taken: &mut BTreeMap<usize, (usize, BufId)>, id: BufId| {
@@ -134,7 +134,7 @@ fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
                     step.outs.iter().for_each(|id| take(&mut taken, *id));
                     step.free.iter().for_each(|id| free(&mut taken, id));
                 }
-                Action::Send(_) => {}
+                Action::Begin(_) | Action::Send(_) => {}
                 Action::Receive(piece) => {
                     let sends = &plan.rounds[piece.round].sends;
                     piece.sends.iter().for_each(|at| take(&mut taken, sends[*at].target));

@@ -5,6 +5,7 @@
 
 mod damage;
 pub(crate) mod elements;
+mod messages;
 mod moves;
 pub mod oracle;
 pub mod products;
@@ -69,6 +70,7 @@ pub fn all() -> Vec<Case> {
     cases.extend(products::cases());
     cases.extend(moves::cases());
     cases.extend(tables::cases());
+    cases.extend(messages::cases());
     let small = |case: &&Case| case.bufs.iter().map(Buf::words).sum::<usize>() < 10_000;
     let parts: Vec<Case> = cases.iter().filter(small).filter_map(Case::in_parts).collect();
     cases.extend(parts);
@@ -79,10 +81,17 @@ pub fn all() -> Vec<Case> {
 /// Runs all cases on one device a party; `make` is given the party and its two keys, numbers `party` and `party + 1`.
 pub fn run_all(make: &mut dyn FnMut(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Vec<Report> {
     let mut devices = Party::ALL.map(|party| make(party, [stream_key(party.0), stream_key(party.plus(1).0)]));
-    all()
-        .iter()
-        .map(|case| Report { name: case.name.clone(), outcome: case.run(devices[case.party.index()].as_mut()) })
-        .collect()
+    let mut reports = Vec::new();
+    for case in all() {
+        let device = devices[case.party.index()].as_mut();
+        let mut report = |name: String, outcome| reports.push(Report { name, outcome });
+        report(case.name.clone(), case.run(device));
+        if case.is_element_program() {
+            report(format!("{} through messages", case.name), case.run_through_messages(device, false));
+            report(format!("{} through messages and words", case.name), case.run_through_messages(device, true));
+        }
+    }
+    reports
 }
 
 /// Launches that a device of P1 knows by their number: they compute anew each time, and still need their operands, until

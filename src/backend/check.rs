@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::backend::{BackendError, Launch, view};
 use crate::graph::Window;
 use crate::plan::{
-    Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places,
+    Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places, sums,
 };
 
 /// The error for operands that do not fit.
@@ -72,8 +72,24 @@ pub(super) fn launch(party: Party, launch: &Launch<'_>) -> Result<(), BackendErr
     let ins: Outputs<'_> = ins.iter().map(|input| input.buf).collect();
     match kernel {
         Kernel::Map(_) => Ok(()),
-        Kernel::Product(shape) => product(shape, false, &ins, &outs),
-        Kernel::ProductOfSums(shape, _) => product(shape, true, &ins, &outs),
+        Kernel::Product(shape) => {
+            let (pairs, rest) = ins.as_chunks::<2>();
+            if !rest.is_empty() || !(1..=2).contains(&pairs.len()) {
+                return misfit(format!("product: one or two pairs of operands expected, found {} operands", ins.len()));
+            }
+            product(shape, pairs, &outs)
+        }
+        Kernel::ProductOfSums(shape, factors) => {
+            let Some(sums) = sums(factors, &ins) else {
+                return misfit(format!("product: not {} operands for sums of {factors:?}", ins.len()));
+            };
+            for (first, second) in sums {
+                if let Some(second) = second {
+                    expect("product: second term of a sum", second.words(), first.words())?;
+                }
+            }
+            product(shape, &[sums.map(|(first, _)| first)], &outs)
+        }
         Kernel::Copy(shape) => {
             let (input, output) = unary("copy", &ins, &outs)?;
             moves("copy", &ins, output)?;
@@ -204,22 +220,9 @@ fn moves(kernel: &str, ins: &[&Buf], output: &Buf) -> Result<(), BackendError> {
     misfit(format!("{kernel}: operands of as many planes as the result expected, or of words as it is"))
 }
 
-fn product(product: &Product, of_sums: bool, ins: &[&Buf], outs: &[&Buf]) -> Result<(), BackendError> {
-    let (pairs, rest) = ins.as_chunks::<2>();
-    if !rest.is_empty() || !(1..=2).contains(&pairs.len()) || of_sums && pairs.len() != 2 {
-        return misfit(format!("product: one or two pairs of operands expected, found {} operands", ins.len()));
-    }
-    let factors: SmallVec<[[&Buf; 2]; 2]> = match pairs {
-        [left, right] if of_sums => {
-            for [first, second] in [left, right] {
-                expect("product: second term of a sum", second.words(), first.words())?;
-            }
-            SmallVec::from_slice(&[[left[0], right[0]]])
-        }
-        _ => SmallVec::from_slice(pairs),
-    };
+fn product(product: &Product, pairs: &[[&Buf; 2]], outs: &[&Buf]) -> Result<(), BackendError> {
     let output = single("product", outs)?;
-    for [left, right] in factors {
+    for [left, right] in pairs {
         match *product {
             Product::MatMul { batch, m, k, n } => {
                 // One matrix serves the whole batch.

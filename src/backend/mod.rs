@@ -6,6 +6,7 @@ pub mod cases;
 mod check;
 pub mod cpu;
 pub mod cuda;
+mod held;
 mod places;
 mod view;
 pub mod wire;
@@ -146,6 +147,11 @@ pub trait Backend {
         None
     }
 
+    /// The way in which launches write into messages and read from them.
+    fn messages(&mut self) -> Option<&mut dyn Messages> {
+        None
+    }
+
     /// Forgets a buffer.
     fn free(&mut self, id: BufId);
 
@@ -170,6 +176,13 @@ pub type Parcel = Box<dyn Any + Send>;
 /// A device whose messages can go to others of its kind in this process as they are, without passing through bytes of the
 /// host: like [`Backend::pack`] on one side and [`Backend::unpack`] on the other.
 pub trait Parcels {
+    /// Begins a message of buffers that are still to be computed, and will then be posted together or packed: launches may
+    /// write there.
+    ///
+    /// # Errors
+    /// If the device fails or has no memory.
+    fn begin(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<(), BackendError>;
+
     /// Packs buffers, or puts that in line.
     ///
     /// # Errors
@@ -181,6 +194,35 @@ pub trait Parcels {
     /// # Errors
     /// If a buffer has no place, or the parcel is none of such a device or has another length.
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError>;
+}
+
+/// A device that computes into the messages it sends and from those it receives, so that buffers which pass through these
+/// only ([`Layout::passes`]) are never written out; messages are as [`Backend::pack`] makes them.
+pub trait Messages {
+    /// Whether it is worth to begin a message of so many bytes: a small one is sooner packed when it is sent.
+    fn is_worth(&mut self, bytes: usize) -> bool;
+
+    /// Begins a message of buffers that are still to be computed; its number. `message` has as many bytes as they, whatever
+    /// these are.
+    ///
+    /// # Errors
+    /// If it has another length.
+    fn open(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<usize, BackendError>;
+
+    /// Ends a message, once its buffers are computed. Those that pass are gone with it.
+    ///
+    /// # Errors
+    /// If a buffer is not there, or no message has the number.
+    fn close(&mut self, bufs: &[Buf], number: usize) -> Result<Vec<u8>, BackendError>;
+
+    /// Fills buffers from a message like [`Backend::unpack`], and keeps it as long as any are read from it.
+    ///
+    /// # Errors
+    /// If a buffer has no place, or the message another length.
+    fn keep(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<(), BackendError>;
+
+    /// A message that was kept and from which nothing is read any more.
+    fn done(&mut self) -> Option<Vec<u8>>;
 }
 
 /// The error for a message of another length than its buffers'.
@@ -233,6 +275,10 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.parcels()
     }
 
+    fn messages(&mut self) -> Option<&mut dyn Messages> {
+        self.inner.messages()
+    }
+
     fn free(&mut self, id: BufId) {
         self.inner.free(id);
     }
@@ -281,6 +327,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn parcels(&mut self) -> Option<&mut dyn Parcels> {
         (**self).parcels()
+    }
+
+    fn messages(&mut self) -> Option<&mut dyn Messages> {
+        (**self).messages()
     }
 
     fn free(&mut self, id: BufId) {

@@ -40,6 +40,11 @@ impl Places {
         Ok(place)
     }
 
+    /// Whether a buffer needs no words where messages are written and read in place.
+    pub(super) fn passes(&self, id: BufId) -> bool {
+        self.layout.passes(id)
+    }
+
     /// Forgets a buffer.
     pub(super) fn free(&mut self, id: BufId) {
         if let Some(there) = self.there.get_mut(id.index()) {

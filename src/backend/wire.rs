@@ -7,40 +7,55 @@ use crate::plan::Buf;
 
 /// Appends the packed words of a buffer.
 pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
-    let width = buf.width as usize;
     let start = out.len();
-    out.reserve(buf.wire_bytes());
-    for plane in words.chunks_exact(buf.stride().max(1)) {
-        match width {
-            1 => {
-                let end = out.len() + buf.len.div_ceil(8);
-                pack_words(plane, out);
-                out.truncate(end);
-                if let (Some(last), rest @ 1..) = (out.last_mut(), buf.len % 8) {
-                    *last &= (1 << rest) - 1;
-                }
-            }
-            64 => pack_words(plane, out),
-            _ => pack_bits(plane, width, out),
-        }
-    }
-    debug_assert_eq!(out.len() - start, buf.wire_bytes());
+    out.resize(start + buf.wire_bytes(), 0);
+    pack_to(buf, words, &mut out[start..]);
 }
 
-fn pack_words(words: &[u64], out: &mut Vec<u8>) {
-    if cfg!(target_endian = "little") {
-        out.extend_from_slice(bytemuck::cast_slice(words));
-    } else {
-        out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+/// The same into `buf.wire_bytes()` bytes.
+pub fn pack_to(buf: &Buf, words: &[u64], bytes: &mut [u8]) {
+    debug_assert_eq!((bytes.len(), words.len()), (buf.wire_bytes(), buf.words()));
+    let planes = words.chunks_exact(buf.stride().max(1));
+    for (plane, bytes) in planes.zip(bytes.chunks_exact_mut(plane_bytes(buf).max(1))) {
+        pack_part(buf.width, buf.len, plane, bytes);
+    }
+}
+
+/// Bytes of a plane on the wire.
+pub(super) fn plane_bytes(buf: &Buf) -> usize {
+    (buf.len * buf.width as usize).div_ceil(8)
+}
+
+/// Packs `elements` elements, bits of a plane if `width` is 1, from as many words as they have into as many bytes.
+#[inline(always)]
+pub(super) fn pack_part(width: u32, elements: usize, words: &[u64], bytes: &mut [u8]) {
+    match width {
+        1 => {
+            pack_words(words, bytes);
+            if let (Some(last), rest @ 1..) = (bytes.last_mut(), elements % 8) {
+                *last &= (1 << rest) - 1;
+            }
+        }
+        64 => pack_words(words, bytes),
+        _ => pack_bits(words, width as usize, bytes),
+    }
+}
+
+/// As many bytes of the words as there is room for.
+#[inline(always)]
+fn pack_words(words: &[u64], bytes: &mut [u8]) {
+    let (whole, rest) = bytes.as_chunks_mut::<8>();
+    whole.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+    if let (Some(word), false) = (words.get(whole.len()), rest.is_empty()) {
+        rest.copy_from_slice(&word.to_le_bytes()[..rest.len()]);
     }
 }
 
 /// Packs words of 2 to 63 bits.
-fn pack_bits(words: &[u64], width: usize, out: &mut Vec<u8>) {
+#[inline(always)]
+fn pack_bits(words: &[u64], width: usize, bytes: &mut [u8]) {
     let mask = low_mask(width as u32);
-    let start = out.len();
-    out.resize(start + (words.len() * width).div_ceil(8), 0);
-    let (whole, rest) = out[start..].as_chunks_mut::<8>();
+    let (whole, rest) = bytes.as_chunks_mut::<8>();
     let mut whole = whole.iter_mut();
     // Fewer than 64 bits that are not written yet.
     let (mut held, mut bits) = (0u64, 0);
@@ -71,19 +86,24 @@ pub fn unpack(buf: &Buf, bytes: &[u8]) -> Vec<u64> {
 /// The same into `buf.words()` words.
 pub fn unpack_to(buf: &Buf, bytes: &[u8], words: &mut [u64]) {
     debug_assert_eq!((bytes.len(), words.len()), (buf.wire_bytes(), buf.words()));
-    let width = buf.width as usize;
-    let plane_bytes = (buf.len * width).div_ceil(8).max(1);
-    for (plane, words) in bytes.chunks_exact(plane_bytes).zip(words.chunks_exact_mut(buf.stride().max(1))) {
-        match width {
-            1 | 64 => {
-                let (whole, rest) = plane.as_chunks::<8>();
-                words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
-                if let (Some(last), false) = (words.last_mut(), rest.is_empty()) {
-                    *last = partial(rest);
-                }
+    let planes = bytes.chunks_exact(plane_bytes(buf).max(1));
+    for (plane, words) in planes.zip(words.chunks_exact_mut(buf.stride().max(1))) {
+        unpack_part(buf.width, plane, words);
+    }
+}
+
+/// Unpacks the first words of a plane, or of what lies behind a whole number of bytes of it.
+#[inline(always)]
+pub(super) fn unpack_part(width: u32, bytes: &[u8], words: &mut [u64]) {
+    match width {
+        1 | 64 => {
+            let (whole, rest) = bytes.as_chunks::<8>();
+            words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+            if let (Some(last), false) = (words.get_mut(whole.len()), rest.is_empty()) {
+                *last = partial(rest);
             }
-            _ => unpack_bits(plane, width, words),
         }
+        _ => unpack_bits(bytes, width as usize, words),
     }
 }
 
@@ -95,6 +115,7 @@ fn partial(bytes: &[u8]) -> u64 {
 }
 
 /// Unpacks words of 2 to 63 bits.
+#[inline(always)]
 fn unpack_bits(bytes: &[u8], width: usize, words: &mut [u64]) {
     let mask = low_mask(width as u32);
     let place = |number: usize| (number * width / 8, number * width % 8);

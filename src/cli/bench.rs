@@ -101,7 +101,7 @@ impl Bench {
         let network = self.net.map_or(Network::NONE, Network::from);
         let mut times: Vec<f64> = outcomes[1..].iter().map(|outcome| outcome.run.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
-        let memory = Party::ALL.map(|party| Layout::of(&plan, party, |_| true).bytes());
+        let memory = Party::ALL.map(|party| Layout::of(&plan, party, true).bytes());
         let measured = Measured {
             what: format!("{} {}", checked.path.display(), entry.name),
             machine: machine_name(&devices),

@@ -30,6 +30,8 @@ pub struct Builder {
     movable: BTreeSet<BufId>,
     /// Of what buffers were joined: lengths, by the whole.
     joined: BTreeMap<BufId, Vec<usize>>,
+    /// Buffers that are there before the first round.
+    inputs: BTreeSet<BufId>,
     sent: [[u64; 3]; 3],
     streams: u32,
     floor: u32,
@@ -52,6 +54,7 @@ impl Builder {
             parts: BTreeMap::new(),
             movable: BTreeSet::new(),
             joined: BTreeMap::new(),
+            inputs: BTreeSet::new(),
             sent: [[0; 3]; 3],
             streams: 0,
             floor: 0,
@@ -72,7 +75,15 @@ impl Builder {
 
     /// A buffer that is there before the first round.
     pub fn input(&mut self, party: Party, len: usize) -> BufId {
-        self.buf(Buf::ring(party, len, self.format.ring), 0)
+        let id = self.buf(Buf::ring(party, len, self.format.ring), 0);
+        self.inputs.insert(id);
+        id
+    }
+
+    /// Whether a buffer is there before the first round.
+    #[must_use]
+    pub fn is_input(&self, id: BufId) -> bool {
+        self.inputs.contains(&id)
     }
 
     /// The round from which a buffer may be used.
@@ -199,7 +210,8 @@ impl Builder {
         let outs: Vec<BufId> = (0..terms).map(|_| self.buf(Buf::ring(party, len, width), 0)).collect();
         let ins = ins.iter().map(|b| Operand::from(*b)).collect();
         let span = self.span;
-        self.place(Step { party, kernel, ins, streams: Vec::new(), outs: outs.clone(), span, free: Vec::new() });
+        let (streams, outs_too) = (Vec::new(), outs.clone());
+        self.place(Step { party, kernel, ins, streams, outs: outs_too, once: false, span, free: Vec::new() });
         outs
     }
 
@@ -218,7 +230,8 @@ impl Builder {
         let out = self.buf(out, 0);
         let ins = ins.iter().map(|b| Operand::from(*b)).collect();
         let span = self.span;
-        self.place(Step { party, kernel, ins, streams: Vec::new(), outs: vec![out], span, free: Vec::new() });
+        let (streams, outs) = (Vec::new(), vec![out]);
+        self.place(Step { party, kernel, ins, streams, outs, once: false, span, free: Vec::new() });
         out
     }
 
@@ -267,7 +280,10 @@ impl Builder {
     /// `kept` outlive the last round.
     #[must_use]
     pub fn finish(mut self, kept: &[BufId]) -> (Vec<Buf>, Vec<Round>) {
-        self.rounds.iter_mut().for_each(|round| order::sends_first(&self.bufs, round));
+        for round in &mut self.rounds {
+            order::sends_first(&self.bufs, round);
+            order::once_first(&self.bufs, round);
+        }
         let storage: Vec<BufId> =
             self.bufs.iter().enumerate().map(|(id, buf)| buf.storage(BufId(id as u32)).0).collect();
         let mut dead: Vec<bool> = vec![true; self.bufs.len()];
@@ -484,11 +500,21 @@ impl<'b> Map<'b> {
 
     /// Places the step in the earliest round in which its operands are there.
     pub fn finish(self) {
+        self.place(false);
+    }
+
+    /// The same for a step that reads inputs alone and serves for all runs on these ([`Step::once`]).
+    pub fn finish_once(self) {
+        debug_assert!(self.streams.is_empty() && self.ins.iter().all(|o| self.builder.is_input(o.buf)));
+        self.place(true);
+    }
+
+    fn place(self, once: bool) {
         let Map { builder, party, program, ins, streams, outs, .. } = self;
         let span = builder.span;
-        if !program.planes {
+        if !program.planes && !once {
             builder.movable.extend(&outs);
         }
-        builder.place(Step { party, kernel: Kernel::Map(program), ins, streams, outs, span, free: Vec::new() });
+        builder.place(Step { party, kernel: Kernel::Map(program), ins, streams, outs, once, span, free: Vec::new() });
     }
 }

@@ -35,7 +35,9 @@ pub struct Piece {
 pub enum Action {
     /// Launches a step of the round.
     Step(usize),
-    /// Packs and sends.
+    /// The next step is the first that makes something of this piece.
+    Begin(Piece),
+    /// Packs what is not packed yet, and sends.
     Send(Piece),
     /// Waits for a piece of the round before, and unpacks it.
     Receive(Piece),
@@ -64,6 +66,8 @@ impl Course {
             let round = &plan.rounds[number];
             for (at, step) in round.steps.iter().enumerate().filter(|(_, step)| step.party == me) {
                 step.ins.iter().for_each(|operand| now.receive(plan, operand.buf));
+                let begun = mine().filter(|ready| ready.first == Some(at));
+                now.actions.extend(begun.map(|ready| Action::Begin(ready.piece.clone())));
                 now.actions.push(Action::Step(at));
                 mine().filter(|ready| ready.after == Some(at)).for_each(|ready| now.send(plan, &ready.piece));
             }
@@ -81,9 +85,12 @@ impl Course {
     }
 }
 
-/// A piece, and the step of its round after which it can leave; `None`: at once.
+/// A piece, and when it is made.
 struct Ready {
     piece: Piece,
+    /// The first step of its round that makes any of it, if one does.
+    first: Option<usize>,
+    /// The step of its round after which it can leave; `None`: at once.
     after: Option<usize>,
 }
 
@@ -100,20 +107,25 @@ fn pieces(plan: &Plan, number: usize) -> Vec<Ready> {
             let bytes = |source| plan.buf(source).wire_bytes();
             let mut left: usize = sends.clone().map(|(_, send)| bytes(send.source)).sum();
             let new = |number| Piece { round: number, from, to, number: 0, sends: Vec::new(), bytes: 0 };
-            let (mut piece, mut latest) = (new(number), None);
+            let (mut piece, mut first, mut latest) = (new(number), None, None);
             for (at, send) in sends {
                 let after = made.get(&storage(send.source)).copied();
                 if after > latest && piece.bytes >= PIECE && left >= PIECE {
                     let next = Piece { number: piece.number + 1, ..new(number) };
-                    pieces.push(Ready { piece: std::mem::replace(&mut piece, next), after: latest });
+                    pieces.push(Ready {
+                        piece: std::mem::replace(&mut piece, next),
+                        first: first.take(),
+                        after: latest,
+                    });
                 }
+                first = [first, after].into_iter().flatten().min();
                 latest = latest.max(after);
                 piece.sends.push(at);
                 piece.bytes += bytes(send.source);
                 left -= bytes(send.source);
             }
             if !piece.sends.is_empty() {
-                pieces.push(Ready { piece, after: latest });
+                pieces.push(Ready { piece, first, after: latest });
             }
         }
     }
@@ -194,6 +206,7 @@ mod tests {
             let piece = |piece: &Piece| format!("{}.{}", piece.round, piece.number);
             let tell = |(round, action): (usize, &Action)| match action {
                 Action::Step(at) => format!("{round} step {}", plan.rounds[round].steps[*at].kernel.name()),
+                Action::Begin(p) => format!("{round} begin {} to {}", piece(p), p.to),
                 Action::Send(p) => format!("{round} send {} to {}, {} bytes", piece(p), p.to, p.bytes),
                 Action::Receive(p) => format!("{round} receive {} from {}", piece(p), p.from),
                 Action::Free => format!("{round} free"),
@@ -204,8 +217,11 @@ mod tests {
         let first = format!("0 send 0.0 to P1, {bytes} bytes");
         let second = format!("0 send 0.1 to P1, {bytes} bytes");
         let small = "0 send 0.0 to P2, 16 bytes";
-        let copy = "0 step copy";
-        assert_eq!(told(0), [copy, &first, copy, copy, &second, copy, small, "0 free", "1 free"]);
+        let (copy, small_begins) = ("0 step copy", "0 begin 0.0 to P2");
+        let begins = ["0 begin 0.0 to P1", "0 begin 0.1 to P1"];
+        let wanted =
+            [&[begins[0], copy, &first, small_begins, copy][..], &[begins[1], copy, &second, copy, small]].concat();
+        assert_eq!(told(0), [&wanted[..], &["0 free", "1 free"]].concat());
         let receive = ["1 receive 0.0 from P0", "1 step copy", "1 receive 0.1 from P0", "1 step copy"];
         assert_eq!(told(1), [&["0 free"][..], &receive, &["1 free"]].concat());
         assert_eq!(told(2), ["0 free", "1 free", "1 receive 0.0 from P0"]);
@@ -219,6 +235,7 @@ mod tests {
             for (_, action) in Course::of(&plan, party).actions() {
                 match action {
                     Action::Step(_) => steps += 1,
+                    Action::Begin(_) => {}
                     Action::Send(piece) => sent.push(piece.clone()),
                     Action::Receive(piece) => received.push(piece.clone()),
                     Action::Free => {}

@@ -2,7 +2,8 @@
 //!
 //! A buffer has its place from the action of the party's [`Course`] that writes it until the one that frees it.
 //! Places are given in that order, each the lowest that is free and large enough (first fit). Inputs are there from the
-//! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it. That comes
+//! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
+//! which something is computed once lie above, in the order of these steps, whose results then fill them from below. That comes
 //! within a fifth of what is live at once (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
@@ -12,11 +13,12 @@
 //! written before it is read is `plan::verify`'s.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Range;
 
 use super::course::{Action, Course};
-use super::{Buf, BufId, Input, Party, Plan};
+use super::passing::passing;
+use super::{Buf, BufId, Party, Plan};
 
 /// Places begin at multiples of so many words: a line of a cache.
 const LINE: usize = 8;
@@ -27,24 +29,32 @@ pub struct Layout {
     words: usize,
     /// The place of each buffer, by number.
     places: Vec<Option<Range<usize>>>,
+    /// Which buffers pass through messages only, by number; none when empty.
+    passing: Vec<bool>,
 }
 
 impl Layout {
-    /// The memory of a party. Inputs that are `kept` outlive the last round, for the next run.
+    /// The memory of a party; what is [`kept`] outlives the last round, for the next run, if there may be one.
     #[must_use]
-    pub fn of(plan: &Plan, party: Party, kept: impl Fn(&Input) -> bool) -> Layout {
+    pub fn of(plan: &Plan, party: Party, again: bool) -> Layout {
         let mut memory = Memory::new(&plan.bufs);
-        let lives = lives(plan, party, kept);
+        let kept = if again { kept(plan, party) } else { Vec::new() };
+        let lives = lives(plan, party, &kept);
         let (mut inputs, others): (Vec<Life>, Vec<Life>) = lives.into_iter().partition(|life| life.from == 0);
-        inputs.sort_by_key(|life| (Reverse(life.until), life.id));
+        let once = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.once);
+        let summed: BTreeSet<BufId> = once.flat_map(|step| &step.ins).map(|operand| operand.buf).collect();
+        inputs.sort_by_key(|life| {
+            let once = summed.contains(&life.id);
+            (once, if once { life.until } else { usize::MAX - life.until }, life.id)
+        });
         inputs.iter().chain(&others).for_each(|life| memory.place(life));
-        memory.layout.with_parts(&plan.bufs)
+        memory.layout.with_parts(&plan.bufs).with_passing(passing(plan, party))
     }
 
     /// Every buffer for itself.
     #[must_use]
     pub fn apart(bufs: &[Buf]) -> Layout {
-        let mut layout = Layout { words: 0, places: vec![None; bufs.len()] };
+        let mut layout = Layout { places: vec![None; bufs.len()], ..Layout::default() };
         for (place, buf) in layout.places.iter_mut().zip(bufs).filter(|(_, buf)| buf.part.is_none()) {
             *place = Some(layout.words..layout.words.saturating_add(buf.words()));
             layout.words = layout.words.saturating_add(lines(buf.words()));
@@ -76,6 +86,18 @@ impl Layout {
         self.places.get(id.index()).cloned().flatten()
     }
 
+    /// The same with these buffers, by number, passing through messages only.
+    #[must_use]
+    pub fn with_passing(self, passing: Vec<bool>) -> Layout {
+        Layout { passing, ..self }
+    }
+
+    /// Whether a buffer passes through messages only ([`passing`]). It has a place all the same, for devices that need one.
+    #[must_use]
+    pub fn passes(&self, id: BufId) -> bool {
+        self.passing.get(id.index()).is_some_and(|passes| *passes)
+    }
+
     fn with_parts(mut self, bufs: &[Buf]) -> Layout {
         for (id, buf) in bufs.iter().enumerate() {
             let Some(part) = buf.part else { continue };
@@ -86,6 +108,27 @@ impl Layout {
         }
         self
     }
+}
+
+/// What a party keeps for further runs on the same inputs, in order: of the inputs those that it needs in each, and what it
+/// computes of others once.
+#[must_use]
+pub fn kept(plan: &Plan, party: Party) -> Vec<BufId> {
+    let inputs = plan.inputs.iter().flat_map(|input| input.bufs).map(|bufs| bufs[party.index()]);
+    let inputs: BTreeSet<BufId> = inputs.collect();
+    let mut kept = inputs.clone();
+    let steps = || plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party);
+    let storage = |id: BufId| plan.bufs.get(id.index()).map_or(id, |buf| buf.storage(id).0);
+    for step in steps().filter(|step| step.once) {
+        for operand in &step.ins {
+            kept.remove(&storage(operand.buf));
+        }
+        kept.extend(&step.outs);
+    }
+    for step in steps().filter(|step| !step.once) {
+        kept.extend(step.ins.iter().map(|operand| storage(operand.buf)).filter(|id| inputs.contains(id)));
+    }
+    kept.into_iter().collect()
 }
 
 /// From when until when a buffer has its place, in actions of its party.
@@ -100,19 +143,20 @@ struct Life {
 }
 
 /// The lives of a party's buffers with storage, in order of birth.
-fn lives(plan: &Plan, party: Party, kept: impl Fn(&Input) -> bool) -> Vec<Life> {
+fn lives(plan: &Plan, party: Party, kept: &[BufId]) -> Vec<Life> {
+    let is_kept = |id: BufId| kept.binary_search(&id).is_ok();
     let mut lives = Lives { bufs: &plan.bufs, party, all: Vec::new(), at: vec![None; plan.bufs.len()] };
     for input in &plan.inputs {
-        input.bufs.iter().for_each(|bufs| lives.begin(bufs[party.index()], 0, kept(input)));
+        input.bufs.map(|bufs| bufs[party.index()]).into_iter().for_each(|id| lives.begin(id, 0, is_kept(id)));
     }
     for (now, (number, action)) in (1..).zip(Course::of(plan, party).actions()) {
         match action {
             Action::Step(at) => {
                 let step = &plan.rounds[number].steps[*at];
-                step.outs.iter().for_each(|id| lives.begin(*id, now, false));
+                step.outs.iter().for_each(|id| lives.begin(*id, now, is_kept(*id)));
                 step.free.iter().for_each(|id| lives.end(*id, now));
             }
-            Action::Send(_) => {}
+            Action::Begin(_) | Action::Send(_) => {}
             Action::Receive(piece) => {
                 let sends = piece.sends.iter().map(|at| &plan.rounds[piece.round].sends[*at]);
                 sends.for_each(|send| lives.begin(send.target, now, false));
@@ -170,7 +214,7 @@ struct Memory<'p> {
 
 impl<'p> Memory<'p> {
     fn new(bufs: &'p [Buf]) -> Memory<'p> {
-        let layout = Layout { words: 0, places: vec![None; bufs.len()] };
+        let layout = Layout { places: vec![None; bufs.len()], ..Layout::default() };
         Memory { bufs, layout, gaps: BTreeMap::new(), taken: BinaryHeap::new() }
     }
 
@@ -232,7 +276,7 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
-    use crate::plan::{Kernel, View};
+    use crate::plan::{Input, Kernel, View};
 
     /// A chain of copies at P0, the first of an input; the last stays.
     fn chain(lens: &[usize]) -> Plan {
@@ -249,16 +293,16 @@ mod tests {
 
     #[test]
     fn what_is_dead_is_overwritten() {
-        let layout = Layout::of(&chain(&[80; 10]), Party(0), |_| false);
+        let layout = Layout::of(&chain(&[80; 10]), Party(0), false);
         assert_eq!(layout.words(), 160);
         let places: Vec<_> = (0..4).map(|id| layout.place(BufId(id))).collect();
         assert_eq!(places, [Some(0..80), Some(80..160), Some(0..80), Some(80..160)]);
-        assert_eq!(Layout::of(&chain(&[80; 10]), Party(1), |_| false).words(), 0);
+        assert_eq!(Layout::of(&chain(&[80; 10]), Party(1), false).words(), 0);
     }
 
     #[test]
     fn what_is_kept_stays() {
-        let layout = Layout::of(&chain(&[80; 10]), Party(0), |_| true);
+        let layout = Layout::of(&chain(&[80; 10]), Party(0), true);
         assert_eq!(layout.words(), 240);
         let input = layout.place(BufId(0)).unwrap();
         assert!((1..11).all(|id| layout.place(BufId(id)).unwrap().start >= input.end));
@@ -267,7 +311,7 @@ mod tests {
     #[test]
     fn the_end_grows() {
         // The third result does not fit in what is free, and begins there all the same.
-        let layout = Layout::of(&chain(&[8, 8, 24, 16]), Party(0), |_| false);
+        let layout = Layout::of(&chain(&[8, 8, 24, 16]), Party(0), false);
         let places: Vec<_> = (0..5).map(|id| layout.place(BufId(id)).unwrap()).collect();
         assert_eq!(places, [0..8, 8..16, 0..8, 8..32, 32..48]);
     }

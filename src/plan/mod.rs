@@ -14,6 +14,7 @@ pub mod course;
 pub mod file;
 pub mod layout;
 pub mod lower;
+pub mod passing;
 pub mod program;
 pub mod protocol;
 pub mod text;
@@ -247,7 +248,8 @@ pub enum Kernel {
     Map(Program),
     /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`. One or two pairs.
     Product(Product),
-    /// `outs[0] = (a ins[0] + b ins[1]) * (c ins[2] + d ins[3])` for `[[a, b], [c, d]]`.
+    /// `outs[0] = (a ins[0] + b ins[1]) * (c ins[2] + d ins[3])` for `[[a, b], [c, d]]`. Where b or d is 0, that operand is left
+    /// out ([`sums`]).
     ProductOfSums(Product, [[i8; 2]; 2]),
     /// `outs[0][i] = ins[0][view(i)]`: transposition, slices, broadcast, the positions of a window.
     Copy(View),
@@ -400,6 +402,16 @@ pub struct Bound {
     pub limit: i64,
 }
 
+/// The operands of the two sums of a [`Kernel::ProductOfSums`], the second of each where it has one; `None` if there are more
+/// or fewer.
+#[must_use]
+pub fn sums<T: Copy>(factors: &[[i8; 2]; 2], ins: &[T]) -> Option<[(T, Option<T>); 2]> {
+    let mut rest = ins.iter().copied();
+    let mut sum = |[_, second]: [i8; 2]| Some((rest.next()?, if second == 0 { None } else { Some(rest.next()?) }));
+    let sums = [sum(factors[0])?, sum(factors[1])?];
+    rest.next().is_none().then_some(sums)
+}
+
 impl Kernel {
     /// A word for it: an element program's own name, or the kernel's.
     #[must_use]
@@ -436,6 +448,9 @@ pub struct Step {
     pub streams: Vec<Stream>,
     /// Results; each is written by this step alone, and entirely.
     pub outs: Vec<BufId>,
+    /// Whether the results serve for all runs on the same inputs: the step reads nothing else, and draws no stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
     /// The expression it serves.
     pub span: Option<Span>,
     /// Buffers of this party that nothing uses after this step.
@@ -529,6 +544,12 @@ impl Plan {
     #[must_use]
     pub fn buf(&self, id: BufId) -> &Buf {
         &self.bufs[id.index()]
+    }
+
+    /// Whether a buffer is there before the first round.
+    #[must_use]
+    pub fn is_input(&self, id: BufId) -> bool {
+        self.inputs.iter().any(|input| input.bufs.iter().flatten().any(|buf| *buf == id))
     }
 
     /// `file:line:col` of a span, when the plan knows it.

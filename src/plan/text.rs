@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use itertools::Itertools as _;
 
-use super::{Access, BufId, Instr, Kernel, Lookup, Operand, Part, Plan, Product, Program, Reg, Step, Term, View};
+use super::{Access, BufId, Instr, Kernel, Lookup, Operand, Part, Plan, Product, Program, Reg, Step, Term, View, sums};
 use crate::graph::{Receiver, Window};
 
 /// Prints a plan.
@@ -49,7 +49,13 @@ pub fn print(plan: &Plan) -> String {
             let _ = writeln!(out, "\nround {number}");
         }
         for step in &round.steps {
-            let _ = writeln!(out, "  {}: {}", step.party, launch(plan, step, &mut programs));
+            let _ = writeln!(
+                out,
+                "  {}: {}{}",
+                step.party,
+                if step.once { "once " } else { "" },
+                launch(plan, step, &mut programs)
+            );
         }
         for send in &round.sends {
             let buf = plan.buf(send.source);
@@ -180,11 +186,13 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
         }
         Kernel::Product(product) | Kernel::ProductOfSums(product, _) => {
             let pairs = if let Kernel::ProductOfSums(_, factors) = &step.kernel {
-                let mut sums = step.ins.chunks(2).zip(factors).map(|(pair, factors)| {
-                    let mut terms = pair.iter().zip(factors).map(|(x, factor)| format!("{factor} {}", operand(x)));
+                let sums = sums(factors, &step.ins).into_iter().flatten();
+                let sum = |((first, second), [a, b]): ((Operand, Option<Operand>), &[i8; 2])| {
+                    let terms = [(Some(first), a), (second, b)].into_iter();
+                    let mut terms = terms.filter_map(|(x, factor)| Some(format!("{factor} {}", operand(&x?))));
                     format!("({})", terms.join(" + "))
-                });
-                sums.join(" * ")
+                };
+                sums.zip(factors).map(sum).join(" * ")
             } else {
                 let mut pairs = step.ins.chunks(2).map(|pair| list(pair, operand).replace(' ', " * "));
                 pairs.join(" + ")

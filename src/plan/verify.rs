@@ -205,6 +205,10 @@ impl Form<'_> {
             let addressed = !matches!(operand.access, Access::Repeat { inner: 0, .. } | Access::Repeat { len: 0, .. });
             ensure(addressed, || format!("{} is read by an axis without elements", operand.buf))?;
         }
+        let inputs = || step.ins.iter().all(|operand| self.plan.is_input(operand.buf));
+        ensure(!step.once || step.streams.is_empty() && inputs(), || {
+            "a step for all runs draws a stream, or reads what is no input".to_string()
+        })?;
         let mut used: Vec<BufId> = step.ins.iter().map(|i| self.range(i.buf).0).collect();
         for out in &step.outs {
             self.owned(*out, step.party)?;

@@ -196,6 +196,7 @@ impl Probe {
             ins: self.operands(),
             streams: self.streams.clone(),
             outs: self.results(),
+            once: false,
             span: None,
             free: Vec::new(),
         };

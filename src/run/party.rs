@@ -255,8 +255,7 @@ impl Link for OverMesh<'_> {
         }
     }
 
-    fn done(&mut self, mut payload: Vec<u8>) {
-        payload.clear();
+    fn done(&mut self, payload: Vec<u8>) {
         if self.spares.len() == SPARES {
             let least = self.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity());
             if let Some((at, _)) = least {

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey};
+use crate::backend::{Backend, BackendError, Fill, Launch, Messages, Parcels, StreamKey};
 use crate::net::{AbortReason, Mesh, Nearby, NetError, Parcel, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
-use crate::plan::{Buf, BufId, Party, Plan};
+use crate::plan::{Buf, BufId, Party, Plan, Step};
 
 /// What a clock saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,10 @@ impl<B: Backend> Backend for Timed<B> {
         if self.inner.parcels().is_some() { Some(self) } else { None }
     }
 
+    fn messages(&mut self) -> Option<&mut dyn Messages> {
+        if self.inner.messages().is_some() { Some(self) } else { None }
+    }
+
     fn free(&mut self, id: BufId) {
         self.inner.free(id);
     }
@@ -131,6 +135,10 @@ impl<B: Backend> Backend for Timed<B> {
 }
 
 impl<B: Backend> Parcels for Timed<B> {
+    fn begin(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<(), BackendError> {
+        self.inner.parcels().ok_or_else(no_parcels)?.begin(bufs, ids)
+    }
+
     fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError> {
         self.inner.parcels().ok_or_else(no_parcels)?.post(bufs, ids)
     }
@@ -146,6 +154,36 @@ impl<B: Backend> Parcels for Timed<B> {
 /// The error of a device that had a way for parcels and has none any more.
 fn no_parcels() -> BackendError {
     BackendError::Device("it takes no parcels: a mistake in smlc".to_string())
+}
+
+impl<B: Backend> Messages for Timed<B> {
+    fn is_worth(&mut self, bytes: usize) -> bool {
+        self.inner.messages().is_some_and(|messages| messages.is_worth(bytes))
+    }
+
+    fn open(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<usize, BackendError> {
+        self.inner.messages().ok_or_else(no_messages)?.open(bufs, ids, message)
+    }
+
+    fn close(&mut self, bufs: &[Buf], number: usize) -> Result<Vec<u8>, BackendError> {
+        self.inner.messages().ok_or_else(no_messages)?.close(bufs, number)
+    }
+
+    fn keep(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<(), BackendError> {
+        let start = Instant::now();
+        self.inner.messages().ok_or_else(no_messages)?.keep(bufs, ids, message)?;
+        ids.iter().for_each(|_| self.log.note(Seen::Written, start));
+        Ok(())
+    }
+
+    fn done(&mut self) -> Option<Vec<u8>> {
+        self.inner.messages()?.done()
+    }
+}
+
+/// The error of a device that had a way for messages and has none any more.
+fn no_messages() -> BackendError {
+    BackendError::Device("it takes no messages: a mistake in smlc".to_string())
 }
 
 impl<M: Mesh> Mesh for Timed<M> {
@@ -269,9 +307,13 @@ impl Clock {
 
     fn follow(mut self, plan: &Plan, party: Party, events: &[Event]) -> Clock {
         let mut round = 0;
+        // What is computed once is in the first run only.
+        let all = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party).count();
+        let first = events.iter().filter(|event| event.seen == Seen::Launched).count() >= all;
         let mine = |round: usize| {
             let steps = plan.rounds.get(round).map_or(&[][..], |round| &round.steps);
-            let numbers = steps.iter().enumerate().filter(|(_, step)| step.party == party);
+            let runs = |step: &Step| step.party == party && (first || !step.once);
+            let numbers = steps.iter().enumerate().filter(|(_, step)| runs(step));
             numbers.map(|(at, _)| at).collect::<Vec<_>>()
         };
         let mut steps = mine(0).into_iter();

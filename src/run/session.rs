@@ -4,16 +4,17 @@
 use smallvec::SmallVec;
 
 use super::RunError;
-use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey};
+use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey};
 use crate::net::{Nearby, NetError};
 use crate::plan::course::{Action, Course, Piece};
-use crate::plan::layout::Layout;
+use crate::plan::layout::{self, Layout};
 use crate::plan::{BufId, Party, Plan, Send, Step};
 use crate::span::Span;
 
 /// What lies between a party and the two others.
 pub trait Link {
-    /// An empty vector for a payload, if possible one that was [`Link::done`] with and has room for so many bytes.
+    /// A vector for a payload, with whatever is in it: if possible one that was [`Link::done`] with and has room for so many
+    /// bytes.
     fn spare(&mut self, bytes: usize) -> Vec<u8> {
         Vec::with_capacity(bytes)
     }
@@ -58,10 +59,12 @@ pub struct Session<'p, B> {
     taken: Vec<Taken>,
     /// Which buffers are on the device for this run, by number.
     held: Vec<bool>,
-    /// Bytes of these, now and at most.
+    /// Which of these were loaded for this run.
+    fresh: Vec<bool>,
+    /// Bytes of what is held, now and at most.
     live: u64,
     peak: u64,
-    /// Inputs that stay on the device for the next run.
+    /// What stays on the device for the next run, in order.
     kept: Vec<BufId>,
 }
 
@@ -87,17 +90,15 @@ impl<'p, B: Backend> Session<'p, B> {
     /// # Errors
     /// If the device has no room for the plan's buffers.
     pub fn new(plan: &'p Plan, party: Party, mut backend: B, kept: bool) -> Result<Session<'p, B>, BackendError> {
-        backend.reserve(Layout::of(plan, party, |_| kept))?;
+        backend.reserve(Layout::of(plan, party, kept))?;
         let course = Course::of(plan, party);
         let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
         let taken = Vec::with_capacity(sends.count());
-        let inputs = plan.inputs.iter().flat_map(|input| input.bufs).map(|bufs| bufs[party.index()]);
-        let mut kept: Vec<BufId> = inputs.filter(|_| kept).collect();
-        kept.sort_unstable();
-        let held = vec![false; plan.bufs.len()];
+        let kept = if kept { layout::kept(plan, party) } else { Vec::new() };
+        let (held, fresh) = (vec![false; plan.bufs.len()], vec![false; plan.bufs.len()]);
         let first = |next: &mut usize, steps: usize| Some(std::mem::replace(next, *next + steps));
         let sites = plan.rounds.iter().map(|round| round.steps.len()).scan(0, first).collect();
-        Ok(Session { plan, party, backend, course, sites, taken, held, live: 0, peak: 0, kept })
+        Ok(Session { plan, party, backend, course, sites, taken, held, fresh, live: 0, peak: 0, kept })
     }
 
     /// Begins another run on the inputs that were kept, with other keys: those of the run before must not serve again.
@@ -108,11 +109,10 @@ impl<'p, B: Backend> Session<'p, B> {
         self.backend.rekey(keys)?;
         self.taken.clear();
         for id in (0..self.held.len()).map(|at| BufId(at as u32)) {
-            if self.held[id.index()] {
+            if self.held[id.index()] && !self.fresh[id.index()] {
                 self.free(id);
             }
         }
-        (self.live, self.peak) = (0, 0);
         let kept = std::mem::take(&mut self.kept);
         self.grow(&kept);
         self.kept = kept;
@@ -131,6 +131,7 @@ impl<'p, B: Backend> Session<'p, B> {
     pub fn load(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         self.backend.write(id, fill)?;
         self.grow(&[id]);
+        self.fresh[id.index()] = true;
         Ok(())
     }
 
@@ -167,6 +168,9 @@ impl<'p, B: Backend> Session<'p, B> {
         }
         let result = self.follow(number, &actions, link);
         self.course.rounds[number] = actions;
+        if number == self.plan.rounds.len() {
+            self.fresh.fill(false);
+        }
         result
     }
 
@@ -175,14 +179,19 @@ impl<'p, B: Backend> Session<'p, B> {
     fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
         let mut begun: SmallVec<[&Piece; 8]> = SmallVec::new();
+        let mut open: SmallVec<[(&Piece, usize); 8]> = SmallVec::new();
         for action in actions {
             match action {
+                Action::Begin(piece) => {
+                    open.extend(self.begin(piece, link)?.map(|message| (piece, message)));
+                }
                 Action::Step(at) => {
                     let step = &plan.rounds[number].steps[*at];
                     self.step(step, self.sites[number] + at).map_err(|e| RunError::device(plan, e, step.span))?;
                 }
                 Action::Send(piece) => {
-                    if self.send(piece, link)? {
+                    let opened = open.iter().position(|(of, _)| *of == piece).map(|at| open.swap_remove(at).1);
+                    if self.send(piece, opened, link)? {
                         begun.push(piece);
                     }
                 }
@@ -200,12 +209,35 @@ impl<'p, B: Backend> Session<'p, B> {
         self.leave(&mut begun, link)
     }
 
-    /// Sends a piece; `true`: it is being packed, and is still to leave.
-    fn send(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<bool, RunError> {
+    /// Begins a piece that the next step writes something of, if the device writes into messages; its number, if it has one.
+    fn begin(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<Option<usize>, RunError> {
+        let plan = self.plan;
+        let refused = |e| RunError::device(plan, e, span(plan, piece));
+        if let Some(device) = self.backend.parcels() {
+            return device.begin(&plan.bufs, &sources(plan, piece)).map(|()| None).map_err(refused);
+        }
+        let Some(device) = self.backend.messages() else { return Ok(None) };
+        if !device.is_worth(piece.bytes) {
+            return Ok(None);
+        }
+        give_back(device, link);
+        let mut payload = link.spare(piece.bytes);
+        payload.resize(piece.bytes, 0);
+        let opened = device.open(&plan.bufs, &sources(plan, piece), payload);
+        opened.map(Some).map_err(refused)
+    }
+
+    /// Sends a piece, which was `opened` or not; `true`: it is being packed, and is still to leave.
+    fn send(&mut self, piece: &Piece, opened: Option<usize>, link: &mut dyn Link) -> Result<bool, RunError> {
         let plan = self.plan;
         let ids = sources(plan, piece);
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
+        if let (Some(number), Some(device)) = (opened, self.backend.messages()) {
+            let payload = device.close(&plan.bufs, number).map_err(refused)?;
+            link.send(piece, payload).map_err(lost)?;
+            return Ok(false);
+        }
         if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
             let parcel = device.post(&plan.bufs, &ids).map_err(refused)?;
             near.hand(piece.to, piece.round as u32, piece.bytes, parcel).map_err(lost)?;
@@ -215,6 +247,7 @@ impl<'p, B: Backend> Session<'p, B> {
             return Ok(true);
         }
         let mut payload = link.spare(piece.bytes);
+        payload.clear();
         self.backend.pack(&plan.bufs, &ids, &mut payload).map_err(refused)?;
         link.send(piece, payload).map_err(lost)?;
         Ok(false)
@@ -231,8 +264,13 @@ impl<'p, B: Backend> Session<'p, B> {
             device.take(&plan.bufs, &ids, parcel).map_err(refused)?;
         } else {
             let payload = link.receive(piece).map_err(lost)?;
-            self.backend.unpack(&plan.bufs, &ids, &payload).map_err(refused)?;
-            link.done(payload);
+            if let Some(device) = self.backend.messages() {
+                device.keep(&plan.bufs, &ids, payload).map_err(refused)?;
+                give_back(device, link);
+            } else {
+                self.backend.unpack(&plan.bufs, &ids, &payload).map_err(refused)?;
+                link.done(payload);
+            }
         }
         self.grow(&ids);
         for number in &piece.sends {
@@ -247,6 +285,7 @@ impl<'p, B: Backend> Session<'p, B> {
     fn leave(&mut self, begun: &mut SmallVec<[&Piece; 8]>, link: &mut dyn Link) -> Result<(), RunError> {
         for piece in begun.drain(..) {
             let mut payload = link.spare(piece.bytes);
+            payload.clear();
             let packed = self.backend.packed(&mut payload);
             packed.map_err(|e| RunError::device(self.plan, e, span(self.plan, piece)))?;
             link.send(piece, payload).map_err(|e| failed(self.plan, piece, e))?;
@@ -255,6 +294,11 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     fn step(&mut self, step: &Step, site: usize) -> Result<(), BackendError> {
+        let storage = |id: BufId| self.plan.buf(id).storage(id).0.index();
+        let known = || step.outs.iter().all(|id| self.held[storage(*id)]);
+        if step.once && known() && !step.ins.iter().any(|operand| self.fresh[storage(operand.buf)]) {
+            return Ok(());
+        }
         self.backend.launch(Launch {
             kernel: &step.kernel,
             ins: &step.ins,
@@ -297,7 +341,7 @@ impl<'p, B: Backend> Session<'p, B> {
         &self.taken
     }
 
-    /// The most bytes of buffers that were on the device at once.
+    /// The most bytes of buffers that were on the device at once, in any run.
     pub fn live_bytes(&self) -> u64 {
         self.peak
     }
@@ -305,6 +349,13 @@ impl<'p, B: Backend> Session<'p, B> {
     /// The device, to inspect a run in tests.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+}
+
+/// Gives payloads back that the device has read to the end.
+fn give_back(device: &mut dyn Messages, link: &mut dyn Link) {
+    while let Some(payload) = device.done() {
+        link.done(payload);
     }
 }
 

@@ -10,8 +10,9 @@ use smlc::net::{Loss, Nearby, NetError, Parcel};
 use smlc::plan::course::Piece;
 use smlc::plan::layout::Layout;
 use smlc::plan::lower::{self, Options};
+use smlc::plan::passing::passing;
 use smlc::plan::protocol::sign::Prefer;
-use smlc::plan::{Access, Buf, BufId, Kernel, Operand, Party, Plan};
+use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Plan, Program, Reg};
 use smlc::run::lockstep::{self, Loads, Outcome};
 use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
@@ -134,6 +135,67 @@ fn plans_for_slow_networks_are_the_same_on_gpus() {
     // What a link of 100 Mb/s carries in 20 ms.
     let options = Options { prefer: Prefer::Time { bits: 2_000_000 }, ..Options::default() };
     compare("rounds", &plan_with("rounds.sml", text, &[], options), [true; 3]);
+}
+
+#[test]
+fn slices_that_fill_words_are_the_same_on_gpus() {
+    // Three slices of 64 elements: what one party makes for another lies in messages only.
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+                entry f(x: fix[192] from a, y: fix[192] from b) -> fix[192] to a { relu(x * y) }\n";
+    let network = plan("words.sml", text, &[]);
+    let passing = Party::ALL.map(|party| passing(&network.0, party).iter().filter(|passes| **passes).count());
+    assert!(passing.iter().all(|count| *count > 10), "{passing:?}");
+    for gpus in [[true; 3], [true, false, false], [false, true, true]] {
+        compare("words", &network, gpus);
+    }
+}
+
+/// What passes through a message is written there by one launch and read there by another.
+#[test]
+fn what_passes_through_messages_is_neither_packed_nor_unpacked() {
+    let gpu = gpu();
+    let keys = [StreamKey([1; 16]), StreamKey([2; 16])];
+    let [mut p0, mut p1] = [0, 1].map(|party| Cuda::new(&gpu, Party(party), &keys).unwrap());
+    for (len, width) in [(128, 64), (192, 33)] {
+        let [mine, yours] = [Party(0), Party(1)].map(|party| Buf::ring(party, len, width));
+        let bufs = [mine.clone(), mine, yours.clone(), yours];
+        let twice = Program {
+            name: "twice".into(),
+            planes: false,
+            code: vec![
+                Instr::In { input: 0, plane: 0 },
+                Instr::Add(Reg(0), Reg(0)),
+                Instr::Out { output: 0, plane: 0, value: Reg(1) },
+            ],
+        };
+        let kernel = Kernel::Map(twice);
+        let launch = |device: &mut Cuda, [from, to]: [u32; 2]| {
+            let ins = [Operand { buf: BufId(from), access: Access::Dense }];
+            let launch =
+                Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[BufId(to)], bufs: &bufs, site: None };
+            device.launch(launch).unwrap();
+        };
+        for device in [&mut p0, &mut p1] {
+            device.reserve(Layout::apart(&bufs).with_passing(vec![false, true, true, false])).unwrap();
+        }
+        p0.write(BufId(0), &mut |words| (5..).zip(words).for_each(|(i, word)| *word = i)).unwrap();
+        let before = counter("smlc_sim_thread_launches");
+        p0.parcels().unwrap().begin(&bufs, &[BufId(1)]).unwrap();
+        launch(&mut p0, [0, 1]);
+        let parcel = p0.parcels().unwrap().post(&bufs, &[BufId(1)]).unwrap();
+        assert!(p0.read(BufId(1)).is_err(), "what was sent is gone");
+        p1.parcels().unwrap().take(&bufs, &[BufId(2)], parcel).unwrap();
+        launch(&mut p1, [2, 3]);
+        let launches = counter("smlc_sim_thread_launches") - before;
+        assert!(launches == 2 || !is_emulated(), "{launches} launches");
+        let found = p1.read(BufId(3)).unwrap();
+        assert!((5..).zip(&*found).all(|(i, word)| *word == 4 * i), "{found:?}");
+        // Written anew, it is words.
+        p1.write(BufId(2), &mut |words| words.fill(7)).unwrap();
+        launch(&mut p1, [2, 3]);
+        assert!(p1.read(BufId(3)).unwrap().iter().all(|word| *word == 14));
+        p1.free(BufId(2));
+    }
 }
 
 /// The links between parties of one process, which take no bytes.

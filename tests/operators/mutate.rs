@@ -133,7 +133,8 @@ fn parameters(kernel: &Kernel) -> Vec<Kernel> {
     match kernel {
         Kernel::Map(_) | Kernel::Product(Product::MatMul { .. }) | Kernel::Concat { .. } => {}
         Kernel::ProductOfSums(product, factors) => {
-            for (side, term) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let terms = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            for (side, term) in terms.into_iter().filter(|(side, term)| factors[*side][*term] != 0) {
                 let mut factors = *factors;
                 factors[side][term] = -factors[side][term];
                 found.push(Kernel::ProductOfSums(product.clone(), factors));
@@ -226,7 +227,9 @@ pub fn of_kernel(kernel: &Kernel, operands: usize) -> Vec<Mistake> {
             operands_are(vec![2, 3]);
             operands_are(vec![2, 1, 0, 3]);
         }
-        Kernel::ProductOfSums(..) => operands_are(vec![1, 0, 2, 3]),
+        Kernel::ProductOfSums(..) if operands == 4 => operands_are(vec![1, 0, 2, 3]),
+        Kernel::ProductOfSums(_, [[_, second], _]) if *second != 0 => operands_are(vec![1, 0, 2]),
+        Kernel::ProductOfSums(..) if operands == 3 => operands_are(vec![0, 2, 1]),
         Kernel::Concat { .. } => operands_are((0..operands).rev().collect()),
         _ => {}
     }
@@ -337,6 +340,7 @@ fn flip(plan: &mut Plan, name: &str, from: Party, to: Party) {
                 ins: vec![source.into()],
                 streams: Vec::new(),
                 outs: vec![flipped],
+                once: false,
                 span: None,
                 free: Vec::new(),
             };

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::c::{Out, Params, Text};
 use super::codes::{Code, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS};
+use super::count_launch;
 use super::queue::{Kernel, Work, push};
 use super::state::{Function, Injection, enter, lock};
-use super::{COUNTERS, Counters};
 use crate::decode::SHARED_LIMIT;
 use crate::module::Module;
 
@@ -161,6 +161,6 @@ extern "C" fn cuLaunchKernel(
     }
     let Some(params) = params.read(&entry.params) else { return INVALID_VALUE };
     let doomed = state.fails(Injection::Launch);
-    Counters::add(&COUNTERS.launches, 1);
+    count_launch();
     push(state, stream, Work::Kernel(Kernel { module, name, grid, block, dynamic, params, doomed }))
 }

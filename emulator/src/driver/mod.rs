@@ -58,6 +58,7 @@ thread_local! {
     /// How often this thread has waited, and copied to a device.
     static WAITS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static COPIES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static LAUNCHES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 impl Counters {
@@ -70,6 +71,12 @@ impl Counters {
 pub(crate) fn count_wait() {
     Counters::add(&COUNTERS.synchronisations, 1);
     WAITS.with(|waits| waits.set(waits.get() + 1));
+}
+
+/// The host launches a kernel.
+pub(crate) fn count_launch() {
+    Counters::add(&COUNTERS.launches, 1);
+    LAUNCHES.with(|launches| launches.set(launches.get() + 1));
 }
 
 /// The host copies to a device.
@@ -123,6 +130,12 @@ mod exported {
         COPIES.with(std::cell::Cell::get)
     }
 
+    /// How many kernels the calling thread has launched.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_thread_launches() -> u64 {
+        LAUNCHES.with(std::cell::Cell::get)
+    }
+
     /// Lets the `count`-th allocation (0) or launch (1) from now on fail, or loses the devices after so many calls (2);
     /// a count of 0 takes the order back. Returns 0, or 1 if there is no such kind.
     #[unsafe(no_mangle)]
@@ -148,5 +161,6 @@ mod exported {
 
 pub use exported::{
     smlc_sim_bytes_to_device, smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault,
-    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_copies, smlc_sim_thread_synchronisations,
+    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_copies, smlc_sim_thread_launches,
+    smlc_sim_thread_synchronisations,
 };

@@ -4,7 +4,7 @@ use super::{Case, bits, dense, ring};
 use crate::plan::{Access, Instr, Kernel, Party, Program, Reg, Stream};
 
 /// Elements: one, around a word of bits, primes, around a block of words.
-const SIZES: [usize; 9] = [1, 63, 64, 65, 127, 509, 512, 1021, 4099];
+const SIZES: [usize; 10] = [1, 63, 64, 65, 127, 509, 512, 1021, 1600, 4099];
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

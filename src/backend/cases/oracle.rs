@@ -26,10 +26,18 @@ pub fn results(case: &Case) -> Vec<Vec<u64>> {
             sum
         }
         Kernel::ProductOfSums(kind, factors) => {
+            let mut next = 0;
             let sums = [0, 1].map(|side: usize| {
-                let [a, b] = factors[side].map(|factor| i64::from(factor) as u64);
-                let terms = operand(2 * side).iter().zip(operand(2 * side + 1));
-                terms.map(|(x, y)| a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y))).collect::<Vec<u64>>()
+                let mut sum: Vec<u64> = Vec::new();
+                let counts = |(term, factor): &(usize, i8)| *term == 0 || *factor != 0;
+                for (_, factor) in factors[side].into_iter().enumerate().filter(counts) {
+                    let words = operand(next);
+                    next += 1;
+                    sum.resize(words.len(), 0);
+                    let factor = i64::from(factor) as u64;
+                    sum.iter_mut().zip(words).for_each(|(to, word)| *to = to.wrapping_add(factor.wrapping_mul(*word)));
+                }
+                sum
             });
             product(kind, &sums[0], &sums[1])
         }

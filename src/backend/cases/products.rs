@@ -35,11 +35,15 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(matmul([1, m, k, n], [false, false], pairs));
         }
         cases.push(of_sums(matmul([1, m, k, n], [false, false], 2), [[1, 2], [-1, 1]]));
+        cases.push(of_sums(matmul([1, m, k, n], [false, false], 2), [[2, 1], [1, 0]]));
+        cases.push(of_sums(matmul([1, m, k, n], [false, false], 2), [[-2, 0], [2, 1]]));
     }
     for shared in [[false, false], [true, false], [false, true], [true, true]] {
         for [m, k, n] in [[1, 19, 33], [5, 7, 3], [12, 30, 26]] {
             cases.push(matmul([3, m, k, n], shared, 2));
             cases.push(of_sums(matmul([3, m, k, n], shared, 2), [[2, -2], [2, 1]]));
+            cases.push(of_sums(matmul([3, m, k, n], shared, 2), [[1, 2], [1, 0]]));
+            cases.push(of_sums(matmul([3, m, k, n], shared, 2), [[1, 0], [-1, 1]]));
         }
     }
     cases.push(matmul([0, 2, 2, 2], [false, false], 1));
@@ -72,6 +76,7 @@ pub(super) fn cases() -> Vec<Case> {
             cases.push(conv(image, o, window, groups, pairs));
         }
         cases.push(of_sums(conv(image, o, window, groups, 2), [[2, -2], [-1, 1]]));
+        cases.push(of_sums(conv(image, o, window, groups, 2), [[2, 1], [1, 0]]));
     }
     cases
 }
@@ -104,8 +109,10 @@ pub fn conv([n, c, h, w]: [usize; 4], o: usize, window: Window, groups: usize, p
 #[must_use]
 pub fn of_sums(case: Case, factors: [[i8; 2]; 2]) -> Case {
     let Kernel::Product(product) = case.kernel else { return case };
-    // The two left operands, then the two right ones.
-    let ins = [0, 2, 1, 3].map(|at: usize| case.bufs[case.ins[at].buf.index()].clone());
+    // The two left operands, then the two right ones; without those that count 0 times.
+    let counts = [true, factors[0][1] != 0, true, factors[1][1] != 0];
+    let ins = [0, 2, 1, 3].into_iter().zip(counts).filter(|(_, counts)| *counts);
+    let ins = ins.map(|(at, _): (usize, _)| case.bufs[case.ins[at].buf.index()].clone());
     let out = case.bufs[case.outs[0].index()].clone();
     Case::new(
         format!("{}, as sums {factors:?}", case.name),

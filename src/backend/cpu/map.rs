@@ -9,8 +9,9 @@ use super::isa::{Isa, Task};
 use super::registers::{Action, Allocated, Place, What, allocate};
 use super::stream::Keystream;
 use super::{Input, Output};
-use crate::backend::{BackendError, check};
-use crate::plan::{Access, Instr, Operand, Program, Stream};
+use crate::backend::held::Forms;
+use crate::backend::{BackendError, check, wire};
+use crate::plan::{Access, Buf, Instr, Operand, Program, Stream};
 
 /// Words of a block; a multiple of 64.
 const BLOCK: usize = 256;
@@ -30,9 +31,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Prepares a program for operands that are read like these, or finds it; its number here.
-    pub(super) fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<usize, BackendError> {
-        self.programs.prepare(program, operands)
+    /// Prepares a program for operands that are read like these, and stored like this, or finds it; its number here.
+    pub(super) fn prepare(
+        &mut self,
+        program: &Program,
+        operands: &[Operand],
+        forms: &Forms,
+    ) -> Result<usize, BackendError> {
+        self.programs.prepare(program, operands, forms)
     }
 
     /// How many threads have shared a program.
@@ -56,7 +62,7 @@ pub(super) fn run(
 ) {
     let stride = outs[0].buf.stride();
     let Room { programs, slots, constants } = room;
-    let Allocated { actions, slots: used, constants: words } = &programs.all[program].2;
+    let Allocated { actions, slots: used, constants: words } = &programs.all[program].allocated;
     let block = || vec![0; BLOCK];
     constants.resize_with(constants.len().max(words.len()), block);
     for (block, word) in constants.iter_mut().zip(words) {
@@ -67,20 +73,37 @@ pub(super) fn run(
     slots.iter_mut().take(threads).for_each(|slots| slots.resize_with(slots.len().max(*used), block));
 
     let begins = check::begins(outs.iter().map(|out| out.buf.planes));
-    let mut planes: Planes<'_> = SmallVec::new();
-    outs.iter_mut().for_each(|out| planes.extend(out.words.chunks_exact_mut(stride.max(1))));
+    let (mut planes, mut packed): (Planes<'_>, Messages<'_>) = (SmallVec::new(), SmallVec::new());
+    let in_messages = outs.iter().any(|out| !out.bytes.is_empty());
+    for out in outs.iter_mut() {
+        planes.extend(out.words.chunks_exact_mut(stride.max(1)));
+        if in_messages {
+            packed.extend(Packed::planes(out.buf, std::mem::take(&mut out.bytes)));
+        }
+    }
     let (constants, begins) = (&*constants, &*begins);
-    let blocks =
-        |first, planes, slots| Blocks { stride, first, ins, streams, begins, planes, slots, constants, actions };
+    let blocks = |first, planes, packed, slots| Blocks {
+        stride,
+        first,
+        ins,
+        streams,
+        begins,
+        planes,
+        packed,
+        slots,
+        constants,
+        actions,
+    };
     if threads == 1 {
-        isa.run(blocks(0, planes, &mut slots[0]));
+        isa.run(blocks(0, planes, packed, &mut slots[0]));
         return;
     }
     let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
     rayon::scope(|scope| {
         for (first, slots) in (0..stride).step_by(step).zip(slots) {
             let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
-            let blocks = blocks(first, part.collect(), slots);
+            let bytes = packed.iter_mut().map(|plane| plane.split_off(step));
+            let blocks = blocks(first, part.collect(), bytes.collect(), slots);
             scope.spawn(move |_| isa.run(blocks));
         }
     });
@@ -89,29 +112,72 @@ pub(super) fn run(
 /// Planes of results, or as many words of each.
 type Planes<'b> = SmallVec<[&'b mut [u64]; 128]>;
 
+/// The same as messages have them, if any of the results is in one.
+type Messages<'b> = SmallVec<[Packed<'b>; 128]>;
+
+/// A plane of a result as a message has it, or some of its words.
+#[derive(Debug)]
+struct Packed<'b> {
+    width: u32,
+    /// Elements, and their bytes.
+    elements: usize,
+    bytes: &'b mut [u8],
+}
+
+impl<'b> Packed<'b> {
+    /// The planes of a result; as many without a byte if it is in no message.
+    fn planes(buf: &Buf, bytes: &'b mut [u8]) -> impl Iterator<Item = Packed<'b>> {
+        let (width, elements) = (buf.width, buf.len);
+        let size = if bytes.is_empty() { 0 } else { wire::plane_bytes(buf) };
+        let mut rest = bytes;
+        (0..buf.planes).map(move |_| {
+            let (bytes, behind) = std::mem::take(&mut rest).split_at_mut(size);
+            rest = behind;
+            Packed { width, elements, bytes }
+        })
+    }
+
+    /// Takes so many words, a multiple of 64, off the front, or all there are.
+    fn split_off(&mut self, words: usize) -> Packed<'b> {
+        let elements = self.elements.min(if self.width == 1 { 64 * words } else { words });
+        let bytes = (elements * self.width as usize).div_ceil(8).min(self.bytes.len());
+        self.elements -= elements;
+        Packed { width: self.width, elements, bytes: self.bytes.split_off_mut(..bytes).unwrap_or_default() }
+    }
+}
+
 /// Programs whose registers have places.
 #[derive(Default)]
 struct Programs {
-    /// Each kind once: its code, how it reads its operands, and what came of them.
-    all: Vec<(Vec<Instr>, Vec<Access>, Allocated)>,
+    /// Each kind once.
+    all: Vec<Prepared>,
     /// Where a program was found last, by the address of its code. Another one may have come there since.
     at: HashMap<usize, usize>,
 }
 
+/// A program: its code, how it reads its operands, how these and its results are stored, and what came of it.
+struct Prepared {
+    code: Vec<Instr>,
+    accesses: Vec<Access>,
+    forms: Forms,
+    allocated: Allocated,
+}
+
 impl Programs {
     /// Prepares a program, or finds it.
-    fn prepare(&mut self, program: &Program, operands: &[Operand]) -> Result<usize, BackendError> {
-        let alike = |(code, accesses, _): &(Vec<Instr>, Vec<Access>, Allocated)| {
-            *code == program.code && accesses.iter().eq(operands.iter().map(|operand| &operand.access))
+    fn prepare(&mut self, program: &Program, operands: &[Operand], forms: &Forms) -> Result<usize, BackendError> {
+        let alike = |known: &Prepared| {
+            let accesses = operands.iter().map(|operand| &operand.access);
+            known.code == program.code && known.accesses.iter().eq(accesses) && known.forms == *forms
         };
         let address = program.code.as_ptr() as usize;
         let found = self.at.get(&address).copied().filter(|at| alike(&self.all[*at]));
         let at = match found.or_else(|| self.all.iter().position(alike)) {
             Some(at) => at,
             None => {
-                let allocated = allocate(program, operands)?;
+                let allocated = allocate(program, operands, forms)?;
                 let accesses = operands.iter().map(|operand| operand.access).collect();
-                self.all.push((program.code.clone(), accesses, allocated));
+                self.all.push(Prepared { code: program.code.clone(), accesses, forms: forms.clone(), allocated });
                 self.all.len() - 1
             }
         };
@@ -134,6 +200,7 @@ struct Blocks<'a, 'b> {
     begins: &'a [usize],
     /// The results' planes from the first word on.
     planes: Planes<'b>,
+    packed: Messages<'b>,
     slots: &'a mut [Block],
     constants: &'a [Block],
     actions: &'a [Action],
@@ -161,6 +228,12 @@ impl Task for Blocks<'_, '_> {
                         self.compute(action.what, start, &mut words[from..from + count]);
                         self.planes[plane] = words;
                     }
+                    Place::Packed { output, plane } => {
+                        let What::Copy(value) = action.what else { continue };
+                        let plane = self.begins[output] + plane;
+                        let Packed { width, elements, bytes } = self.packed[plane].split_off(count);
+                        wire::pack_part(width, elements, self.words(value, start, count), bytes);
+                    }
                     Place::Input { .. } | Place::Constant(_) => {}
                 }
             }
@@ -176,6 +249,12 @@ impl Blocks<'_, '_> {
         let at = |place| self.words(place, start, count);
         match what {
             What::Copy(a) => to.copy_from_slice(at(a)),
+            What::Unpack { input, plane } => {
+                let Input { buf, bytes, .. } = &self.ins[input];
+                let size = wire::plane_bytes(buf);
+                let bits = if buf.width == 1 { 64 } else { buf.width as usize };
+                wire::unpack_part(buf.width, &bytes[plane * size + start * bits / 8..(plane + 1) * size], to);
+            }
             What::Repeat { input, plane, inner, len } => {
                 let words = self.plane(input, plane);
                 repeat(start, inner, len, to, |source| words[source]);
@@ -219,7 +298,7 @@ impl Blocks<'_, '_> {
             Place::Slot(slot) => &self.slots[slot][..count],
             Place::Constant(constant) => &self.constants[constant][..count],
             Place::Input { input, plane } => &self.plane(input, plane)[start..start + count],
-            Place::Output { .. } => &[],
+            Place::Output { .. } | Place::Packed { .. } => &[],
         }
     }
 

@@ -12,6 +12,7 @@ mod isa;
 mod lookup;
 mod map;
 mod memory;
+mod messages;
 mod planes;
 mod product;
 mod registers;
@@ -24,12 +25,14 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::backend::{Backend, BackendError, Fill, Launch, StreamKey, check};
+use crate::backend::held::{Forms, Held};
+use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey, check, wire};
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Party, Stream};
 use gemm::Workspace;
 pub use isa::Isa;
 use memory::{Memory, Ranges, Split};
+use messages::Bytes;
 pub use stream::Keystream;
 
 /// An operand of a launch, checked: its description and its words, `buf.words()` of them.
@@ -37,12 +40,36 @@ pub use stream::Keystream;
 struct Input<'a> {
     buf: &'a Buf,
     words: &'a [u64],
+    /// Of one that an element program reads from a message: its bytes, which then count instead of the words.
+    bytes: &'a [u8],
 }
 
 /// A result of a launch. Its words start out arbitrary; kernels write all of them.
 struct Output<'a> {
     buf: &'a Buf,
     words: &'a mut [u64],
+    /// Where an element program packs it, if it is in a message.
+    bytes: &'a mut [u8],
+}
+
+impl<'a> Input<'a> {
+    /// An operand with words in memory, and with bytes if it is in a message; whether it is read as these bytes.
+    fn new(buf: &'a Buf, (words, bytes): (&'a [u64], &'a [u8]), packed: bool) -> Input<'a> {
+        if packed || bytes.is_empty() {
+            return Input { buf, words, bytes };
+        }
+        Input { buf, words: bytemuck::cast_slice(bytes), bytes: &[] }
+    }
+}
+
+impl<'a> Output<'a> {
+    /// A result with words in memory, and with bytes if it is in a message; whether it is packed to these bytes.
+    fn new(buf: &'a Buf, (words, bytes): (&'a mut [u64], &'a mut [u8]), packed: bool) -> Output<'a> {
+        if packed || bytes.is_empty() {
+            return Output { buf, words, bytes };
+        }
+        Output { buf, words: bytemuck::cast_slice_mut(bytes), bytes: &mut [] }
+    }
 }
 
 /// One party's processor.
@@ -52,6 +79,11 @@ pub struct Cpu {
     keys: [Keystream; 2],
     isa: Isa,
     memory: Memory,
+    messages: Held<Vec<u8>>,
+    /// Messages that have been read to the end.
+    done: Vec<Vec<u8>>,
+    /// Bytes from which on they are written and read in place.
+    least: usize,
     space: Workspace,
     room: map::Room,
     /// Launches that were found to be sound, by their number in the plan.
@@ -63,8 +95,8 @@ struct Site {
     /// Where its operands and its results are.
     ins: Ranges,
     outs: Ranges,
-    /// An element program, prepared.
-    program: Option<usize>,
+    /// An element program, prepared for what it reads and writes being stored like this.
+    program: Option<(usize, Forms)>,
 }
 
 impl std::fmt::Debug for Cpu {
@@ -88,6 +120,9 @@ impl Cpu {
             keys: keys.each_ref().map(Keystream::new),
             isa,
             memory: Memory::default(),
+            messages: Held::default(),
+            done: Vec::new(),
+            least: messages::LEAST,
             space: Workspace::default(),
             room: map::Room::default(),
             sites: Vec::new(),
@@ -101,14 +136,28 @@ impl Cpu {
         self
     }
 
+    /// The same device, which writes messages, and reads buffers of them, in place from so many bytes on, to try each way.
+    #[must_use]
+    pub fn with_messages_from(mut self, bytes: usize) -> Cpu {
+        self.least = bytes;
+        self
+    }
+
     /// Looks at a launch for the first time.
     fn sound(&mut self, launch: &Launch<'_>) -> Result<Site, BackendError> {
         check::launch(self.party, launch)?;
         let (bufs, places) = (launch.bufs, &mut self.memory.places);
+        let program = matches!(launch.kernel, Kernel::Map(_));
+        if let Some(op) = launch.ins.iter().find(|op| !program && self.messages.alone(op.buf).is_some()) {
+            return check::misfit(format!("{}: operand {} is in a message only", launch.kernel.name(), op.buf));
+        }
         let ins = launch.ins.iter().map(|op| places.operand(bufs, op.buf)).collect::<Result<_, _>>()?;
         let outs = launch.outs.iter().map(|id| places.result(bufs, *id)).collect::<Result<_, _>>()?;
         let program = match launch.kernel {
-            Kernel::Map(program) => Some(self.room.prepare(program, launch.ins)?),
+            Kernel::Map(program) => {
+                let forms = self.messages.forms(launch, |at, message| messages::alike(at, message));
+                Some((self.room.prepare(program, launch.ins, &forms)?, forms))
+            }
             _ => None,
         };
         Ok(Site { ins, outs, program })
@@ -148,6 +197,7 @@ fn compute(
 impl Backend for Cpu {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         self.sites.clear();
+        self.done.extend(self.messages.reset(layout.buffers()));
         self.memory.reserve(layout)
     }
 
@@ -158,37 +208,66 @@ impl Backend for Cpu {
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         let place = self.memory.places.make(id)?;
-        fill(&mut self.memory.words_mut()[place]);
+        let words = &mut self.memory.words_mut()[place];
+        if let Some((at, message)) = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?))) {
+            wire::unpack_to(&at.buf, messages::packed(at, message), words);
+        }
+        self.done.extend(self.messages.rewrite(id));
+        fill(words);
         Ok(())
     }
 
     fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
-        Ok(Cow::Borrowed(&self.memory.words()[self.memory.places.find(id)?]))
+        let place = self.memory.places.find(id)?;
+        let found = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?)));
+        Ok(match found {
+            Some((at, message)) => Cow::Owned(wire::unpack(&at.buf, messages::packed(at, message))),
+            None => Cow::Borrowed(&self.memory.words()[place]),
+        })
     }
 
     fn free(&mut self, id: BufId) {
         self.memory.places.free(id);
+        self.done.extend(self.messages.free(id));
+    }
+
+    fn messages(&mut self) -> Option<&mut dyn Messages> {
+        Some(self)
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         let bufs = launch.bufs;
         let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
-        let site = match known {
+        let held = &self.messages;
+        let fits = |site: &Site| {
+            site.program
+                .as_ref()
+                .is_none_or(|(_, forms)| *forms == held.forms(&launch, |at, message| messages::alike(at, message)))
+        };
+        let site = match known.filter(|site| fits(site)) {
             Some(site) => {
                 self.memory.places.again(&launch)?;
                 site
             }
             None => Box::new(self.sound(&launch)?),
         };
-        let Cpu { party, keys, isa, memory, space, room, .. } = self;
+        let Cpu { party, keys, isa, memory, messages: held, space, room, .. } = self;
         let keystream = |stream: &Stream| (*stream, &keys[usize::from(stream.key != party.0)]);
         let streams: SmallVec<[_; 8]> = launch.streams.iter().map(keystream).collect();
         let result = memory.split(&site.ins, &site.outs).and_then(|Split { ins, outs }| {
-            let ins = ins.into_iter().zip(launch.ins);
-            let ins: SmallVec<[_; 8]> = ins.map(|(words, op)| Input { buf: &bufs[op.buf.index()], words }).collect();
-            let outs = outs.into_iter().zip(launch.outs);
-            let mut outs: SmallVec<[_; 8]> = outs.map(|(words, id)| Output { buf: &bufs[id.index()], words }).collect();
-            compute(*isa, &launch, site.program, &streams, (space, room), &ins, &mut outs)
+            let Bytes { ins: read, outs: written } = messages::bytes(held, &launch);
+            let forms = site.program.as_ref().map(|(_, forms)| forms);
+            // What is in a message is read and written there, as words where it can be.
+            let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
+            let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
+            let ins = ins.into_iter().zip(read).enumerate();
+            let ins: SmallVec<[_; 8]> =
+                ins.map(|(at, stored)| Input::new(&bufs[launch.ins[at].buf.index()], stored, packed_in(at))).collect();
+            let outs = outs.into_iter().zip(written).enumerate();
+            let mut outs: SmallVec<[_; 8]> =
+                outs.map(|(at, stored)| Output::new(&bufs[launch.outs[at].index()], stored, packed_out(at))).collect();
+            let program = site.program.as_ref().map(|(number, _)| *number);
+            compute(*isa, &launch, program, &streams, (space, room), &ins, &mut outs)
         });
         if let (Some(number), Ok(())) = (launch.site, &result) {
             if self.sites.len() <= number {
@@ -220,7 +299,8 @@ mod tests {
     #[test]
     fn every_instruction_set_passes_every_case() {
         for isa in Isa::available() {
-            let reports = cases::run_all(&mut |party, keys| Box::new(Cpu::with_isa(party, &keys, isa)));
+            let device = |party, keys| Cpu::with_isa(party, &keys, isa).with_messages_from(0);
+            let reports = cases::run_all(&mut |party, keys| Box::new(device(party, keys)));
             for report in reports {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }

@@ -7,7 +7,7 @@ use super::factor::{Axis, Factor, Words};
 use super::gemm::{self, Target, Workspace};
 use super::isa::Isa;
 use super::{Input, Output};
-use crate::plan::Product;
+use crate::plan::{Product, sums};
 
 /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums.
 pub(super) fn run(
@@ -18,16 +18,11 @@ pub(super) fn run(
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
 ) {
-    let (pairs, _) = ins.as_chunks::<2>();
-    let pairs: SmallVec<[(Words<'_>, Words<'_>); 2]> = match (factors, pairs) {
-        (Some(factors), [left, right]) => {
-            let mut sums = [Words::from(left[0].words), Words::from(right[0].words)];
-            for (sum, (pair, factors)) in sums.iter_mut().zip([left, right].into_iter().zip(factors)) {
-                sum.second = Some((pair[1].words, factors.map(|factor| i64::from(factor) as u64)));
-            }
-            smallvec![(sums[0], sums[1])]
+    let pairs: SmallVec<[(Words<'_>, Words<'_>); 2]> = match factors.and_then(|of| Some((of, sums(of, ins)?))) {
+        Some((factors, [left, right])) => {
+            smallvec![(sum(left, factors[0]), sum(right, factors[1]))]
         }
-        _ => pairs.iter().map(|[l, r]| (l.words.into(), r.words.into())).collect(),
+        None => ins.as_chunks::<2>().0.iter().map(|[l, r]| (l.words.into(), r.words.into())).collect(),
     };
     let out = &mut *outs[0].words;
     out.fill(0);
@@ -40,6 +35,15 @@ pub(super) fn run(
             conv::add(isa, &Geometry::new([n, c, h, w], o, window, groups), &pairs, space, out);
         }
     }
+}
+
+/// The words of a sum's operands. A sum of one term, which is not multiplied, is the term.
+fn sum<'a>((first, second): (Input<'a>, Option<Input<'a>>), factors: [i8; 2]) -> Words<'a> {
+    let mut words = Words::from(first.words);
+    if second.is_some() || factors[0] != 1 {
+        words.second = Some((second.unwrap_or(first).words, factors.map(|factor| i64::from(factor) as u64)));
+    }
+    words
 }
 
 /// `batch` products; an operand with the words of a single matrix serves the whole batch.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::backend::BackendError;
 use crate::backend::check::misfit;
+use crate::backend::held::{Form, Forms};
 use crate::plan::{Access, Instr, Operand, Program, Reg};
 
 /// Where a register's words are.
@@ -21,6 +22,8 @@ pub(super) enum Place {
     Input { input: usize, plane: usize },
     /// In plane `plane` of result `output`, at the block's own position; only written.
     Output { output: usize, plane: usize },
+    /// The same plane as a message has it.
+    Packed { output: usize, plane: usize },
 }
 
 /// How the words of a block come about.
@@ -28,6 +31,11 @@ pub(super) enum Place {
 pub(super) enum What {
     /// As they are.
     Copy(Place),
+    /// An operand's plane as a message has it.
+    Unpack {
+        input: usize,
+        plane: usize,
+    },
     /// Words of an operand's plane, at `(i / inner) % len`.
     Repeat {
         input: usize,
@@ -88,13 +96,14 @@ pub(super) struct Allocated {
 /// Assigns places.
 ///
 /// # Errors
-/// If a register is read that has no value or a shift is 64 or more. Numbers of operands, streams and outputs are the
-/// caller's to check, before.
-pub(super) fn allocate(program: &Program, ins: &[Operand]) -> Result<Allocated, BackendError> {
-    let mut uses = uses(program)?;
+/// If a register is read that has no value, a shift is 64 or more, or an operand is read from a message otherwise than word
+/// by word. Numbers of operands, streams and outputs are the caller's to check, before.
+pub(super) fn allocate(program: &Program, ins: &[Operand], forms: &Forms) -> Result<Allocated, BackendError> {
+    let mut uses = uses(program, forms)?;
     let joined = join(program, &mut uses);
     let mut allocator = Allocator {
         program,
+        forms,
         uses,
         joined,
         places: Vec::with_capacity(program.code.len()),
@@ -112,6 +121,7 @@ pub(super) fn allocate(program: &Program, ins: &[Operand]) -> Result<Allocated, 
 /// The state of the scan.
 struct Allocator<'a> {
     program: &'a Program,
+    forms: &'a Forms,
     uses: Vec<Use>,
     /// For each `Xor` the `And` that is computed with it, and for each such `And` itself.
     joined: Vec<Option<usize>>,
@@ -126,10 +136,17 @@ impl Allocator<'_> {
     /// Emits the action of an instruction and says where its register is.
     fn place(&mut self, index: usize, instr: &Instr, ins: &[Operand]) -> Result<Option<Place>, BackendError> {
         let access = |input: u16| ins[usize::from(input)].access;
+        let packed = |input: usize| self.forms.ins[input];
+        let scattered = || misfit(format!("map `{}`: a message is not read word by word", self.program.name));
         let what = match *instr {
             Instr::Out { output, plane, value } => {
                 let (from, to) = (self.at(value)?, output_place(output, plane));
-                if from != to {
+                let form = self.forms.outs[usize::from(output)];
+                if form.has_words() && from != to {
+                    self.allocated.actions.push(Action { what: What::Copy(from), to });
+                }
+                if form.is_packed() {
+                    let to = Place::Packed { output: usize::from(output), plane: usize::from(plane) };
                     self.allocated.actions.push(Action { what: What::Copy(from), to });
                 }
                 return Ok(None);
@@ -141,13 +158,16 @@ impl Allocator<'_> {
             Instr::In { input, plane } => {
                 let (input, plane, access) = (usize::from(input), usize::from(plane), access(input));
                 match access {
+                    Access::Dense if packed(input) => What::Unpack { input, plane },
                     Access::Dense => return Ok(Some(Place::Input { input, plane })),
+                    Access::Repeat { .. } if packed(input) => return scattered(),
                     Access::Repeat { inner, len } => What::Repeat { input, plane, inner, len },
                 }
             }
             Instr::BitOf { input, plane } => {
                 let (input, plane, access) = (usize::from(input), usize::from(plane), access(input));
                 match access {
+                    _ if packed(input) => return scattered(),
                     Access::Dense => What::Bits { input, plane },
                     Access::Repeat { inner, len } => What::RepeatBits { input, plane, inner, len },
                 }
@@ -231,7 +251,7 @@ struct Use {
 }
 
 /// How each register is used.
-fn uses(program: &Program) -> Result<Vec<Use>, BackendError> {
+fn uses(program: &Program, forms: &Forms) -> Result<Vec<Use>, BackendError> {
     let mut uses = vec![Use::default(); program.code.len()];
     for (index, instr) in program.code.iter().enumerate() {
         for reg in reads(instr).into_iter().flatten() {
@@ -240,7 +260,9 @@ fn uses(program: &Program) -> Result<Vec<Use>, BackendError> {
             };
             used.last = index;
             used.count += 1;
-            if let Instr::Out { output, plane, .. } = *instr {
+            if let Instr::Out { output, plane, .. } = *instr
+                && forms.outs[usize::from(output)] == Form::Words
+            {
                 used.output = Some(output_place(output, plane));
             }
         }
@@ -286,12 +308,20 @@ fn reads(instr: &Instr) -> [Option<Reg>; 2] {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
     use crate::plan::BufId;
 
     fn allocated(code: Vec<Instr>) -> Result<Allocated, BackendError> {
+        stored(code, false, Form::Words)
+    }
+
+    /// With the operand in a message or not, and the result in such a form.
+    fn stored(code: Vec<Instr>, packed: bool, out: Form) -> Result<Allocated, BackendError> {
         let dense = Operand { buf: BufId(0), access: Access::Dense };
-        allocate(&Program { name: "test".into(), planes: false, code }, &[dense])
+        let forms = Forms { ins: smallvec![packed], outs: smallvec![out] };
+        allocate(&Program { name: "test".into(), planes: false, code }, &[dense], &forms)
     }
 
     const IN: Instr = Instr::In { input: 0, plane: 0 };
@@ -306,6 +336,21 @@ mod tests {
         assert_eq!(got.slots, 0);
         let input = Place::Input { input: 0, plane: 0 };
         assert_eq!(got.actions, [Action { what: What::Not(input), to: output_place(0, 0) }]);
+    }
+
+    #[test]
+    fn messages_are_read_and_written_in_passing() {
+        let (input, slot) = (What::Unpack { input: 0, plane: 0 }, Place::Slot(0));
+        let packed = Place::Packed { output: 0, plane: 0 };
+        let code = || vec![IN, out(0)];
+        let got = stored(code(), true, Form::Packed).unwrap();
+        let copy = |to| Action { what: What::Copy(slot), to };
+        assert_eq!(got.actions, [Action { what: input, to: slot }, copy(packed)]);
+        let got = stored(code(), true, Form::Both).unwrap();
+        assert_eq!(got.actions, [Action { what: input, to: slot }, copy(output_place(0, 0)), copy(packed)]);
+        let got = stored(code(), true, Form::Words).unwrap();
+        assert_eq!(got.actions, [Action { what: input, to: output_place(0, 0) }]);
+        assert!(stored(vec![Instr::BitOf { input: 0, plane: 0 }, out(0)], true, Form::Words).is_err());
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use crate::backend::BackendError;
 use crate::backend::check::misfit;
-use crate::plan::{Access, Instr, Program, Reg};
+use crate::backend::held::Form;
+use crate::fixed::low_mask;
+use crate::plan::{Buf, Instr, Program, Reg};
 
 /// The entry's name.
 pub(super) const ENTRY: &str = "element";
@@ -15,24 +17,52 @@ pub(super) const ENTRY: &str = "element";
 /// Threads of a block.
 pub(super) const THREADS: u32 = 256;
 
-/// A program to compile: its code, and which operands are repeated.
+/// How an operand is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Read {
+    /// Word by word.
+    Dense,
+    /// A broadcast one.
+    Repeated,
+    /// From a message whose elements have so many bits, 2 to 63. Words of 64 bits, and whole words of planes, are in messages as
+    /// they are in memory.
+    Packed(u32),
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Write {
+    /// As words, in so many places.
+    pub words: u8,
+    /// Into a message whose elements have so many bits, 2 to 63, of which as many as there are fill whole words.
+    pub packed: Option<u32>,
+}
+
+/// A program to compile: its code, how it reads its operands and how it writes its results.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     code: Vec<Instr>,
-    repeated: Vec<bool>,
+    reads: Vec<Read>,
+    writes: Vec<Write>,
 }
 
 impl Shape {
-    /// Whether this is the shape of a program on operands that are read so.
-    pub(super) fn is(&self, program: &Program, accesses: impl Iterator<Item = Access>) -> bool {
-        self.code == program.code && accesses.map(|access| access != Access::Dense).eq(self.repeated.iter().copied())
+    /// The shape of a program.
+    pub(super) fn of(program: &Program, reads: Vec<Read>, writes: Vec<Write>) -> Shape {
+        Shape { code: program.code.clone(), reads, writes }
     }
 
-    /// The shape of a program on operands that are read so.
-    pub(super) fn of(program: &Program, accesses: impl Iterator<Item = Access>) -> Shape {
-        let repeated = accesses.map(|access| access != Access::Dense).collect();
-        Shape { code: program.code.clone(), repeated }
+    /// Whether threads of a block pack results together.
+    fn is_shared(&self) -> bool {
+        self.writes.iter().any(|write| write.packed.is_some())
     }
+}
+
+/// How a result is written in such a form.
+pub(super) fn written(buf: &Buf, form: Form) -> Write {
+    let packed = form.is_packed() && (2..=63).contains(&buf.width);
+    let words = u8::from(form.has_words()) + u8::from(form.is_packed() && !packed);
+    Write { words, packed: packed.then_some(buf.width) }
 }
 
 /// The keystream planes that a program draws, each once, in order of their parameters.
@@ -48,29 +78,47 @@ pub(super) fn drawn(program: &Program) -> Vec<(u16, u16)> {
     drawn
 }
 
-/// PTX under construction. Parameters, in order: how many words, the first of them; for each operand its address, the bytes of
-/// a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`; the address of the
-/// keystream, which has as many words for each plane that is drawn, one plane after the other; for each result its address and the
-/// bytes of a plane. All are of 64 bits.
+/// PTX under construction. Parameters, in order: how many words, the first of them, a multiple of a block's; for each operand its
+/// address, the bytes of a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`; the
+/// address of the keystream, which has as many words for each plane that is drawn, one plane after the other; for each result the
+/// address and the bytes of a plane of each place where its words go, and the address where it is packed. All are of 64 bits.
 struct Writer<'p> {
     program: &'p Program,
+    shape: &'p Shape,
     text: String,
     parameters: usize,
     /// Registers beside those of the program.
     scratch: usize,
+    /// Results that are packed so far.
+    packed: usize,
+}
+
+/// A block's words while they are packed.
+const ROOM: &str = "room";
+
+/// Where a result goes.
+struct Places {
+    /// Addresses of this thread's word, and the bytes of a plane.
+    words: Vec<[String; 2]>,
+    /// The address of a message, and the bits of an element.
+    packed: Option<(String, u32)>,
 }
 
 /// The PTX of a program.
 ///
 /// # Errors
 /// If a register is read that has no value, or a shift is 64 or more. Operands, streams and results are checked before.
-pub(super) fn ptx(program: &Program, shape: &Shape, outputs: usize) -> Result<String, BackendError> {
-    let mut writer = Writer { program, text: String::new(), parameters: 0, scratch: 0 };
-    let body = writer.body(shape, outputs)?;
+pub(super) fn ptx(program: &Program, shape: &Shape) -> Result<String, BackendError> {
+    let mut writer = Writer { program, shape, text: String::new(), parameters: 0, scratch: 0, packed: 0 };
+    let body = writer.body()?;
+    let room = match shape.is_shared() {
+        true => format!(".shared .align 8 .b8 {ROOM}[{}];\n\n", 8 * THREADS),
+        false => String::new(),
+    };
     let parameters: Vec<String> = (0..writer.parameters).map(|p| format!("\t.param .u64 {ENTRY}_param_{p}")).collect();
     Ok(format!(
-        ".version 7.0\n.target sm_80\n.address_size 64\n\n.visible .entry {ENTRY}(\n{}\n)\n.maxntid {THREADS}, 1, 1\n{{\n\
-         \t.reg .pred %p<2>;\n\t.reg .b32 %t<6>;\n\t.reg .b64 %v<{}>;\n\t.reg .b64 %s<{}>;\n{body}}}\n",
+        ".version 7.0\n.target sm_80\n.address_size 64\n\n{room}.visible .entry {ENTRY}(\n{}\n)\n.maxntid {THREADS}, 1, 1\n{{\n\
+         \t.reg .pred %p<3>;\n\t.reg .b32 %t<8>;\n\t.reg .b64 %v<{}>;\n\t.reg .b64 %s<{}>;\n{body}}}\n",
         parameters.join(",\n"),
         program.code.len() + 1,
         writer.scratch + 1,
@@ -126,7 +174,8 @@ impl Writer<'_> {
         to
     }
 
-    fn body(&mut self, shape: &Shape, outputs: usize) -> Result<String, BackendError> {
+    fn body(&mut self) -> Result<String, BackendError> {
+        let shape = self.shape;
         let (count, first, mine, index) = (self.parameter(), self.parameter(), self.scratch(), self.scratch());
         self.line(format_args!("mov.u32 %t0, %ctaid.x"));
         self.line(format_args!("mov.u32 %t1, %tid.x"));
@@ -134,15 +183,22 @@ impl Writer<'_> {
         self.line(format_args!("cvt.u64.u32 {index}, %t1"));
         self.line(format_args!("add.u64 {mine}, {mine}, {index}"));
         self.line(format_args!("setp.ge.u64 %p0, {mine}, {count}"));
-        self.line(format_args!("@%p0 bra $end"));
+        if shape.is_shared() {
+            // All threads of a block go on together; those that have no word do as the last that has, and write none.
+            let last = self.scratch();
+            self.line(format_args!("sub.u64 {last}, {count}, 1"));
+            self.line(format_args!("min.u64 {mine}, {mine}, {last}"));
+        } else {
+            self.line(format_args!("@%p0 bra $end"));
+        }
         self.line(format_args!("add.u64 {index}, {mine}, {first}"));
         // Of each operand: its address, the bytes of a plane, the element of it that belongs to this word.
         let operands: Vec<[String; 3]> = shape
-            .repeated
+            .reads
             .iter()
-            .map(|repeated| {
+            .map(|read| {
                 let (base, bytes) = (self.parameter(), self.parameter());
-                if !repeated {
+                if *read != Read::Repeated {
                     return [base, bytes, index.clone()];
                 }
                 let outer = self.quotient(&index);
@@ -156,14 +212,20 @@ impl Writer<'_> {
         let (keystream, bytes) = (self.parameter(), self.scratch());
         let keystream = self.address(&keystream, &mine);
         self.line(format_args!("shl.b64 {bytes}, {count}, 3"));
-        let results: Vec<[String; 2]> = (0..outputs)
-            .map(|_| {
-                let (base, bytes) = (self.parameter(), self.parameter());
-                [self.address(&base, &index), bytes]
+        let results: Vec<Places> = shape
+            .writes
+            .iter()
+            .map(|write| {
+                let mut place = |_| {
+                    let (base, bytes) = (self.parameter(), self.parameter());
+                    [self.address(&base, &index), bytes]
+                };
+                let words = (0..write.words).map(&mut place).collect();
+                Places { words, packed: write.packed.map(|width| (self.parameter(), width)) }
             })
             .collect();
         for (number, instr) in self.program.code.iter().enumerate() {
-            self.instruction(number, instr, &operands, (&drawn, [&keystream, &bytes]), &results)?;
+            self.instruction(number, instr, &operands, (&drawn, [&keystream, &bytes]), (&results, [&count, &first]))?;
         }
         self.text.push_str("$end:\n\tret;\n");
         Ok(std::mem::take(&mut self.text))
@@ -185,7 +247,7 @@ impl Writer<'_> {
         instr: &Instr,
         operands: &[[String; 3]],
         (drawn, [keystream, bytes]): (&[(u16, u16)], [&str; 2]),
-        results: &[[String; 2]],
+        (results, [count, first]): (&[Places], [&str; 2]),
     ) -> Result<(), BackendError> {
         let to = format!("%v{number}");
         let mut two = |what: &str, a: Reg, b: Reg| {
@@ -217,6 +279,11 @@ impl Writer<'_> {
                 self.line(format_args!("mov.u64 {to}, {word:#x}"));
                 Ok(())
             }
+            Instr::In { input, .. } if let Read::Packed(width) = self.shape.reads[usize::from(input)] => {
+                let [base, _, at] = &operands[usize::from(input)];
+                self.unpack(&to, base, at, width);
+                Ok(())
+            }
             Instr::In { input, plane } => {
                 let [base, bytes, at] = &operands[usize::from(input)];
                 let place = self.address(base, at);
@@ -245,11 +312,87 @@ impl Writer<'_> {
             }
             Instr::Out { output, plane, value } => {
                 let value = self.value(number, value)?;
-                let [base, bytes] = &results[usize::from(output)];
-                let place = self.plane(base, bytes, usize::from(plane));
-                self.line(format_args!("st.global.u64 [{place}], {value}"));
+                let Places { words, packed } = &results[usize::from(output)];
+                let guard = if self.shape.is_shared() { "@!%p0 " } else { "" };
+                for [base, bytes] in words {
+                    let place = self.plane(base, bytes, usize::from(plane));
+                    self.line(format_args!("{guard}st.global.u64 [{place}], {value}"));
+                }
+                if let Some((base, width)) = packed {
+                    self.pack(&value, base, *width, [count, first]);
+                }
                 Ok(())
             }
         }
+    }
+
+    /// Element `at` of those of `width` bits, 2 to 63, that begin at `base`: what it has in one word, and in the next if it goes
+    /// on there.
+    fn unpack(&mut self, to: &str, base: &str, at: &str, width: u32) {
+        let (bit, word, next) = (self.scratch(), self.scratch(), self.scratch());
+        self.line(format_args!("mul.lo.u64 {bit}, {at}, {width}"));
+        self.line(format_args!("shr.u64 {word}, {bit}, 6"));
+        let place = self.address(base, &word);
+        self.line(format_args!("ld.global.u64 {to}, [{place}]"));
+        self.line(format_args!("cvt.u32.u64 %t4, {bit}"));
+        self.line(format_args!("and.b32 %t4, %t4, 63"));
+        self.line(format_args!("shr.u64 {to}, {to}, %t4"));
+        self.line(format_args!("setp.gt.u32 %p1, %t4, {}", 64 - width));
+        self.line(format_args!("mov.u64 {next}, 0"));
+        self.line(format_args!("@%p1 ld.global.u64 {next}, [{place}+8]"));
+        self.line(format_args!("sub.u32 %t4, 64, %t4"));
+        self.line(format_args!("shl.b64 {next}, {next}, %t4"));
+        self.line(format_args!("or.b64 {to}, {to}, {next}"));
+        self.line(format_args!("and.b64 {to}, {to}, {:#x}", low_mask(width)));
+    }
+
+    /// Packs the low `width` bits, 2 to 63, of each thread's value into the message that begins at `base`. The block's values
+    /// go to shared memory, and each of its first threads makes a word of the message of them.
+    fn pack(&mut self, value: &str, base: &str, width: u32, [count, first]: [&str; 2]) {
+        let (masked, begin, size, word) = (self.scratch(), self.scratch(), self.scratch(), self.scratch());
+        let next = self.scratch();
+        let number = self.packed;
+        self.packed += 1;
+        self.line(format_args!("and.b64 {masked}, {value}, {:#x}", low_mask(width)));
+        self.line(format_args!("selp.b64 {masked}, 0, {masked}, %p0"));
+        self.line(format_args!("mov.u32 %t4, {ROOM}"));
+        self.line(format_args!("mad.lo.u32 %t5, %t1, 8, %t4"));
+        self.line(format_args!("st.shared.u64 [%t5], {masked}"));
+        self.line(format_args!("bar.sync 0"));
+        // As many words as the block's elements fill.
+        self.line(format_args!("mul.wide.u32 {begin}, %t0, {THREADS}"));
+        self.line(format_args!("sub.u64 {size}, {count}, {begin}"));
+        self.line(format_args!("min.u64 {size}, {size}, {THREADS}"));
+        self.line(format_args!("cvt.u32.u64 %t5, {size}"));
+        self.line(format_args!("mul.lo.u32 %t5, %t5, {width}"));
+        self.line(format_args!("shr.u32 %t5, %t5, 6"));
+        self.line(format_args!("setp.ge.u32 %p1, %t1, %t5"));
+        self.line(format_args!("@%p1 bra $packed{number}"));
+        // The element that the word's first bit is of, which of its bits that is, and how many of the word it fills.
+        self.line(format_args!("shl.b32 %t5, %t1, 6"));
+        self.line(format_args!("div.u32 %t6, %t5, {width}"));
+        self.line(format_args!("mul.lo.u32 %t7, %t6, {width}"));
+        self.line(format_args!("sub.u32 %t5, %t5, %t7"));
+        self.line(format_args!("mad.lo.u32 %t4, %t6, 8, %t4"));
+        self.line(format_args!("ld.shared.u64 {word}, [%t4]"));
+        self.line(format_args!("shr.u64 {word}, {word}, %t5"));
+        self.line(format_args!("sub.u32 %t5, {width}, %t5"));
+        for further in 1..=63u32.div_ceil(width) {
+            self.line(format_args!("setp.lt.u32 %p2, %t5, 64"));
+            self.line(format_args!("mov.u64 {next}, 0"));
+            self.line(format_args!("@%p2 ld.shared.u64 {next}, [%t4+{}]", 8 * further));
+            self.line(format_args!("shl.b64 {next}, {next}, %t5"));
+            self.line(format_args!("or.b64 {word}, {word}, {next}"));
+            self.line(format_args!("add.u32 %t5, %t5, {width}"));
+        }
+        self.line(format_args!("add.u64 {begin}, {begin}, {first}"));
+        self.line(format_args!("mul.lo.u64 {begin}, {begin}, {width}"));
+        self.line(format_args!("shr.u64 {begin}, {begin}, 6"));
+        self.line(format_args!("cvt.u64.u32 {size}, %t1"));
+        self.line(format_args!("add.u64 {begin}, {begin}, {size}"));
+        let place = self.address(base, &begin);
+        self.line(format_args!("st.global.u64 [{place}], {word}"));
+        self.text.push_str(&format!("$packed{number}:\n"));
+        self.line(format_args!("bar.sync 0"));
     }
 }

@@ -217,17 +217,12 @@ impl Gpu {
     }
 
     /// The kernel of an element program with so many results.
-    pub(super) fn element(
-        &self,
-        program: &Program,
-        shape: &Shape,
-        outputs: usize,
-    ) -> Result<Arc<Function>, BackendError> {
+    pub(super) fn element(&self, program: &Program, shape: &Shape) -> Result<Arc<Function>, BackendError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.elements.get(shape) {
             return Ok(function.clone());
         }
-        let text = element::ptx(program, shape, outputs)?;
+        let text = element::ptx(program, shape)?;
         let module = self.load(&text)?;
         let function = module.load_function(element::ENTRY).map_err(failed)?;
         let function = Arc::new(Function { function, parameters: parameters(&text, element::ENTRY) });

@@ -41,14 +41,15 @@ use cudarc::driver::sys::CUresult;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
 use smallvec::SmallVec;
 
-use self::element::Shape;
+use self::element::{Read, Shape};
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
 pub use self::nvrtc::Sources;
-use self::outbox::Outbox;
+use self::outbox::{Outbox, Packet};
 use self::params::{LongDivisor, StreamUse};
 use self::staging::Staging;
 use self::tables::Tables;
+use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
 use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
@@ -109,6 +110,8 @@ pub struct Cuda {
     spare: Vec<Staging>,
     arriving: [Option<Staging>; ON_THEIR_WAY],
     next: usize,
+    /// Messages that launches write into and read from.
+    messages: Held<Packet>,
     tables: Tables,
     /// Residues of large factors.
     residues: Option<CudaSlice<u64>>,
@@ -116,8 +119,11 @@ pub struct Cuda {
     /// Element programs' kernels, by the address of their code. Another program may have come there since.
     elements: HashMap<usize, (Shape, Arc<Function>)>,
     /// Launches that were found to be sound, by their number in the plan, with the kernel of an element program.
-    sites: Vec<Option<Option<Arc<Function>>>>,
+    sites: Vec<Option<Site>>,
 }
+
+/// A launch that was found to be sound: of an element program its kernel, for how its operands and results are stored.
+type Site = Option<(Arc<Function>, Forms)>;
 
 impl std::fmt::Debug for Cuda {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -152,6 +158,7 @@ impl Cuda {
             spare: Vec::new(),
             arriving: Default::default(),
             next: 0,
+            messages: Held::default(),
             tables,
             elements: HashMap::new(),
             sites: Vec::new(),
@@ -207,15 +214,28 @@ impl Cuda {
         self.stream.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
     }
 
-    /// The kernel of an element program.
-    fn compiled(&mut self, program: &Program, launch: &Launch<'_>) -> Result<Arc<Function>, BackendError> {
-        let accesses = || launch.ins.iter().map(|operand| operand.access);
+    /// The kernel of an element program whose operands and results are stored like this.
+    fn compiled(
+        &mut self,
+        program: &Program,
+        launch: &Launch<'_>,
+        forms: &Forms,
+    ) -> Result<Arc<Function>, BackendError> {
+        let ins = launch.ins.iter().zip(&forms.ins);
+        let reads = ins.map(|(operand, packed)| match (operand.access, launch.bufs[operand.buf.index()].width) {
+            (Access::Repeat { .. }, _) if *packed => check::misfit(format!("{} is in a message only", operand.buf)),
+            (Access::Repeat { .. }, _) => Ok(Read::Repeated),
+            (Access::Dense, width @ 2..=63) if *packed => Ok(Read::Packed(width)),
+            (Access::Dense, _) => Ok(Read::Dense),
+        });
+        let outs = launch.outs.iter().zip(&forms.outs);
+        let writes = outs.map(|(id, form)| element::written(&launch.bufs[id.index()], *form)).collect();
+        let shape = Shape::of(program, reads.collect::<Result<_, _>>()?, writes);
         let at = program.code.as_ptr() as usize;
         match self.elements.get(&at) {
-            Some((shape, function)) if shape.is(program, accesses()) => Ok(function.clone()),
+            Some((known, function)) if *known == shape => Ok(function.clone()),
             _ => {
-                let shape = Shape::of(program, accesses());
-                let function = self.gpu.element(program, &shape, launch.outs.len())?;
+                let function = self.gpu.element(program, &shape)?;
                 self.elements.insert(at, (shape, function.clone()));
                 Ok(function)
             }
@@ -224,15 +244,20 @@ impl Cuda {
 
     /// Runs an element program, whose kernel this is.
     #[allow(unsafe_code, reason = "a launch of a kernel")]
-    fn element(&mut self, program: &Program, function: &Function, launch: &Launch<'_>) -> Result<(), BackendError> {
+    fn element(
+        &mut self,
+        program: &Program,
+        (function, forms): &(Arc<Function>, Forms),
+        launch: &Launch<'_>,
+    ) -> Result<(), BackendError> {
         let bufs = launch.bufs;
         let words = bufs[launch.outs[0].index()].stride();
         let drawn = element::drawn(program);
-        let piece = if drawn.is_empty() { words } else { (DRAWN / drawn.len()).max(PIECE) };
+        let whole = |words: usize| words / element::THREADS as usize * element::THREADS as usize;
+        let piece = if drawn.is_empty() { words } else { whole(DRAWN / drawn.len()).max(PIECE) };
         let mut operands: SmallVec<[u64; 32]> = SmallVec::new();
         for operand in launch.ins {
-            let buf = &bufs[operand.buf.index()];
-            operands.extend([self.operand(bufs, operand.buf)?, 8 * buf.stride() as u64]);
+            operands.extend(self.source(bufs, operand.buf)?);
             if let Access::Repeat { inner, len } = operand.access {
                 for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
                     operands.extend([divisor.mul, u64::from(divisor.shift)]);
@@ -241,8 +266,8 @@ impl Cuda {
             }
         }
         let mut results: SmallVec<[u64; 16]> = SmallVec::new();
-        for id in launch.outs {
-            results.extend([self.operand(bufs, *id)?, 8 * bufs[id.index()].stride() as u64]);
+        for (id, form) in launch.outs.iter().zip(&forms.outs) {
+            results.extend(self.targets(bufs, *id, *form)?);
         }
         for first in (0..words).step_by(piece.max(1)) {
             let count = piece.min(words - first);
@@ -254,8 +279,8 @@ impl Cuda {
             let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
             let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
             let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
-            // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread,
-            // and the keystream has `count` words for each plane that is drawn.
+            // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
+            // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.
             unsafe { function.launch(&self.stream, grid, &parameters) }?;
         }
         Ok(())
@@ -387,6 +412,10 @@ impl Backend for Cuda {
                 other => other,
             })?);
         }
+        // What is in line may still read the messages that were kept.
+        for packet in self.messages.reset(layout.buffers()) {
+            packet.was_read(&self.stream)?;
+        }
         self.places.reset(layout);
         self.sites.clear();
         Ok(())
@@ -398,6 +427,9 @@ impl Backend for Cuda {
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         let place = self.places.make(id)?;
+        if let Some(packet) = self.messages.rewrite(id) {
+            packet.was_read(&self.stream)?;
+        }
         let mut words = vec![0; place.len()];
         fill(&mut words);
         if words.is_empty() {
@@ -414,6 +446,9 @@ impl Backend for Cuda {
         if place.is_empty() {
             return Ok(Cow::Owned(Vec::new()));
         }
+        if let Some(words) = self.in_message(id)? {
+            return Ok(Cow::Owned(words));
+        }
         let memory = self.memory.as_ref().ok_or_else(no_memory)?;
         let words = self.stream.clone_dtoh(&memory.slice(place)).map_err(failed)?;
         self.stream.synchronize().map_err(failed)?;
@@ -425,7 +460,7 @@ impl Backend for Cuda {
     }
 
     fn pack_ahead(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<bool, BackendError> {
-        self.begin(bufs, ids).map(|()| true)
+        self.pack_to_host(bufs, ids).map(|()| true)
     }
 
     fn packed(&mut self, message: &mut Vec<u8>) -> Result<(), BackendError> {
@@ -443,6 +478,10 @@ impl Backend for Cuda {
 
     fn free(&mut self, id: BufId) {
         self.places.free(id);
+        if let Some(packet) = self.messages.free(id) {
+            // What fails here fails what comes next as well.
+            let _noted = packet.was_read(&self.stream);
+        }
     }
 
     fn settle(&mut self) -> Result<(), BackendError> {
@@ -453,6 +492,9 @@ impl Backend for Cuda {
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         self.tables.trim(&self.stream)?;
         let known = launch.site.and_then(|number| self.sites.get(number)?.clone());
+        let fits =
+            |site: &Site| site.as_ref().is_none_or(|(_, forms)| *forms == self.messages.forms(&launch, |_, _| false));
+        let known = known.filter(fits);
         let function = match (known, launch.kernel) {
             (Some(function), _) => {
                 self.places.again(&launch)?;
@@ -461,7 +503,13 @@ impl Backend for Cuda {
             (None, kernel) => {
                 check::launch(self.party, &launch)?;
                 self.places.launch(&launch)?;
-                if let Kernel::Map(program) = kernel { Some(self.compiled(program, &launch)?) } else { None }
+                match kernel {
+                    Kernel::Map(program) => {
+                        let forms = self.messages.forms(&launch, |_, _| false);
+                        Some((self.compiled(program, &launch, &forms)?, forms))
+                    }
+                    _ => None,
+                }
             }
         };
         match (launch.kernel, &function) {

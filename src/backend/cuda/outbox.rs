@@ -42,24 +42,14 @@ impl Outbox {
         Arc::new(Outbox { stream: stream.clone(), back: Mutex::default() })
     }
 
-    /// Puts in line what `pack` does: to pack a message of so many bytes into the memory that it is given.
+    /// A message of so many bytes that is still to be packed; until it is [`Packet::ready`], into [`Packet::words`].
     ///
     /// # Errors
     /// If the GPU fails or has no memory.
-    pub(super) fn pack(
-        self: &Arc<Outbox>,
-        bytes: u64,
-        pack: impl FnOnce(&mut CudaSlice<u64>) -> Result<(), BackendError>,
-    ) -> Result<Packet, BackendError> {
+    pub(super) fn begin(self: &Arc<Outbox>, bytes: u64) -> Result<Packet, BackendError> {
         let words = self.room(bytes.div_ceil(8) as usize)?;
         // From here on the memory goes back whatever fails.
-        let slot = Some(Slot { words, read: None });
-        let mut packet = Packet { slot, bytes, packed: None, home: self.clone() };
-        if let Some(slot) = &mut packet.slot {
-            pack(&mut slot.words)?;
-        }
-        packet.packed = Some(self.stream.record_event(None).map_err(failed)?);
-        Ok(packet)
+        Ok(Packet { slot: Some(Slot { words, read: None }), bytes, packed: None, home: self.clone() })
     }
 
     /// Takes memory back.
@@ -98,6 +88,36 @@ impl Outbox {
 }
 
 impl Packet {
+    /// Its memory.
+    pub(super) fn words(&mut self) -> Option<&mut CudaSlice<u64>> {
+        self.slot.as_mut().map(|slot| &mut slot.words)
+    }
+
+    /// The same, to be read.
+    pub(super) fn memory(&self) -> Option<&CudaSlice<u64>> {
+        self.slot.as_ref().map(|slot| &slot.words)
+    }
+
+    /// Where the sender's queue writes it.
+    pub(super) fn address(&self) -> u64 {
+        self.slot.as_ref().map_or(0, |slot| super::address(&slot.words, &self.home.stream))
+    }
+
+    /// Notes that what is in line on the sender's queue packs it.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    pub(super) fn ready(&mut self) -> Result<(), BackendError> {
+        self.packed = Some(self.home.stream.record_event(None).map_err(failed)?);
+        Ok(())
+    }
+
+    /// Whether its memory is on the GPU of this queue.
+    pub(super) fn is_on(&self, stream: &CudaStream) -> bool {
+        let there = self.slot.as_ref().map(|slot| slot.words.context().cu_ctx());
+        there == Some(stream.context().cu_ctx())
+    }
+
     /// Where a receiver's queue finds the message from here on. From another GPU than the sender's it is first copied to
     /// `room`.
     ///

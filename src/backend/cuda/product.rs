@@ -9,7 +9,7 @@ use super::residue::{self, Large};
 use super::{Cuda, Multiply};
 use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
-use crate::plan::Product;
+use crate::plan::{Product, sums};
 
 /// A kernel that computes tiles of a result, with its twin for sums.
 #[derive(Clone, Copy)]
@@ -79,8 +79,12 @@ impl Cuda {
         if out.is_empty() {
             return Ok(());
         }
-        let places: SmallVec<[(u64, usize); 4]> = launch
-            .ins
+        // A sum of one term is one of the term and of nothing of it.
+        let ins = match factors.and_then(|factors| sums(factors, launch.ins)) {
+            Some(sums) => sums.into_iter().flat_map(|(first, second)| [first, second.unwrap_or(first)]).collect(),
+            None => SmallVec::<[_; 4]>::from_slice(launch.ins),
+        };
+        let places: SmallVec<[(u64, usize); 4]> = ins
             .iter()
             .map(|operand| Ok((self.operand(launch.bufs, operand.buf)?, launch.bufs[operand.buf.index()].words())))
             .collect::<Result<_, BackendError>>()?;

@@ -1,6 +1,7 @@
 //! The order of steps within a round: what is sent comes first, in the order of the transfers, and what a party computes for
 //! itself after that, while its messages are on their way.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::super::{Buf, BufId, Party, Round, Step};
@@ -21,6 +22,13 @@ pub(super) fn sends_first(bufs: &[Buf], round: &mut Round) {
     let new =
         round.steps.iter().map(|step| next.get_mut(&step.party).and_then(Vec::pop).map(|at| round.steps[at].clone()));
     round.steps = new.map(|step| step.expect("each party has as many steps as places")).collect();
+}
+
+/// Puts what is computed once before all else, the largest first: each result then fits where the operands of others were
+/// ([`super::super::layout`]).
+pub(super) fn once_first(bufs: &[Buf], round: &mut Round) {
+    let words = |step: &Step| step.outs.iter().map(|id| bufs[id.index()].words()).sum::<usize>();
+    round.steps.sort_by_key(|step| if step.once { (false, Reverse(words(step))) } else { (true, Reverse(0)) });
 }
 
 /// Which steps write to a storage, and where.

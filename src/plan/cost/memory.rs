@@ -40,7 +40,7 @@ pub fn memory(plan: &Plan) -> Memory {
                     live.note(party, step.span);
                     step.free.iter().for_each(|id| live.free(*id));
                 }
-                Action::Send(_) => {}
+                Action::Begin(_) | Action::Send(_) => {}
                 Action::Receive(piece) => {
                     for send in piece.sends.iter().map(|at| &plan.rounds[piece.round].sends[*at]) {
                         live.add(send.target);

@@ -22,7 +22,8 @@ pub mod work;
 use serde::Serialize;
 
 use super::layout::Layout;
-use super::{Instr, Kernel, Party, Plan, Product, Step, Stream};
+use super::passing::passing;
+use super::{BufId, Instr, Kernel, Party, Plan, Product, Step, Stream};
 use crate::graph::Receiver;
 use crate::span::Span;
 
@@ -44,7 +45,7 @@ pub struct Cost {
     /// Keystream bytes that each party draws.
     pub stream_bytes: [u64; 3],
     /// Bytes that each party reads from and writes to memory: operands and results of its steps, each once a step, and
-    /// what it packs and unpacks. Caches spare some of it.
+    /// what it packs and unpacks, in a run behind the first on the same inputs. Caches spare some of it.
     pub memory_traffic: [u64; 3],
     /// Bytes of memory that each party takes for its buffers ([`Layout`]).
     pub peak_bytes: [u64; 3],
@@ -140,23 +141,34 @@ pub fn cost(plan: &Plan) -> Cost {
         memory_traffic: [0; 3],
         owner_bytes_in: 0,
         owner_bytes_out: 0,
-        peak_bytes: Party::ALL.map(|party| Layout::of(plan, party, |_| false).bytes()),
+        peak_bytes: Party::ALL.map(|party| Layout::of(plan, party, false).bytes()),
         live_bytes: memory.peak,
         peak_places: memory.at.map(|span| plan.place(span).map(str::to_string)),
         lines: plan.places.iter().map(line_cost).collect(),
     };
+    let passing = Party::ALL.map(|party| passing(plan, party));
     let line = |span| plan.places.binary_search_by_key(&span, |(s, _)| Some(*s)).ok();
     for round in &plan.rounds {
         let mut touched = std::collections::BTreeSet::new();
         let mut links = std::collections::BTreeSet::new();
+        let mut made: std::collections::BTreeSet<BufId> = std::collections::BTreeSet::new();
         for step in &round.steps {
             let count = step_multiply_adds(step);
             let adds = &mut cost.multiply_adds[step.party.index()];
             *adds = adds.saturating_add(count);
             let drawn = step_stream_bytes(plan, step);
             cost.stream_bytes[step.party.index()] += drawn;
+            // The counts are those of a run behind the first.
+            if step.once {
+                continue;
+            }
             let bufs = step.ins.iter().map(|operand| operand.buf).chain(step.outs.iter().copied());
-            let moved = bufs.fold(0, |sum: u64, id| sum.saturating_add(plan.buf(id).memory_bytes()));
+            let passes = |id: BufId| passing[step.party.index()][id.index()];
+            let size = |id| if passes(id) { plan.buf(id).wire_bytes() as u64 } else { plan.buf(id).memory_bytes() };
+            let moved = bufs.fold(0, |sum: u64, id| sum.saturating_add(size(id)));
+            if let Kernel::Map(_) = step.kernel {
+                made.extend(&step.outs);
+            }
             let traffic = &mut cost.memory_traffic[step.party.index()];
             *traffic = traffic.saturating_add(moved);
             if let Some(at) = line(step.span) {
@@ -169,13 +181,21 @@ pub fn cost(plan: &Plan) -> Cost {
             let bytes = plan.buf(send.source).wire_bytes() as u64;
             cost.bytes_per_link[send.from.index()][send.to.index()] += bytes;
             links.insert((send.from, send.to));
-            let moved = plan.buf(send.source).memory_bytes().saturating_add(bytes);
-            for party in [send.from, send.to] {
+            let words = plan.buf(send.source).memory_bytes();
+            // What passes is read and written by the steps; what an element program makes is packed as it is made.
+            let packed = match (passing[send.from.index()][send.source.index()], made.contains(&send.source)) {
+                (true, _) => 0,
+                (false, true) => bytes,
+                (false, false) => words.saturating_add(bytes),
+            };
+            let unpacked = if passing[send.to.index()][send.target.index()] { 0 } else { words.saturating_add(bytes) };
+            for (party, moved) in [(send.from, packed), (send.to, unpacked)] {
                 let traffic = &mut cost.memory_traffic[party.index()];
                 *traffic = traffic.saturating_add(moved);
             }
             if let Some(at) = line(send.span) {
-                cost.lines[at].memory_traffic = cost.lines[at].memory_traffic.saturating_add(moved.saturating_mul(2));
+                let moved = packed.saturating_add(unpacked);
+                cost.lines[at].memory_traffic = cost.lines[at].memory_traffic.saturating_add(moved);
                 cost.lines[at].bytes += bytes;
                 cost.lines[at].bytes_per_party[send.from.index()] += bytes;
                 touched.insert(at);

@@ -159,6 +159,7 @@ fn tasks(plan: &Plan, machine: &Machine, me: Party) -> Vec<(usize, Task)> {
     let mut tasks = Vec::new();
     for (round, action) in Course::of(plan, me).actions() {
         match action {
+            Action::Step(at) if plan.rounds[round].steps[*at].once => {}
             Action::Step(at) => {
                 let seconds = machine.seconds(&work::step(&plan.bufs, &plan.rounds[round].steps[*at]));
                 tasks.push((round, Task::Work(What::Step(*at), seconds)));
@@ -171,7 +172,7 @@ fn tasks(plan: &Plan, machine: &Machine, me: Party) -> Vec<(usize, Task)> {
                 tasks.push((piece.round, Task::Wait(piece.from, piece.number)));
                 tasks.push((piece.round, Task::Work(What::Unpack(piece.from), waking + packing(piece))));
             }
-            Action::Free => {}
+            Action::Begin(_) | Action::Free => {}
         }
     }
     tasks.reverse();

@@ -151,7 +151,12 @@ impl Lowering<'_> {
         let sizes = [self.len(x), self.len(y), len];
         let (x, y) = (self.dense(x), self.dense(y));
         if product.depth() >= WORTH_HALVING && self.has_room_for_twice(id) && self.is_only_truncated(id) {
-            return Value::Additive(linear::double_product(&mut self.b, &product, &x, &y, sizes), true);
+            let input = |shares: &Shares| shares.at.iter().flatten().all(|share| self.b.is_input(share.buf));
+            let alone = |id: NodeId, shares: &Shares| self.users(id).count() == 1 && input(shares);
+            let right = alone(operands[1], &y);
+            // One of two inputs may be the data, of which there are others in the next run.
+            let alone = [!right && !input(&y) && alone(operands[0], &x), right];
+            return Value::Additive(linear::double_product(&mut self.b, &product, (&x, &y), alone, sizes), true);
         }
         Value::Additive(linear::product(&mut self.b, &product, &x, &y, sizes), false)
     }

@@ -2,8 +2,9 @@
 //! on the other.
 //!
 //! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
-//! roles also go round both ways, or into a multiple of six that makes a pipeline ([`super::Options`]). Whoever has sent the least so far plays role 0 for a small one. Slices begin at multiples
-//! of eight elements, so that their bits fill bytes, or between planes of images that are pooled.
+//! roles also go round both ways, or into a multiple of six that makes a pipeline ([`super::Options`]). Whoever has sent the least
+//! so far plays role 0 for a small one. Slices begin at multiples of eight elements, so that their bits fill bytes, or of 64, so
+//! that they fill words, or between planes of images that are pooled.
 
 use super::super::build::Builder;
 use super::super::protocol::maximum::SignSource;
@@ -17,8 +18,9 @@ use super::{Lowering, NodeId};
 const THREE: usize = 24;
 /// And of so many into six.
 const SIX: usize = 1 << 14;
-/// Where slices begin.
+/// Where slices begin; those of a tensor that is cut into six, where their bits fill whole words.
 const STEP: usize = 8;
+const WORDS: usize = 64;
 
 /// Consecutive elements of a tensor, and who plays which role for them.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +130,7 @@ impl BitShares {
 impl Lowering<'_> {
     /// How a tensor of `len` elements is cut.
     pub(super) fn slices(&self, len: usize) -> Vec<Slice> {
-        self.units(len, STEP)
+        self.units(len, if len < SIX { STEP } else { WORDS })
     }
 
     /// How a tensor of `len` elements is cut, between units of so many.

@@ -41,15 +41,47 @@ pub fn product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes
 /// `2 x y = (x_0 + 2 x_1)(y_0 + 2 y_1) + (2 x_1 - 2 x_2)(y_2 - y_1) + (2 x_2 + x_0)(2 y_2 + y_0)`: the nine `x_i y_j` count
 /// twice each. Three products that each party could compute do not make `x y` itself modulo a power of two: of a number and
 /// its difference to 1, which would have to be units, one is even.
-pub fn double_product(b: &mut Builder, product: &Product, x: &Shares, y: &Shares, sizes: [usize; 3]) -> Additive {
+///
+/// A factor that is an input for nothing else (`alone`: which of the two) is summed once, for all runs on it.
+pub fn double_product(
+    b: &mut Builder,
+    product: &Product,
+    (x, y): (&Shares, &Shares),
+    alone: [bool; 2],
+    sizes: [usize; 3],
+) -> Additive {
     let [x_len, y_len, out_len] = sizes;
     let (x, y) = (local::dense_shares(b, x, x_len), local::dense_shares(b, y, y_len));
-    let factors = [[[1, 2], [1, 2]], [[2, -2], [-1, 1]], [[2, 1], [2, 1]]];
+    let factors: [[[i8; 2]; 2]; 3] = [[[1, 2], [1, 2]], [[2, -2], [-1, 1]], [[2, 1], [2, 1]]];
     Additive(Party::ALL.map(|party| {
         let i = party.index();
-        let ins = [x.at[0][i].buf, x.at[1][i].buf, y.at[0][i].buf, y.at[1][i].buf];
-        b.launch(party, Kernel::ProductOfSums(product.clone(), factors[i]), &ins, out_len)
+        let mut factors = factors[i];
+        let mut ins = Vec::new();
+        for (((side, len), alone), factor) in [(&x, x_len), (&y, y_len)].into_iter().zip(alone).zip(&mut factors) {
+            let terms = side.at.map(|row| row[i].buf);
+            if alone {
+                ins.push(sum_once(b, party, terms, *factor, len));
+                *factor = [1, 0];
+            } else {
+                ins.extend(terms);
+            }
+        }
+        b.launch(party, Kernel::ProductOfSums(product.clone(), factors), &ins, out_len)
     }))
+}
+
+/// `a x + b y` of a party's two shares of an input, for all runs on it.
+fn sum_once(b: &mut Builder, party: Party, terms: [BufId; 2], factors: [i8; 2], len: usize) -> BufId {
+    let ring = b.ring();
+    let mut m = b.ring_map(party, "product.factor", len);
+    let [x, y] = [0, 1].map(|at| {
+        let (x, factor) = (m.read(terms[at]), m.imm(i64::from(factors[at]) as u64));
+        m.mul(x, factor)
+    });
+    let sum = m.add(x, y);
+    let out = m.write(sum, ring);
+    m.finish_once();
+    out
 }
 
 /// One summand a party -> replicated shares. 3K bits, 1 round: `z_i + F(k_i) - F(k_{i+1})` to party i - 1.
