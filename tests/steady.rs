@@ -1,13 +1,17 @@
-//! Once a party has run a plan, further runs on the shares that it has allocate no memory in their rounds.
+//! Once a party has run a plan, further runs on the shares that it has allocate no memory in their rounds, and compute nothing
+//! again that is the same for all.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::Path;
+use std::rc::Rc;
 
-use smlc::backend::StreamKey;
 use smlc::backend::cpu::Cpu;
+use smlc::backend::{Around, Backend as _, BackendError, Launch, StreamKey};
 use smlc::net::{Loss, NetError};
 use smlc::plan::course::Piece;
+use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::{Party, Plan};
 use smlc::run::session::{Link, Session};
@@ -47,9 +51,13 @@ impl Link for Links {
 
 /// The plan of an example for one row.
 fn plan(name: &str) -> Plan {
-    let mut sources = Sources::default();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
-    let file = sources.add(name.to_string(), std::fs::read_to_string(path).unwrap());
+    plan_of(name, std::fs::read_to_string(path).unwrap())
+}
+
+fn plan_of(name: &str, text: String) -> Plan {
+    let mut sources = Sources::default();
+    let file = sources.add(name.to_string(), text);
     let program = hir::check(&mut sources, file, &mut Vec::new()).unwrap();
     let dims = [("N".to_string(), 1)].into();
     let mut graph = graph::lower::lower(&program, &program.entries[0].name, &dims, &mut Vec::new()).unwrap();
@@ -94,5 +102,84 @@ fn rounds_of_later_runs_allocate_nothing() {
         let [first, _, third] = allocations(&plan(name));
         assert!(first > 0, "{name}: the first run prepares programs");
         assert_eq!(third, 0, "{name}");
+    }
+}
+
+/// A device that counts the sums it makes once for all runs.
+type Counting = Around<Cpu, Box<dyn FnMut(&mut Cpu, Launch<'_>) -> Result<(), BackendError>>>;
+
+/// Sessions of the three parties on fresh keys, and how many sums each has made.
+fn counted(plan: &Plan) -> ([Session<'_, Counting>; 3], [Rc<Cell<usize>>; 3]) {
+    let counts: [Rc<Cell<usize>>; 3] = Default::default();
+    let mut first = keys(0).into_iter();
+    let sessions = Party::ALL.map(|party| {
+        let count = counts[party.index()].clone();
+        let launch = move |device: &mut Cpu, launch: Launch<'_>| {
+            count.set(count.get() + usize::from(launch.kernel.name() == "product.factor"));
+            device.launch(launch)
+        };
+        let device = Around { inner: Cpu::new(party, first.next().unwrap()), launch: Box::new(launch) as Box<_> };
+        Session::new(plan, party, device, true).unwrap()
+    });
+    (sessions, counts)
+}
+
+/// Loads shares of an input that are some noise.
+fn load(plan: &Plan, sessions: &mut [Session<'_, Counting>; 3], input: usize, seed: u64) {
+    for (session, party) in sessions.iter_mut().zip(Party::ALL) {
+        for part in 0..2u8 {
+            let id = plan.inputs[input].bufs[usize::from(part)][party.index()];
+            let share = u64::from(party.plus(part).0) + 3 * input as u64 + 1000 * seed;
+            let word = |at: u64| (at ^ share.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            session.load(id, &mut |words| (0..).zip(words).for_each(|(at, to)| *to = word(at))).unwrap();
+        }
+    }
+}
+
+/// One run; the halves of the results.
+fn run(plan: &Plan, sessions: &mut [Session<'_, Counting>; 3]) -> Vec<Vec<Vec<u8>>> {
+    let mut links = Links::default();
+    for number in 0..=plan.rounds.len() {
+        sessions.iter_mut().for_each(|session| session.round(number, &mut links).unwrap());
+    }
+    sessions.iter_mut().map(|session| session.outputs().unwrap()).collect()
+}
+
+/// What is summed once is summed anew when its owner's inputs come anew, and only then; the inputs themselves do not stay.
+#[test]
+fn factors_are_summed_once_for_each_of_their_inputs() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+                entry f(x: fix[4, 96] from a, w: fix[96, 80] from b, v: fix[80, 64] from a) -> fix[4, 64] to a {\n\
+                matmul(relu(matmul(x, w)), v)\n}\n";
+    let plan = plan_of("factors.sml", text.to_string());
+    let once = |party| plan.rounds.iter().flat_map(|r| &r.steps).filter(move |s| s.once && s.party == party);
+    let given = &plan.inputs;
+    let inputs = |owner| (0..given.len()).filter(move |input| given[*input].owner == Some(owner));
+    for party in Party::ALL {
+        assert_eq!(once(party).count(), 2, "w and v are factors");
+        let kept = layout::kept(&plan, party);
+        let summed = once(party).flat_map(|step| &step.ins).map(|operand| operand.buf);
+        assert!(summed.into_iter().all(|id| !kept.contains(&id)) && kept.len() == 2 + 2, "{kept:?}");
+    }
+    let (mut sessions, counts) = counted(&plan);
+    (0..plan.inputs.len()).for_each(|input| load(&plan, &mut sessions, input, 0));
+    let first = run(&plan, &mut sessions);
+    let (mut all, mut seeds) = (2, [0, 0]);
+    // Nothing comes anew; the inputs of each owner do, those of the other, or both.
+    for owners in [&[][..], &[1], &[0], &[1], &[0, 1], &[]] {
+        for owner in owners {
+            seeds[*owner as usize] += 1;
+            inputs(*owner).for_each(|input| load(&plan, &mut sessions, input, seeds[*owner as usize]));
+        }
+        sessions.iter_mut().zip(keys(0)).for_each(|(session, keys)| session.again(keys).unwrap());
+        let found = run(&plan, &mut sessions);
+        all += owners.len();
+        assert_eq!(counts.each_ref().map(|count| count.get()), [all; 3], "{owners:?}");
+        let (mut fresh, _) = counted(&plan);
+        for owner in [0, 1] {
+            inputs(owner).for_each(|input| load(&plan, &mut fresh, input, seeds[owner as usize]));
+        }
+        assert!(found == run(&plan, &mut fresh), "{owners:?} with {seeds:?}");
+        assert_eq!(found == first, seeds == [0, 0]);
     }
 }

@@ -71,7 +71,7 @@ pub struct Launch<'a> {
     pub site: Option<usize>,
 }
 
-/// Writes all words of a buffer, whatever they were.
+/// Writes all words of a buffer. What they were may be seen on a processor, for tests that change some; else they are arbitrary.
 pub type Fill<'f> = &'f mut dyn FnMut(&mut [u64]);
 
 /// A device.

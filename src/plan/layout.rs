@@ -167,6 +167,9 @@ fn lives(plan: &Plan, party: Party, kept: &[BufId]) -> Vec<Life> {
             }
         }
     }
+    if !kept.is_empty() {
+        lives.spare(plan, party);
+    }
     lives.all
 }
 
@@ -180,6 +183,36 @@ struct Lives<'p> {
 }
 
 impl Lives<'_> {
+    /// In a further run an owner may give inputs anew while what was computed once of another's stays: so that does not lie
+    /// where they will come.
+    fn spare(&mut self, plan: &Plan, party: Party) {
+        let owner = |id: BufId| {
+            let input = plan.inputs.iter().find(|input| input.bufs.iter().any(|bufs| bufs[party.index()] == id));
+            input.map(|input| input.owner)
+        };
+        let once = plan.rounds.iter().flat_map(|round| &round.steps).filter(|s| s.once && s.party == party);
+        // When each owner's last is.
+        let mut last = BTreeMap::new();
+        let mut summed = Vec::new();
+        for step in once {
+            let at = step.outs.iter().filter_map(|id| self.at.get(id.index()).copied().flatten()).next_back();
+            let Some(now) = at.map(|at| self.all[at].from) else { continue };
+            for id in step.ins.iter().map(|operand| operand.buf) {
+                let Some(owner) = owner(id) else { continue };
+                let latest = last.entry(owner).or_insert(now);
+                *latest = now.max(*latest);
+                summed.push((id, owner));
+            }
+        }
+        for (id, owner) in summed {
+            let others = last.iter().filter(|(other, _)| **other != owner).map(|(_, now)| *now).max();
+            if let (Some(others), Some(Some(at))) = (others, self.at.get(id.index())) {
+                let until = &mut self.all[*at].until;
+                *until = others.max(*until);
+            }
+        }
+    }
+
     fn begin(&mut self, id: BufId, now: usize, kept: bool) {
         let Some(buf) = self.bufs.get(id.index()).filter(|buf| buf.party == self.party) else { return };
         let id = buf.storage(id).0;

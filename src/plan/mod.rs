@@ -248,8 +248,8 @@ pub enum Kernel {
     Map(Program),
     /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`. One or two pairs.
     Product(Product),
-    /// `outs[0] = (a ins[0] + b ins[1]) * (c ins[2] + d ins[3])` for `[[a, b], [c, d]]`. Where b or d is 0, that operand is left
-    /// out ([`sums`]).
+    /// `outs[0] = (a x + b y) * (c z + d w)` for `[[a, b], [c, d]]` and the operands x, y, z, w. Where b or d is 0, y or w is
+    /// left out ([`sums`]).
     ProductOfSums(Product, [[i8; 2]; 2]),
     /// `outs[0][i] = ins[0][view(i)]`: transposition, slices, broadcast, the positions of a window.
     Copy(View),

@@ -11,7 +11,7 @@ struct Uses {
     made: Option<usize>,
     /// The round in which it is sent.
     sent: Option<usize>,
-    /// The round in which it is received.
+    /// The round in which it was sent to the party, which has it in the next.
     taken: Option<usize>,
     /// The last round in which an element program reads it, element by element.
     read: Option<usize>,

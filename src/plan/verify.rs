@@ -57,7 +57,8 @@ pub fn verify(plan: &Plan) -> Result<(), VerifyError> {
     let end = plan.rounds.len();
     let error = |round: usize| move |what: String| VerifyError::Structure { round, what };
     header(plan).map_err(error(0))?;
-    let mut form = Form { plan, there: BTreeMap::new(), freed: BTreeSet::new(), streams: BTreeMap::new() };
+    let (there, freed, streams) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    let mut form = Form { plan, there, freed, streams, begun: [false; 3] };
     form.inputs().map_err(error(0))?;
     for (index, round) in plan.rounds.iter().enumerate() {
         for step in &round.steps {
@@ -125,6 +126,8 @@ struct Form<'p> {
     there: BTreeMap<BufId, BTreeMap<usize, usize>>,
     /// Those whose storage was given back.
     freed: BTreeSet<BufId>,
+    /// Whether a party has a step that is for one run.
+    begun: [bool; 3],
     /// Element width and words a plane of each stream number.
     streams: BTreeMap<u32, (u32, usize)>,
 }
@@ -206,9 +209,14 @@ impl Form<'_> {
             ensure(addressed, || format!("{} is read by an axis without elements", operand.buf))?;
         }
         let inputs = || step.ins.iter().all(|operand| self.plan.is_input(operand.buf));
-        ensure(!step.once || step.streams.is_empty() && inputs(), || {
-            "a step for all runs draws a stream, or reads what is no input".to_string()
+        let whole = || step.outs.iter().all(|id| self.plan.buf(*id).part.is_none());
+        ensure(!step.once || step.streams.is_empty() && inputs() && whole(), || {
+            "a step for all runs draws a stream, reads what is no input, or writes a part".to_string()
         })?;
+        // Where another result was, one of these could not stay.
+        let begun = &mut self.begun[step.party.index()];
+        *begun |= !step.once;
+        ensure(!step.once || !*begun, || "a step for all runs comes behind one that is not".to_string())?;
         let mut used: Vec<BufId> = step.ins.iter().map(|i| self.range(i.buf).0).collect();
         for out in &step.outs {
             self.owned(*out, step.party)?;

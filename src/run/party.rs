@@ -41,7 +41,7 @@ pub type Progress<'p> = &'p (dyn Fn(usize) + Sync);
 /// How a party serves the owners.
 #[derive(Clone, Copy)]
 pub struct Service<'s> {
-    /// Runs, each of which the owners' client asks for. What the parties have of the inputs is kept until the last.
+    /// Runs, each of which the owners' client asks for. What the parties need of the inputs is kept until the last.
     pub runs: u32,
     /// How long to wait for an owner's next byte.
     pub patience: Option<Duration>,

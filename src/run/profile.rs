@@ -11,15 +11,15 @@ use crate::backend::{Backend, BackendError, Fill, Launch, Messages, Parcels, Str
 use crate::net::{AbortReason, Mesh, Nearby, NetError, Parcel, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
-use crate::plan::{Buf, BufId, Party, Plan, Step};
+use crate::plan::{Buf, BufId, Party, Plan};
 
 /// What a clock saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     /// A buffer was filled from outside.
     Written,
-    /// A kernel ran.
-    Launched,
+    /// A kernel ran: the step with that number in the plan.
+    Launched(usize),
     /// A round's message was handed over.
     Sent(usize, Party, usize),
     /// A round's message was taken.
@@ -127,9 +127,9 @@ impl<B: Backend> Backend for Timed<B> {
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        let start = Instant::now();
+        let (start, site) = (Instant::now(), launch.site);
         self.inner.launch(launch)?;
-        self.log.note(Seen::Launched, start);
+        site.into_iter().for_each(|site| self.log.note(Seen::Launched(site), start));
         Ok(())
     }
 }
@@ -276,7 +276,7 @@ pub fn timeline(plan: &Plan, logs: &[Log; 3]) -> Timeline {
 fn rounds(plan: &Plan, events: Vec<Event>) -> (Option<Instant>, Vec<Event>) {
     let in_rounds = |event: &Event| match event.seen {
         Seen::Written => false,
-        Seen::Launched | Seen::Done(_) => true,
+        Seen::Launched(_) | Seen::Done(_) => true,
         Seen::Sent(round, ..) | Seen::Received(round, _) => round < plan.rounds.len(),
     };
     let first = events.iter().position(in_rounds).unwrap_or(events.len());
@@ -307,16 +307,8 @@ impl Clock {
 
     fn follow(mut self, plan: &Plan, party: Party, events: &[Event]) -> Clock {
         let mut round = 0;
-        // What is computed once is in the first run only.
-        let all = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party).count();
-        let first = events.iter().filter(|event| event.seen == Seen::Launched).count() >= all;
-        let mine = |round: usize| {
-            let steps = plan.rounds.get(round).map_or(&[][..], |round| &round.steps);
-            let runs = |step: &Step| step.party == party && (first || !step.once);
-            let numbers = steps.iter().enumerate().filter(|(_, step)| runs(step));
-            numbers.map(|(at, _)| at).collect::<Vec<_>>()
-        };
-        let mut steps = mine(0).into_iter();
+        // The number of the round's first step.
+        let mut first = 0;
         // The message that is being unpacked.
         let mut unpacking: Option<(Party, usize)> = None;
         // Pieces of each message so far, by the other party and whether it receives.
@@ -338,8 +330,8 @@ impl Clock {
                 self.now = event.start;
             }
             match event.seen {
-                Seen::Launched => {
-                    let Some(step) = steps.next() else { continue };
+                Seen::Launched(site) => {
+                    let Some(step) = site.checked_sub(first) else { continue };
                     self.until(event.end, What::Step(step), round);
                 }
                 Seen::Sent(round, to, bytes) => {
@@ -355,7 +347,7 @@ impl Clock {
                 }
                 Seen::Done(rounds) => {
                     round = rounds;
-                    steps = mine(round).into_iter();
+                    first = plan.rounds[..round].iter().map(|round| round.steps.len()).sum();
                     continue;
                 }
                 Seen::Written => continue,

@@ -84,8 +84,8 @@ pub struct Taken {
 }
 
 impl<'p, B: Backend> Session<'p, B> {
-    /// A session whose inputs are still to be loaded. They stay on the device for further runs ([`Session::again`]) if they
-    /// are `kept`.
+    /// A session whose inputs are still to be loaded. What further runs need of them stays on the device
+    /// ([`Session::again`], [`layout::kept`]) if they are `kept`.
     ///
     /// # Errors
     /// If the device has no room for the plan's buffers.
@@ -124,7 +124,7 @@ impl<'p, B: Backend> Session<'p, B> {
         self.party
     }
 
-    /// Fills one of this party's buffers.
+    /// Fills one of this party's buffers. In a further run, an owner's inputs come all together or not at all.
     ///
     /// # Errors
     /// If the device refuses.

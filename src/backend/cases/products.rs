@@ -77,6 +77,7 @@ pub(super) fn cases() -> Vec<Case> {
         }
         cases.push(of_sums(conv(image, o, window, groups, 2), [[2, -2], [-1, 1]]));
         cases.push(of_sums(conv(image, o, window, groups, 2), [[2, 1], [1, 0]]));
+        cases.push(of_sums(conv(image, o, window, groups, 2), [[1, 0], [1, 2]]));
     }
     cases
 }

@@ -216,7 +216,7 @@ impl Gpu {
         Ok(function)
     }
 
-    /// The kernel of an element program with so many results.
+    /// The kernel of an element program of this shape.
     pub(super) fn element(&self, program: &Program, shape: &Shape) -> Result<Arc<Function>, BackendError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.elements.get(shape) {

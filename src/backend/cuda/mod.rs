@@ -8,6 +8,7 @@
 //! nvrtc    kernels from their sources, for who changes them
 //! params   parameters as the kernels lay them out
 //! element  element programs, compiled to PTX
+//! programs their kernels and launches
 //! product  which kernel multiplies
 //! residue  large products by residues
 //! moves    views, concatenation, sums, tables, planes
@@ -27,6 +28,7 @@ mod nvrtc;
 mod outbox;
 mod params;
 mod product;
+mod programs;
 mod residue;
 mod staging;
 mod tables;
@@ -36,39 +38,21 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytemuck::{bytes_of, cast_slice};
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
-use smallvec::SmallVec;
 
-use self::element::{Read, Shape};
+use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
 pub use self::nvrtc::Sources;
 use self::outbox::{Outbox, Packet};
-use self::params::{LongDivisor, StreamUse};
 use self::staging::Staging;
 use self::tables::Tables;
 use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
 use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
-use crate::plan::{Access, Buf, BufId, Kernel, Party, Program};
-
-/// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
-const DRAWN: usize = 4 << 20;
-
-/// Words that a launch of an element program computes at least before it is cut for its keystream.
-const PIECE: usize = 1 << 12;
-
-/// Blocks of keystream that a block of threads draws before it looks which are next.
-const UNIT: u64 = 512;
-
-/// So many times it does, at least, if there is more to draw: it makes a table first, which takes about as long.
-const UNITS: u64 = 4;
-
-/// Dynamic shared memory of the keystream's kernel: its table, and room for each warp.
-const STREAM_SHARED: u32 = 73_728;
+use crate::plan::{Buf, BufId, Kernel, Party};
 
 /// Messages that may be on their way to the GPU while another is handed over.
 const ON_THEIR_WAY: usize = 4;
@@ -213,121 +197,6 @@ impl Cuda {
         let memory = self.memory.as_mut().ok_or_else(no_memory)?;
         self.stream.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
     }
-
-    /// The kernel of an element program whose operands and results are stored like this.
-    fn compiled(
-        &mut self,
-        program: &Program,
-        launch: &Launch<'_>,
-        forms: &Forms,
-    ) -> Result<Arc<Function>, BackendError> {
-        let ins = launch.ins.iter().zip(&forms.ins);
-        let reads = ins.map(|(operand, packed)| match (operand.access, launch.bufs[operand.buf.index()].width) {
-            (Access::Repeat { .. }, _) if *packed => check::misfit(format!("{} is in a message only", operand.buf)),
-            (Access::Repeat { .. }, _) => Ok(Read::Repeated),
-            (Access::Dense, width @ 2..=63) if *packed => Ok(Read::Packed(width)),
-            (Access::Dense, _) => Ok(Read::Dense),
-        });
-        let outs = launch.outs.iter().zip(&forms.outs);
-        let writes = outs.map(|(id, form)| element::written(&launch.bufs[id.index()], *form)).collect();
-        let shape = Shape::of(program, reads.collect::<Result<_, _>>()?, writes);
-        let at = program.code.as_ptr() as usize;
-        match self.elements.get(&at) {
-            Some((known, function)) if *known == shape => Ok(function.clone()),
-            _ => {
-                let function = self.gpu.element(program, &shape)?;
-                self.elements.insert(at, (shape, function.clone()));
-                Ok(function)
-            }
-        }
-    }
-
-    /// Runs an element program, whose kernel this is.
-    #[allow(unsafe_code, reason = "a launch of a kernel")]
-    fn element(
-        &mut self,
-        program: &Program,
-        (function, forms): &(Arc<Function>, Forms),
-        launch: &Launch<'_>,
-    ) -> Result<(), BackendError> {
-        let bufs = launch.bufs;
-        let words = bufs[launch.outs[0].index()].stride();
-        let drawn = element::drawn(program);
-        let whole = |words: usize| words / element::THREADS as usize * element::THREADS as usize;
-        let piece = if drawn.is_empty() { words } else { whole(DRAWN / drawn.len()).max(PIECE) };
-        let mut operands: SmallVec<[u64; 32]> = SmallVec::new();
-        for operand in launch.ins {
-            operands.extend(self.source(bufs, operand.buf)?);
-            if let Access::Repeat { inner, len } = operand.access {
-                for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
-                    operands.extend([divisor.mul, u64::from(divisor.shift)]);
-                }
-                operands.push(len as u64);
-            }
-        }
-        let mut results: SmallVec<[u64; 16]> = SmallVec::new();
-        for (id, form) in launch.outs.iter().zip(&forms.outs) {
-            results.extend(self.targets(bufs, *id, *form)?);
-        }
-        for first in (0..words).step_by(piece.max(1)) {
-            let count = piece.min(words - first);
-            let streams = self.draw(&drawn, launch, (words, first, count))?;
-            let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
-            parameters.extend_from_slice(&operands);
-            parameters.push(streams);
-            parameters.extend_from_slice(&results);
-            let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
-            let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
-            let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
-            // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
-            // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.
-            unsafe { function.launch(&self.stream, grid, &parameters) }?;
-        }
-        Ok(())
-    }
-
-    /// Draws words `first..first + count` of planes of `stride` words of a launch's streams, one plane after the other.
-    fn draw(
-        &mut self,
-        drawn: &[(u16, u16)],
-        launch: &Launch<'_>,
-        (stride, first, count): (usize, usize, usize),
-    ) -> Result<u64, BackendError> {
-        if drawn.is_empty() || count == 0 {
-            return Ok(0);
-        }
-        let out = address(room(&mut self.drawn, &self.stream, drawn.len() * count)?, &self.stream);
-        let mut units = 0;
-        let mut uses = Vec::with_capacity(drawn.len());
-        for (at, (stream, plane)) in drawn.iter().enumerate() {
-            let stream = launch.streams[usize::from(*stream)];
-            let start = (usize::from(*plane) * stride + first) as u64;
-            let of_block = 128 / u64::from(if stream.bits == 1 { 64 } else { stream.class() });
-            let blocks = (start + count as u64 - 1) / of_block + 1 - start / of_block;
-            uses.push(StreamUse {
-                out: out + 8 * (at * count) as u64,
-                start,
-                count: count as u64,
-                unit: units,
-                id: stream.id,
-                bits: stream.bits,
-                key: u32::from(stream.key != self.party.0),
-                unused: 0,
-            });
-            units += blocks.div_ceil(UNIT);
-        }
-        let table = self.tables.place(&self.stream, cast_slice(&uses))?;
-        let keys = address(&self.keys, &self.stream);
-        let blocks = units.div_ceil(UNITS).min(2 * u64::from(self.gpu.multiprocessors())) as u32;
-        let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: STREAM_SHARED };
-        let (keys, table, units) = (bytes_of(&keys), bytes_of(&table), bytes_of(&units));
-        self.call(
-            "streams",
-            grid,
-            &[keys, bytes_of(&2u32), table, bytes_of(&(uses.len() as u32)), units, bytes_of(&(UNIT as u32))],
-        )?;
-        Ok(out)
-    }
 }
 
 /// The expanded keys, one after the other.
@@ -390,7 +259,8 @@ impl Drop for Cuda {
             // A device that fails here is not used again.
             let _cleared = self.stream.memset_zeros(words);
         }
-        let _ended = self.stream.synchronize();
+        // An error that was noted before comes instead of the wait; messages of peers must not go back before it.
+        let _ended = self.stream.synchronize().or_else(|_| self.stream.synchronize());
     }
 }
 
@@ -413,9 +283,11 @@ impl Backend for Cuda {
             })?);
         }
         // What is in line may still read the messages that were kept.
+        let mut read = Ok(());
         for packet in self.messages.reset(layout.buffers()) {
-            packet.was_read(&self.stream)?;
+            read = packet.was_read(&self.stream).and(read);
         }
+        read?;
         self.places.reset(layout);
         self.sites.clear();
         Ok(())

@@ -1,7 +1,7 @@
 //! Messages that one queue puts into memory of a GPU and another takes, in the order of both queues and without the host:
 //! between parties in this process, and between a party's kernels and its copies from and to the host.
 //!
-//! The sender's queue packs a message and notes when it has ([`Packet::packed`]); the receiver's queue waits for that, takes
+//! The sender's queue packs a message and notes when it has ([`Packet::ready`]); the receiver's queue waits for that, takes
 //! it, and notes when it has; then the memory is the sender's again, whose queue waits for that before it packs anew.
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -183,7 +183,7 @@ pub fn cost(plan: &Plan) -> Cost {
             links.insert((send.from, send.to));
             let words = plan.buf(send.source).memory_bytes();
             // What passes is read and written by the steps; what an element program makes is packed as it is made.
-            let packed = match (passing[send.from.index()][send.source.index()], made.contains(&send.source)) {
+            let packed = match (passing[send.from.index()][send.source.index()], made.remove(&send.source)) {
                 (true, _) => 0,
                 (false, true) => bytes,
                 (false, false) => words.saturating_add(bytes),
