@@ -13,7 +13,7 @@ use smlc::net::{Loss, NetError};
 use smlc::plan::course::Piece;
 use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
-use smlc::plan::{Party, Plan};
+use smlc::plan::{Party, Plan, Step, verify};
 use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
@@ -182,4 +182,22 @@ fn factors_are_summed_once_for_each_of_their_inputs() {
         assert!(found == run(&plan, &mut fresh), "{owners:?} with {seeds:?}");
         assert_eq!(found == first, seeds == [0, 0]);
     }
+}
+
+/// `plan::verify` refuses what would not be the same in each run.
+#[test]
+fn only_sums_of_inputs_are_made_once() {
+    let plan = plan("mlp.sml");
+    verify::verify(&plan).unwrap();
+    let refused = |change: &dyn Fn(&mut Vec<Step>)| {
+        let mut changed = plan.clone();
+        changed.rounds.iter_mut().for_each(|round| change(&mut round.steps));
+        changed != plan && verify::verify(&changed).is_err_and(|error| error.to_string().contains("for all runs"))
+    };
+    let streams = |step: &Step| !step.streams.is_empty();
+    assert!(refused(&|steps| steps.iter_mut().filter(|step| streams(step)).take(1).for_each(|step| step.once = true)));
+    let inner = |step: &Step| !streams(step) && !step.ins.iter().any(|operand| plan.is_input(operand.buf));
+    assert!(refused(&|steps| steps.iter_mut().filter(|step| inner(step)).take(1).for_each(|step| step.once = true)));
+    // The second behind the first, which is then for one run.
+    assert!(refused(&|steps| steps.iter_mut().filter(|step| step.once).take(1).for_each(|step| step.once = false)));
 }

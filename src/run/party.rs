@@ -12,7 +12,8 @@ use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, Nearby, NetError};
 use crate::plan::course::Piece;
-use crate::plan::{Party, Plan};
+use crate::plan::{BufId, Party, Plan, Step};
+use crate::span::Span;
 
 /// The round number of the key exchange, which no plan reaches.
 const KEY_ROUND: u32 = u32::MAX;
@@ -231,9 +232,15 @@ fn load<B: Backend>(
     payload: &[u8],
 ) -> Result<(), RunError> {
     for (id, share) in owner::accept(plan, whose, session.party(), payload)? {
-        session.load(id, &mut |words| share.fill(words)).map_err(|e| RunError::device(plan, e, None))?;
+        session.load(id, &mut |words| share.fill(words)).map_err(|e| RunError::device(plan, e, reader(plan, id)))?;
     }
     Ok(())
+}
+
+/// The first line that reads a buffer.
+fn reader(plan: &Plan, id: BufId) -> Option<Span> {
+    let reads = |step: &&Step| step.ins.iter().any(|operand| plan.buf(operand.buf).storage(operand.buf).0 == id);
+    plan.rounds.iter().flat_map(|round| &round.steps).filter(reads).find_map(|step| step.span)
 }
 
 /// A mesh as a session's link. Payloads that were received serve again for what is sent.
