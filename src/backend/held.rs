@@ -2,8 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::Launch;
-use crate::plan::{Buf, BufId};
+use super::check::misfit;
+use super::{BackendError, Launch};
+use crate::plan::{Buf, BufId, Kernel};
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,15 @@ impl<M> Held<M> {
     /// Where a buffer is that has no words.
     pub(super) fn alone(&self, id: BufId) -> Option<&At> {
         self.at.get(id.index())?.as_ref().filter(|at| at.written && at.alone)
+    }
+
+    /// Refuses a launch of anything but an element program on what is in a message only.
+    pub(super) fn expect_words(&self, launch: &Launch<'_>) -> Result<(), BackendError> {
+        let program = matches!(launch.kernel, Kernel::Map(_));
+        match launch.ins.iter().find(|operand| !program && self.alone(operand.buf).is_some()) {
+            Some(operand) => misfit(format!("{}: operand {} is in a message only", launch.kernel.name(), operand.buf)),
+            None => Ok(()),
+        }
     }
 
     /// How the operands and the results of an element program are stored. What lies in its message just as words would is

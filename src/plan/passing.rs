@@ -2,7 +2,7 @@
 //!
 //! A device that computes into the messages it sends and from those it receives need not write these buffers' words out.
 
-use super::{Access, Instr, Kernel, Party, Plan, Step};
+use super::{Access, Kernel, Party, Plan};
 
 /// What a party does with a buffer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,16 +49,17 @@ pub fn passing(plan: &Plan, party: Party) -> Vec<bool> {
     given.chain(kept).for_each(|id| note(*id, &mut |uses| uses.other = true));
     for (number, round) in plan.rounds.iter().enumerate() {
         for step in round.steps.iter().filter(|step| step.party == party) {
+            let program = if let Kernel::Map(program) = &step.kernel { Some(program) } else { None };
             for (at, operand) in step.ins.iter().enumerate() {
-                let plain = operand.access == Access::Dense && reads_words(step, at);
+                let by_words = program.is_some_and(|program| program.reads_words(at));
+                let plain = operand.access == Access::Dense && by_words;
                 note(operand.buf, &mut |uses| match plain {
                     true => uses.read = uses.read.max(Some(number)),
                     false => uses.other = true,
                 });
             }
-            let map = matches!(step.kernel, Kernel::Map(_));
             step.outs.iter().for_each(|id| {
-                note(*id, &mut |uses| if map { uses.made = Some(number) } else { uses.other = true });
+                note(*id, &mut |uses| if program.is_some() { uses.made = Some(number) } else { uses.other = true });
             });
         }
         for send in &round.sends {
@@ -72,12 +73,6 @@ pub fn passing(plan: &Plan, party: Party) -> Vec<bool> {
     }
     let mine = |buf: &super::Buf| buf.party == party && buf.part.is_none();
     plan.bufs.iter().zip(uses).map(|(buf, uses)| mine(buf) && uses.pass()).collect()
-}
-
-/// Whether the step is an element program that reads operand `at` word by word.
-fn reads_words(step: &Step, at: usize) -> bool {
-    let Kernel::Map(program) = &step.kernel else { return false };
-    !program.code.iter().any(|instr| matches!(instr, Instr::BitOf { input, .. } if usize::from(*input) == at))
 }
 
 #[cfg(test)]

@@ -54,6 +54,14 @@ pub struct Program {
     pub code: Vec<Instr>,
 }
 
+impl Program {
+    /// Whether operand `input` is read word by word, and not by its bits.
+    #[must_use]
+    pub fn reads_words(&self, input: usize) -> bool {
+        !self.code.iter().any(|instr| matches!(instr, Instr::BitOf { input: by, .. } if usize::from(*by) == input))
+    }
+}
+
 impl Instr {
     /// Registers that the instruction reads.
     pub fn operands(&self) -> impl Iterator<Item = Reg> {

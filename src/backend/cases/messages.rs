@@ -47,11 +47,8 @@ impl Case {
     /// Whether an operand is read word by word wherever it is one.
     fn is_plain(&self, id: BufId) -> bool {
         let Kernel::Map(program) = &self.kernel else { return false };
-        let by_bits = |at: usize| {
-            program.code.iter().any(|instr| matches!(instr, Instr::BitOf { input, .. } if usize::from(*input) == at))
-        };
         let mut all = self.ins.iter().enumerate().filter(|(_, operand)| operand.buf == id);
-        all.all(|(at, operand)| operand.access == Access::Dense && !by_bits(at))
+        all.all(|(at, operand)| operand.access == Access::Dense && program.reads_words(at))
     }
 
     /// Runs the case with its operands in one message and its results in another, which have words besides or not.

@@ -147,10 +147,7 @@ impl Cpu {
     fn sound(&mut self, launch: &Launch<'_>) -> Result<Site, BackendError> {
         check::launch(self.party, launch)?;
         let (bufs, places) = (launch.bufs, &mut self.memory.places);
-        let program = matches!(launch.kernel, Kernel::Map(_));
-        if let Some(op) = launch.ins.iter().find(|op| !program && self.messages.alone(op.buf).is_some()) {
-            return check::misfit(format!("{}: operand {} is in a message only", launch.kernel.name(), op.buf));
-        }
+        self.messages.expect_words(launch)?;
         let ins = launch.ins.iter().map(|op| places.operand(bufs, op.buf)).collect::<Result<_, _>>()?;
         let outs = launch.outs.iter().map(|id| places.result(bufs, *id)).collect::<Result<_, _>>()?;
         let program = match launch.kernel {

@@ -363,23 +363,21 @@ impl Backend for Cuda {
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         self.tables.trim(&self.stream)?;
-        let known = launch.site.and_then(|number| self.sites.get(number)?.clone());
-        let fits =
-            |site: &Site| site.as_ref().is_none_or(|(_, forms)| *forms == self.messages.forms(&launch, |_, _| false));
-        let known = known.filter(fits);
-        let function = match (known, launch.kernel) {
-            (Some(function), _) => {
+        let program = matches!(launch.kernel, Kernel::Map(_));
+        let forms = program.then(|| self.messages.forms(&launch, |_, _| false));
+        let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
+        let fits = |site: &Site| site.as_ref().map(|(_, forms)| forms) == forms.as_ref();
+        let function = match known.filter(fits) {
+            Some(function) => {
                 self.places.again(&launch)?;
                 function
             }
-            (None, kernel) => {
+            None => {
                 check::launch(self.party, &launch)?;
+                self.messages.expect_words(&launch)?;
                 self.places.launch(&launch)?;
-                match kernel {
-                    Kernel::Map(program) => {
-                        let forms = self.messages.forms(&launch, |_, _| false);
-                        Some((self.compiled(program, &launch, &forms)?, forms))
-                    }
+                match (launch.kernel, forms) {
+                    (Kernel::Map(program), Some(forms)) => Some((self.compiled(program, &launch, &forms)?, forms)),
                     _ => None,
                 }
             }
@@ -392,7 +390,7 @@ impl Backend for Cuda {
         }
         if let Some(number) = launch.site {
             if self.sites.len() <= number {
-                self.sites.resize(number + 1, None);
+                self.sites.resize_with(number + 1, || None);
             }
             self.sites[number] = Some(function);
         }
