@@ -11,8 +11,11 @@ use crate::backend::held::Form;
 use crate::fixed::low_mask;
 use crate::plan::{Buf, Instr, Program, Reg};
 
-/// The entry's name.
-pub(super) const ENTRY: &str = "element";
+/// The name of an element program's kernel, under which profilers show it.
+pub(super) fn entry(program: &Program) -> String {
+    let letters = program.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    "element_".chars().chain(letters).collect()
+}
 
 /// Threads of a block.
 pub(super) const THREADS: u32 = 256;
@@ -115,9 +118,10 @@ pub(super) fn ptx(program: &Program, shape: &Shape) -> Result<String, BackendErr
         true => format!(".shared .align 8 .b8 {ROOM}[{}];\n\n", 8 * THREADS),
         false => String::new(),
     };
-    let parameters: Vec<String> = (0..writer.parameters).map(|p| format!("\t.param .u64 {ENTRY}_param_{p}")).collect();
+    let parameters: Vec<String> = (0..writer.parameters).map(|p| format!("\t.param .u64 param_{p}")).collect();
+    let entry = entry(program);
     Ok(format!(
-        ".version 7.0\n.target sm_80\n.address_size 64\n\n{room}.visible .entry {ENTRY}(\n{}\n)\n.maxntid {THREADS}, 1, 1\n{{\n\
+        ".version 7.0\n.target sm_80\n.address_size 64\n\n{room}.visible .entry {entry}(\n{}\n)\n.maxntid {THREADS}, 1, 1\n{{\n\
          \t.reg .pred %p<3>;\n\t.reg .b32 %t<8>;\n\t.reg .b64 %v<{}>;\n\t.reg .b64 %s<{}>;\n{body}}}\n",
         parameters.join(",\n"),
         program.code.len() + 1,
@@ -141,7 +145,7 @@ impl Writer<'_> {
     /// The next parameter, in a register.
     fn parameter(&mut self) -> String {
         let (to, number) = (self.scratch(), self.parameters);
-        self.line(format_args!("ld.param.u64 {to}, [{ENTRY}_param_{number}]"));
+        self.line(format_args!("ld.param.u64 {to}, [param_{number}]"));
         self.parameters += 1;
         to
     }

@@ -224,8 +224,9 @@ impl Gpu {
         }
         let text = element::ptx(program, shape)?;
         let module = self.load(&text)?;
-        let function = module.load_function(element::ENTRY).map_err(failed)?;
-        let function = Arc::new(Function { function, parameters: parameters(&text, element::ENTRY) });
+        let entry = element::entry(program);
+        let function = module.load_function(&entry).map_err(failed)?;
+        let function = Arc::new(Function { function, parameters: parameters(&text, &entry) });
         functions.elements.insert(shape.clone(), function.clone());
         Ok(function)
     }
