@@ -189,6 +189,12 @@ pub trait Parcels {
     /// If a buffer is not there, or an earlier launch failed.
     fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError>;
 
+    /// Lets parcels that were posted go: only then may others take them.
+    ///
+    /// # Errors
+    /// If an earlier launch failed.
+    fn leave(&mut self) -> Result<(), BackendError>;
+
     /// Fills buffers from what another device posted, which has exactly their bytes, or puts that in line.
     ///
     /// # Errors

@@ -264,6 +264,7 @@ fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
         for _ in 0..MESSAGES {
             let Some(device) = device.parcels() else { return Ok(None) };
             let parcel = device.post(&bufs, &[BufId(0)])?;
+            device.leave()?;
             device.take(&bufs, &[BufId(1)], parcel)?;
         }
         device.read(BufId(1))?;

@@ -143,6 +143,10 @@ impl<B: Backend> Parcels for Timed<B> {
         self.inner.parcels().ok_or_else(no_parcels)?.post(bufs, ids)
     }
 
+    fn leave(&mut self) -> Result<(), BackendError> {
+        self.inner.parcels().ok_or_else(no_parcels)?.leave()
+    }
+
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
         let start = Instant::now();
         self.inner.parcels().ok_or_else(no_parcels)?.take(bufs, ids, parcel)?;

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::RunError;
 use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey};
-use crate::net::{Nearby, NetError};
+use crate::net::{Nearby, NetError, Parcel};
 use crate::plan::course::{Action, Course, Piece};
 use crate::plan::layout::{self, Layout};
 use crate::plan::{BufId, Party, Plan, Send, Step};
@@ -178,7 +178,7 @@ impl<'p, B: Backend> Session<'p, B> {
     /// leave before the party waits for one, and at the end.
     fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
-        let mut begun: SmallVec<[&Piece; 8]> = SmallVec::new();
+        let mut begun: SmallVec<[(&Piece, Option<Parcel>); 8]> = SmallVec::new();
         let mut open: SmallVec<[(&Piece, usize); 8]> = SmallVec::new();
         for action in actions {
             match action {
@@ -191,9 +191,7 @@ impl<'p, B: Backend> Session<'p, B> {
                 }
                 Action::Send(piece) => {
                     let opened = open.iter().position(|(of, _)| *of == piece).map(|at| open.swap_remove(at).1);
-                    if self.send(piece, opened, link)? {
-                        begun.push(piece);
-                    }
+                    begun.extend(self.send(piece, opened, link)?.map(|parcel| (piece, parcel)));
                 }
                 Action::Receive(piece) => {
                     self.leave(&mut begun, link)?;
@@ -227,8 +225,14 @@ impl<'p, B: Backend> Session<'p, B> {
         opened.map(Some).map_err(refused)
     }
 
-    /// Sends a piece, which was `opened` or not; `true`: it is being packed, and is still to leave.
-    fn send(&mut self, piece: &Piece, opened: Option<usize>, link: &mut dyn Link) -> Result<bool, RunError> {
+    /// Sends a piece, which was `opened` or not. If it is being packed and still to leave, what it leaves as, if that is not
+    /// bytes.
+    fn send(
+        &mut self,
+        piece: &Piece,
+        opened: Option<usize>,
+        link: &mut dyn Link,
+    ) -> Result<Option<Option<Parcel>>, RunError> {
         let plan = self.plan;
         let ids = sources(plan, piece);
         let refused = |e| RunError::device(plan, e, span(plan, piece));
@@ -236,21 +240,19 @@ impl<'p, B: Backend> Session<'p, B> {
         if let (Some(number), Some(device)) = (opened, self.backend.messages()) {
             let payload = device.close(&plan.bufs, number).map_err(refused)?;
             link.send(piece, payload).map_err(lost)?;
-            return Ok(false);
+            return Ok(None);
         }
-        if let (Some(near), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
-            let parcel = device.post(&plan.bufs, &ids).map_err(refused)?;
-            near.hand(piece.to, piece.round as u32, piece.bytes, parcel).map_err(lost)?;
-            return Ok(false);
+        if let (Some(_), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
+            return device.post(&plan.bufs, &ids).map(|parcel| Some(Some(parcel))).map_err(refused);
         }
         if self.backend.pack_ahead(&plan.bufs, &ids).map_err(refused)? {
-            return Ok(true);
+            return Ok(Some(None));
         }
         let mut payload = link.spare(piece.bytes);
         payload.clear();
         self.backend.pack(&plan.bufs, &ids, &mut payload).map_err(refused)?;
         link.send(piece, payload).map_err(lost)?;
-        Ok(false)
+        Ok(None)
     }
 
     /// Waits for a piece and takes it.
@@ -282,13 +284,27 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     /// Sends the messages that were begun.
-    fn leave(&mut self, begun: &mut SmallVec<[&Piece; 8]>, link: &mut dyn Link) -> Result<(), RunError> {
-        for piece in begun.drain(..) {
+    fn leave(
+        &mut self,
+        begun: &mut SmallVec<[(&Piece, Option<Parcel>); 8]>,
+        link: &mut dyn Link,
+    ) -> Result<(), RunError> {
+        let plan = self.plan;
+        let refused = |piece: &Piece, e| RunError::device(plan, e, span(plan, piece));
+        let first = begun.iter().find(|(_, parcel)| parcel.is_some());
+        if let (Some((piece, _)), Some(device)) = (first, self.backend.parcels()) {
+            device.leave().map_err(|e| refused(piece, e))?;
+        }
+        for (piece, parcel) in begun.drain(..) {
+            let lost = |e| failed(plan, piece, e);
+            if let (Some(parcel), Some(near)) = (parcel, link.nearby(piece.to)) {
+                near.hand(piece.to, piece.round as u32, piece.bytes, parcel).map_err(lost)?;
+                continue;
+            }
             let mut payload = link.spare(piece.bytes);
             payload.clear();
-            let packed = self.backend.packed(&mut payload);
-            packed.map_err(|e| RunError::device(self.plan, e, span(self.plan, piece)))?;
-            link.send(piece, payload).map_err(|e| failed(self.plan, piece, e))?;
+            self.backend.packed(&mut payload).map_err(|e| refused(piece, e))?;
+            link.send(piece, payload).map_err(lost)?;
         }
         Ok(())
     }

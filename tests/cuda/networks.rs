@@ -184,8 +184,10 @@ fn what_passes_through_messages_is_neither_packed_nor_unpacked() {
         launch(&mut p0, [0, 1]);
         let parcel = p0.parcels().unwrap().post(&bufs, &[BufId(1)]).unwrap();
         assert!(p0.read(BufId(1)).is_err(), "what was sent is gone");
+        p0.parcels().unwrap().leave().unwrap();
         p1.parcels().unwrap().take(&bufs, &[BufId(2)], parcel).unwrap();
         launch(&mut p1, [2, 3]);
+        p1.settle().unwrap();
         let launches = counter("smlc_sim_thread_launches") - before;
         assert!(launches == 2 || !is_emulated(), "{launches} launches");
         let found = p1.read(BufId(3)).unwrap();

@@ -70,6 +70,7 @@ impl<T: Copy> In<T> {
 }
 
 /// The bytes of each parameter of a launch: an array of pointers.
+#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(super) struct Params(*const *const c_void);
 

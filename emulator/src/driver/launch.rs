@@ -13,7 +13,7 @@ use super::c::{Out, Params, Text};
 use super::codes::{Code, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS};
 use super::count_launch;
 use super::queue::{Kernel, Work, push};
-use super::state::{Function, Injection, enter, lock};
+use super::state::{Function, Injection, State, enter, lock};
 use crate::decode::SHARED_LIMIT;
 use crate::module::Module;
 
@@ -147,20 +147,37 @@ extern "C" fn cuLaunchKernel(
         Ok(state) => state,
         Err(code) => return code,
     };
-    let Some(there) = state.functions.get(&function) else { return INVALID_HANDLE };
+    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
+    match kernel(&state, function, grid, block, dynamic, params) {
+        Ok(mut kernel) => {
+            kernel.doomed = state.fails(Injection::Launch);
+            count_launch();
+            push(state, stream, Work::Kernel(kernel))
+        }
+        Err(code) => code,
+    }
+}
+
+/// A kernel with all that it needs, if the driver would take it.
+pub(super) fn kernel(
+    state: &State,
+    function: usize,
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    dynamic: c_uint,
+    params: Params,
+) -> Result<Kernel, Code> {
+    let there = state.functions.get(&function).ok_or(INVALID_HANDLE)?;
     let (module, name) = (there.module.clone(), there.name.clone());
     let entry = &module.entries[&name];
-    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
     let threads: u64 = block.iter().map(|d| u64::from(*d)).product();
     let most = u64::from(entry.max_threads().unwrap_or(1024));
-    if grid.contains(&0) || threads == 0 || threads > most.min(1024) || grid_y > 65_535 || grid_z > 65_535 {
-        return INVALID_VALUE;
+    if grid.contains(&0) || threads == 0 || threads > most.min(1024) || grid[1] > 65_535 || grid[2] > 65_535 {
+        return Err(INVALID_VALUE);
     }
     if dynamic > there.dynamic {
-        return INVALID_VALUE;
+        return Err(INVALID_VALUE);
     }
-    let Some(params) = params.read(&entry.params) else { return INVALID_VALUE };
-    let doomed = state.fails(Injection::Launch);
-    count_launch();
-    push(state, stream, Work::Kernel(Kernel { module, name, grid, block, dynamic, params, doomed }))
+    let params = params.read(&entry.params).ok_or(INVALID_VALUE)?;
+    Ok(Kernel { module, name, grid, block, dynamic, params, doomed: false })
 }

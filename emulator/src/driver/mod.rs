@@ -1,5 +1,5 @@
 //! A look-alike of the CUDA driver: the C functions of `libcuda.so` that a program with streams, events, asynchronous
-//! allocation and launches calls, executing PTX with the interpreter.
+//! allocation, launches and graphs of them calls, executing PTX with the interpreter.
 //!
 //! Work that is put on a stream waits. It is done when somebody waits for it, and now and then before, in an order
 //! that is drawn at random and honours only what CUDA promises: the order within a stream, and events. Memory that has
@@ -25,6 +25,7 @@
 mod c;
 mod codes;
 mod device;
+mod graph;
 mod launch;
 mod memory;
 mod queue;

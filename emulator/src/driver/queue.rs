@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::module::Module;
 
 /// A kernel with all that it needs.
+#[derive(Clone)]
 pub(super) struct Kernel {
     pub module: Arc<Module>,
     pub name: String,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::codes::{Code, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, SUCCESS};
+use super::graph::Graph;
 use super::queue::Stream;
 use crate::memory::Written;
 use crate::module::Module;
@@ -90,6 +91,9 @@ pub(super) struct State {
     pub events: BTreeMap<usize, Event>,
     pub modules: BTreeMap<usize, Arc<Module>>,
     pub functions: BTreeMap<usize, Function>,
+    pub graphs: BTreeMap<usize, Graph>,
+    /// Graphs that are ready to run.
+    pub ready: BTreeMap<usize, Graph>,
     /// (who, whose): memory that kernels of `who` may touch, of a device or of its pool.
     pub peers: BTreeSet<(i32, i32)>,
     pub pool_peers: BTreeSet<(i32, i32)>,

@@ -84,6 +84,8 @@ pub struct Gpu {
     name: String,
     /// Blocks that run at the same time are a few for each of these.
     multiprocessors: u32,
+    /// Bytes of its memory.
+    bytes: usize,
     /// Where kernels come from, if not from the program.
     sources: Option<Sources>,
     functions: Mutex<Functions>,
@@ -105,13 +107,16 @@ impl std::fmt::Debug for Gpu {
 }
 
 /// Functions that a driver of any use has.
-const SYMBOLS: [&[u8]; 6] = [
+const SYMBOLS: [&[u8]; 9] = [
     b"cuInit",
     b"cuGetErrorString",
     b"cuGetErrorName",
     b"cuDevicePrimaryCtxRetain",
     b"cuMemAllocAsync",
     b"cuLaunchKernel",
+    b"cuGraphAddKernelNode_v2",
+    b"cuGraphInstantiateWithFlags",
+    b"cuGraphLaunch",
 ];
 
 impl Gpu {
@@ -166,8 +171,9 @@ impl Gpu {
             keep_pool(&context).map_err(broken)?;
         }
         let name = context.name().map_err(broken)?;
+        let bytes = context.total_mem().map_err(broken)?;
         let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
-        Ok(Arc::new(Gpu { context, name, multiprocessors, sources, functions: Mutex::default() }))
+        Ok(Arc::new(Gpu { context, name, multiprocessors, bytes, sources, functions: Mutex::default() }))
     }
 
     /// What the driver calls it.
@@ -179,6 +185,11 @@ impl Gpu {
     /// Its multiprocessors.
     pub(super) fn multiprocessors(&self) -> u32 {
         self.multiprocessors
+    }
+
+    /// Words of its memory.
+    pub(super) fn words(&self) -> usize {
+        self.bytes / size_of::<u64>()
     }
 
     pub(super) fn context(&self) -> &Arc<CudaContext> {
@@ -271,7 +282,38 @@ pub(super) struct Grid {
 }
 
 impl Function {
-    /// Puts a launch with these parameters, of the bytes that the kernel declares, in line.
+    /// Refuses parameters of other sizes than the kernel declares.
+    pub(super) fn expect(&self, parameters: &[&[u8]]) -> Result<(), BackendError> {
+        if parameters.iter().map(|bytes| bytes.len()).eq(self.parameters.iter().copied()) {
+            return Ok(());
+        }
+        let given: Vec<usize> = parameters.iter().map(|bytes| bytes.len()).collect();
+        let text = format!("parameters of {given:?} bytes for a kernel with {:?}: a mistake in smlc", self.parameters);
+        Err(BackendError::Device(text))
+    }
+
+    /// Words of its parameters, if each begins with a word.
+    pub(super) fn words(&self) -> usize {
+        self.parameters.iter().map(|bytes| bytes.div_ceil(8)).sum()
+    }
+
+    /// What the driver knows it by.
+    pub(super) fn handle(&self) -> sys::CUfunction {
+        self.function.cu_function()
+    }
+
+    /// Where each parameter is among such words. The driver only reads them.
+    pub(super) fn pointers(&self, parameters: &[u64]) -> SmallVec<[*mut c_void; 64]> {
+        assert_eq!(parameters.len(), self.words(), "parameters of the kernel");
+        let begins = self.parameters.iter().scan(0, |next, bytes| {
+            let begin = *next;
+            *next += bytes.div_ceil(8);
+            Some(begin)
+        });
+        begins.map(|begin| parameters[begin..].as_ptr().cast_mut().cast()).collect()
+    }
+
+    /// Puts a launch in line, with parameters that each begin with a word. The stream's context is bound to this thread.
     ///
     /// # Safety
     /// What the kernel reads and writes according to its parameters has to be memory of the stream's GPU that nothing else
@@ -280,23 +322,14 @@ impl Function {
         &self,
         stream: &CudaStream,
         grid: Grid,
-        parameters: &[&[u8]],
+        parameters: &[u64],
     ) -> Result<(), BackendError> {
-        if !parameters.iter().map(|bytes| bytes.len()).eq(self.parameters.iter().copied()) {
-            let given: Vec<usize> = parameters.iter().map(|bytes| bytes.len()).collect();
-            let text =
-                format!("parameters of {given:?} bytes for a kernel with {:?}: a mistake in smlc", self.parameters);
-            return Err(BackendError::Device(text));
-        }
-        stream.context().bind_to_thread().map_err(failed)?;
-        let mut pointers: SmallVec<[*mut c_void; 16]> =
-            parameters.iter().map(|bytes| bytes.as_ptr().cast_mut().cast()).collect();
+        let mut pointers = self.pointers(parameters);
         let Grid { blocks: [x, y, z], threads, shared } = grid;
         // SAFETY: the parameters have the sizes that the kernel declares and are copied by the call; what they point to is the
         // caller's to answer for.
         unsafe {
-            let function = self.function.cu_function();
-            result::launch_kernel(function, (x, y, z), (threads, 1, 1), shared, stream.cu_stream(), &mut pointers)
+            result::launch_kernel(self.handle(), (x, y, z), (threads, 1, 1), shared, stream.cu_stream(), &mut pointers)
         }
         .map_err(failed)
     }

@@ -6,6 +6,7 @@ use bytemuck::{bytes_of, cast_slice};
 use smallvec::SmallVec;
 
 use super::gpu::failed;
+use super::lane::Queue;
 use super::outbox::Packet;
 use super::params::{LongDivisor, Packed};
 use super::staging::Staging;
@@ -38,7 +39,7 @@ impl Cuda {
             return Ok(());
         }
         let (buffers, _) = self.packing(bufs, begins)?;
-        let table = self.tables.place(&self.stream, cast_slice(&buffers))?;
+        let table = self.line.table(cast_slice(&buffers))?;
         let count = buffers.len() as u32;
         let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)];
         self.call("pack", self.through(bytes.div_ceil(8) as usize), &parameters)
@@ -57,7 +58,7 @@ impl Cuda {
         if all == 0 {
             return Ok(());
         }
-        let table = self.tables.place(&self.stream, cast_slice(&buffers))?;
+        let table = self.line.table(cast_slice(&buffers))?;
         let count = buffers.len() as u32;
         let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
         self.call("unpack", self.through(all as usize), &parameters)
@@ -67,7 +68,7 @@ impl Cuda {
     fn open(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<(), BackendError> {
         let (_, bytes) = begins(bufs, ids);
         if bytes > 0 && ids.iter().all(|id| fills_words(&bufs[id.index()])) {
-            let packet = self.outbox.begin(bytes)?;
+            let packet = self.outbox.begin(&self.line, bytes)?;
             let places = &self.places;
             self.messages.open(bufs, ids, packet, |id| places.passes(id));
         }
@@ -87,12 +88,12 @@ impl Cuda {
                 packet
             }
             None => {
-                let packet = self.outbox.begin(bytes)?;
+                let packet = self.outbox.begin(&self.line, bytes)?;
                 self.pack_to(bufs, &all, bytes, packet.address())?;
                 packet
             }
         };
-        packet.ready()?;
+        packet.ready(&self.line)?;
         Ok(packet)
     }
 
@@ -114,9 +115,9 @@ impl Cuda {
 
     /// Takes a message from where it was put, when it is there. What passes stays there, if that is on this GPU.
     fn take_packet(&mut self, bufs: &[Buf], ids: &[BufId], packet: Packet) -> Result<(), BackendError> {
-        let from = packet.arrive(&self.stream, &mut self.message)?;
+        let from = packet.arrive(&self.line, &mut self.message)?;
         let (all, bytes) = begins(bufs, ids);
-        let here = packet.is_on(&self.stream);
+        let here = packet.is_on(self.line.ahead());
         let stays = |(id, begin): &(BufId, usize)| {
             here && self.places.passes(*id) && begin.is_multiple_of(8) && fills_words(&bufs[id.index()])
         };
@@ -129,7 +130,7 @@ impl Cuda {
         };
         let passing = if unpacked.is_ok() { &passing[..] } else { &[] };
         if let Some(packet) = self.messages.keep(bufs, passing, packet) {
-            packet.was_read(&self.stream)?;
+            self.line.was_read(packet);
         }
         unpacked
     }
@@ -168,8 +169,9 @@ impl Cuda {
         let Some(words) = self.messages.message(at).and_then(Packet::memory) else { return Ok(None) };
         let size = at.buf.wire_bytes();
         let part = words.slice(at.start / 8..(at.start + size) / 8);
-        let packed = self.stream.clone_dtoh(&part).map_err(failed)?;
-        self.stream.synchronize().map_err(failed)?;
+        let stream = self.line.stream()?;
+        let packed = stream.clone_dtoh(&part).map_err(failed)?;
+        stream.synchronize().map_err(failed)?;
         Ok(Some(wire::unpack(&at.buf, cast_slice(&packed))))
     }
 
@@ -177,15 +179,17 @@ impl Cuda {
     #[allow(unsafe_code, reason = "a copy that runs while the host goes on")]
     pub(super) fn pack_to_host(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<(), BackendError> {
         let packet = self.post_packet(bufs, ids)?;
+        self.line.flush()?;
         let bytes = packet.bytes as usize;
         let mut staging = self.spare.pop();
-        Staging::with_room(&mut staging, &self.copying, bytes.div_ceil(8))?;
+        Staging::with_room(&mut staging, self.copying.stream(), bytes.div_ceil(8))?;
         let mut staging = staging.ok_or_else(no_memory)?;
         let from = packet.arrive(&self.copying, &mut self.message)?;
-        // SAFETY: the packet has so many bytes there, until `was_read` comes on the same queue; memory is spare, or new, when nothing
+        let stream = self.copying.stream();
+        // SAFETY: the packet has so many bytes there, until it goes back behind the copy on the same queue; memory is spare, or new, when nothing
         // is under way there.
-        let fetched = if bytes > 0 { unsafe { staging.fetch(&self.copying, from, bytes) } } else { Ok(()) };
-        packet.was_read(&self.copying)?;
+        let fetched = if bytes > 0 { unsafe { staging.fetch(stream, from, bytes) } } else { Ok(()) };
+        packet.goes_back(&self.copying.mark()?);
         self.leaving.push_back((staging, bytes));
         fetched
     }
@@ -201,7 +205,7 @@ impl Cuda {
         };
         message.extend_from_slice(staging.fetched(bytes)?);
         self.spare.push(staging);
-        self.stream.context().check_err().map_err(failed)
+        self.line.ahead().context().check_err().map_err(failed)
     }
 
     /// [`crate::backend::Backend::pack`].
@@ -213,17 +217,14 @@ impl Cuda {
 
     /// [`crate::backend::Backend::unpack`].
     pub(super) fn unpack_in(&mut self, bufs: &[Buf], ids: &[BufId], message: &[u8]) -> Result<(), BackendError> {
-        let mut packet = self.inbox.begin(message.len() as u64)?;
+        let mut packet = self.inbox.begin(&self.copying, message.len() as u64)?;
         if let Some(words) = packet.words().filter(|_| !message.is_empty()) {
             self.next = (self.next + 1) % ON_THEIR_WAY;
             let staging = &mut self.arriving[self.next];
-            Staging::with_room(staging, &self.copying, message.len().div_ceil(8))?.send(
-                &self.copying,
-                message,
-                words,
-            )?;
+            let stream = self.copying.stream();
+            Staging::with_room(staging, stream, message.len().div_ceil(8))?.send(stream, message, words)?;
         }
-        packet.ready()?;
+        packet.ready(&self.copying)?;
         self.take_packet(bufs, ids, packet)
     }
 
@@ -265,6 +266,10 @@ impl Parcels for Cuda {
 
     fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError> {
         Ok(Box::new(self.post_packet(bufs, ids)?))
+    }
+
+    fn leave(&mut self) -> Result<(), BackendError> {
+        self.line.flush()
     }
 
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {

@@ -16,12 +16,20 @@
 //! staging  messages on their way between host and GPU
 //! tables   what kernels read beside buffers
 //! outbox   messages from one queue to another, which stay on GPUs
+//! line     launches, until they go to the GPU together
+//! graph    launches that go with one call
+//! keystream what these draw
+//! lane     queues that wait for each other
 //! aes      expansion of stream keys
 //! ```
 
 mod aes;
 mod element;
 mod gpu;
+mod graph;
+mod keystream;
+mod lane;
+mod line;
 mod messages;
 mod moves;
 mod nvrtc;
@@ -45,9 +53,10 @@ use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
 pub use self::nvrtc::Sources;
+use self::lane::{Lane, Queue};
+use self::line::Line;
 use self::outbox::{Outbox, Packet};
 use self::staging::Staging;
-use self::tables::Tables;
 use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
 use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
@@ -75,17 +84,13 @@ pub enum Multiply {
 pub struct Cuda {
     party: Party,
     gpu: Arc<Gpu>,
-    stream: Arc<CudaStream>,
-    /// Round keys of streams `party` and `party + 1`.
-    keys: CudaSlice<u64>,
+    line: Line,
     places: Places,
     memory: Option<CudaSlice<u64>>,
-    /// Keystream.
-    drawn: Option<CudaSlice<u64>>,
     /// Messages from another GPU.
     message: Option<CudaSlice<u64>>,
     /// Copies from and to the host, beside the kernels.
-    copying: Arc<CudaStream>,
+    copying: Lane,
     /// Messages that were packed, and that were copied from the host.
     outbox: Arc<Outbox>,
     inbox: Arc<Outbox>,
@@ -96,7 +101,6 @@ pub struct Cuda {
     next: usize,
     /// Messages that launches write into and read from.
     messages: Held<Packet>,
-    tables: Tables,
     /// Residues of large factors.
     residues: Option<CudaSlice<u64>>,
     multiply: Multiply,
@@ -121,19 +125,16 @@ impl Cuda {
     /// # Errors
     /// If the GPU has no memory for a queue.
     pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
-        let stream = gpu.context().new_stream().map_err(failed)?;
-        let copying = gpu.context().new_stream().map_err(failed)?;
-        let tables = Tables::new(&stream)?;
-        let (outbox, inbox) = (Outbox::new(&stream), Outbox::new(&copying));
-        let room = stream.alloc_zeros(2 * aes::WORDS).map_err(failed)?;
-        let mut device = Cuda {
+        let line = Line::new(gpu, party)?;
+        line.rekey(keys)?;
+        let copying = Lane::new(gpu.context().new_stream().map_err(failed)?);
+        let (outbox, inbox) = (Outbox::new(gpu, line.ahead()), Outbox::new(gpu, copying.stream()));
+        Ok(Cuda {
             party,
             gpu: gpu.clone(),
-            stream,
-            keys: room,
+            line,
             places: Places::default(),
             memory: None,
-            drawn: None,
             message: None,
             copying,
             outbox,
@@ -143,22 +144,11 @@ impl Cuda {
             arriving: Default::default(),
             next: 0,
             messages: Held::default(),
-            tables,
             elements: HashMap::new(),
             sites: Vec::new(),
             residues: None,
             multiply: Multiply::default(),
-        };
-        device.upload(keys)?;
-        Ok(device)
-    }
-
-    /// Copies round keys to the GPU.
-    fn upload(&mut self, keys: &[StreamKey; 2]) -> Result<(), BackendError> {
-        let words = expanded(keys);
-        self.stream.memcpy_htod(&words[..], &mut self.keys).map_err(failed)?;
-        // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
-        self.stream.synchronize().map_err(failed)
+        })
     }
 
     /// The same device, which multiplies in one way where that can be done, to try each.
@@ -170,7 +160,7 @@ impl Cuda {
 
     /// Where a word of the memory is.
     fn address(&self, word: usize) -> u64 {
-        self.memory.as_ref().map_or(0, |memory| address(memory, &self.stream)) + 8 * word as u64
+        self.memory.as_ref().map_or(0, |memory| address(memory, self.line.ahead())) + 8 * word as u64
     }
 
     /// Where the first word of an operand or a result is.
@@ -183,7 +173,7 @@ impl Cuda {
     fn call(&self, name: &'static str, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
         let function = self.gpu.kernel(name, grid.shared)?;
         // SAFETY: callers give places of this device's memory, within the buffers that `check::launch` found to be large enough.
-        unsafe { function.launch(&self.stream, grid, parameters) }
+        unsafe { self.line.launch(&function, grid, parameters) }
     }
 
     /// The grid of kernels that go through `count` words, whatever it is.
@@ -195,17 +185,8 @@ impl Cuda {
     /// Zeros.
     fn clear(&mut self, place: Range<usize>) -> Result<(), BackendError> {
         let memory = self.memory.as_mut().ok_or_else(no_memory)?;
-        self.stream.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
+        self.line.stream()?.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
     }
-}
-
-/// The expanded keys, one after the other.
-fn expanded(keys: &[StreamKey; 2]) -> zeroize::Zeroizing<[u64; 2 * aes::WORDS]> {
-    let mut words = zeroize::Zeroizing::new([0; 2 * aes::WORDS]);
-    for (words, key) in words.chunks_exact_mut(aes::WORDS).zip(keys) {
-        words.copy_from_slice(&aes::expand(key)[..]);
-    }
-    words
 }
 
 fn no_memory() -> BackendError {
@@ -253,14 +234,15 @@ fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
 /// Words of shares, keys and keystream do not stay behind: the GPU's memory goes to whoever asks next.
 impl Drop for Cuda {
     fn drop(&mut self) {
-        let _copied = self.copying.synchronize();
-        let all = [&mut self.memory, &mut self.drawn, &mut self.message, &mut self.residues];
-        for words in all.into_iter().flatten().chain([&mut self.keys]).chain(self.tables.blocks()) {
+        let _copied = self.copying.stream().synchronize();
+        let stream = self.line.ahead().clone();
+        let all = [&mut self.memory, &mut self.message, &mut self.residues];
+        for words in all.into_iter().flatten().chain(self.line.memory()) {
             // A device that fails here is not used again.
-            let _cleared = self.stream.memset_zeros(words);
+            let _cleared = stream.memset_zeros(words);
         }
         // An error that was noted before comes instead of the wait; messages of peers must not go back before it.
-        let _ended = self.stream.synchronize().or_else(|_| self.stream.synchronize());
+        let _ended = stream.synchronize().or_else(|_| stream.synchronize());
     }
 }
 
@@ -272,35 +254,37 @@ impl Backend for Cuda {
             return Err(BackendError::Memory(layout.bytes(), "more than there are addresses".to_string()));
         }
         if self.memory.as_ref().is_none_or(|memory| memory.len() < words) {
+            let stream = self.line.stream()?;
             if let Some(mut old) = self.memory.take() {
-                self.stream.memset_zeros(&mut old).map_err(failed)?;
+                stream.memset_zeros(&mut old).map_err(failed)?;
             }
             // SAFETY: a buffer is read only after it was written: `Places` knows.
-            let new = unsafe { self.stream.alloc(words.max(1)) };
+            let new = unsafe { stream.alloc(words.max(1)) };
             self.memory = Some(new.map_err(|error| match failed(error) {
                 BackendError::Device(cause) => BackendError::Memory(8 * words as u64, cause),
                 other => other,
             })?);
         }
         // What is in line may still read the messages that were kept.
-        let mut read = Ok(());
-        for packet in self.messages.reset(layout.buffers()) {
-            read = packet.was_read(&self.stream).and(read);
-        }
-        read?;
+        self.messages.reset(layout.buffers()).into_iter().for_each(|packet| self.line.was_read(packet));
+        self.line.flush()?;
+        self.outbox.restart();
+        self.inbox.restart();
         self.places.reset(layout);
         self.sites.clear();
         Ok(())
     }
 
     fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
-        self.upload(&keys)
+        self.outbox.restart();
+        self.inbox.restart();
+        self.line.rekey(&keys)
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
         let place = self.places.make(id)?;
         if let Some(packet) = self.messages.rewrite(id) {
-            packet.was_read(&self.stream)?;
+            self.line.was_read(packet);
         }
         let mut words = vec![0; place.len()];
         fill(&mut words);
@@ -308,9 +292,10 @@ impl Backend for Cuda {
             return Ok(());
         }
         let memory = self.memory.as_mut().ok_or_else(no_memory)?;
-        self.stream.memcpy_htod(&words, &mut memory.slice_mut(place)).map_err(failed)?;
+        let stream = self.line.stream()?;
+        stream.memcpy_htod(&words, &mut memory.slice_mut(place)).map_err(failed)?;
         // A copy of ordinary memory may still be on its way when the call returns.
-        self.stream.synchronize().map_err(failed)
+        stream.synchronize().map_err(failed)
     }
 
     fn read(&self, id: BufId) -> Result<Cow<'_, [u64]>, BackendError> {
@@ -322,8 +307,9 @@ impl Backend for Cuda {
             return Ok(Cow::Owned(words));
         }
         let memory = self.memory.as_ref().ok_or_else(no_memory)?;
-        let words = self.stream.clone_dtoh(&memory.slice(place)).map_err(failed)?;
-        self.stream.synchronize().map_err(failed)?;
+        let stream = self.line.stream()?;
+        let words = stream.clone_dtoh(&memory.slice(place)).map_err(failed)?;
+        stream.synchronize().map_err(failed)?;
         Ok(Cow::Owned(words))
     }
 
@@ -351,18 +337,17 @@ impl Backend for Cuda {
     fn free(&mut self, id: BufId) {
         self.places.free(id);
         if let Some(packet) = self.messages.free(id) {
-            // What fails here fails what comes next as well.
-            let _noted = packet.was_read(&self.stream);
+            self.line.was_read(packet);
         }
     }
 
     fn settle(&mut self) -> Result<(), BackendError> {
-        self.stream.synchronize().map_err(failed)?;
-        self.copying.synchronize().map_err(failed)
+        self.line.stream()?.synchronize().map_err(failed)?;
+        self.copying.stream().synchronize().map_err(failed)
     }
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        self.tables.trim(&self.stream)?;
+        self.line.trim()?;
         let program = matches!(launch.kernel, Kernel::Map(_));
         let forms = program.then(|| self.messages.forms(&launch, |_, _| false));
         let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());

@@ -47,7 +47,7 @@ impl Cuda {
                 let words = indices.len().div_ceil(2);
                 let mut table = vec![0u64; words];
                 bytemuck::cast_slice_mut::<u64, i32>(&mut table)[..indices.len()].copy_from_slice(&indices);
-                let table = self.tables.place(&self.stream, &table)?;
+                let table = self.line.table(&table)?;
                 let (inner, row) = (*inner as u64, (index.len() * inner) as u64);
                 let gather = Gather {
                     index: table,
@@ -180,7 +180,7 @@ impl Cuda {
             parts.push(Chunk { words, before, chunk: *chunk as u64, stride: buf.stride() as u64 });
             before += *chunk as u64;
         }
-        let table = self.tables.place(&self.stream, cast_slice(&parts))?;
+        let table = self.line.table(cast_slice(&parts))?;
         let (count, elements, by_row) = (parts.len() as u32, outer as u64 * before, LongDivisor::by(before));
         let (table, count, to) = (bytes_of(&table), bytes_of(&count), bytes_of(&to));
         let sizes = [bytes_of(&elements), bytes_of(&before), bytes_of(&by_row)];
@@ -237,7 +237,7 @@ impl Cuda {
             terms.push((coefficients, (!factors.is_empty()).then_some(numbers.len() as u64), out, powers as u32));
             numbers.extend_from_slice(factors);
         }
-        let numbers = self.tables.place(&self.stream, cast_slice(&numbers))?;
+        let numbers = self.line.table(cast_slice(&numbers))?;
         let number = |at: u64| numbers + 8 * at;
         let term = |(coefficients, factors, out, powers): (u64, Option<u64>, u64, u32)| Term {
             coefficients: number(coefficients),
@@ -247,7 +247,7 @@ impl Cuda {
             unused: 0,
         };
         let terms: Vec<Term> = terms.into_iter().map(term).collect();
-        let place = self.tables.place(&self.stream, cast_slice(&terms))?;
+        let place = self.line.table(cast_slice(&terms))?;
         let (term_count, count, log) =
             (terms.len() as u32, bufs[launch.ins[1].buf.index()].words() as u64, table.pieces.trailing_zeros());
         let operands = [bytes_of(&rows), bytes_of(&by), bytes_of(&place), bytes_of(&term_count), bytes_of(&count)];

@@ -2,31 +2,20 @@
 
 use std::sync::Arc;
 
-use bytemuck::{bytes_of, cast_slice};
+use bytemuck::bytes_of;
 use smallvec::SmallVec;
 
 use super::element::{self, Read, Shape};
 use super::gpu::{Function, Grid};
-use super::params::{LongDivisor, StreamUse};
-use super::{Cuda, address, product, room};
+use super::keystream::{DRAWN, Draw};
+use super::params::LongDivisor;
+use super::{Cuda, product};
 use crate::backend::held::Forms;
 use crate::backend::{BackendError, Launch, check};
 use crate::plan::{Access, Program};
 
-/// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
-const DRAWN: usize = 4 << 20;
-
 /// Words that a launch of an element program computes at least before it is cut for its keystream.
 const PIECE: usize = 1 << 12;
-
-/// Blocks of keystream that a block of threads draws before it looks which are next.
-const UNIT: u64 = 512;
-
-/// So many times it does, at least, if there is more to draw: it makes a table first, which takes about as long.
-const UNITS: u64 = 4;
-
-/// Dynamic shared memory of the keystream's kernel: its table, and room for each warp.
-const STREAM_SHARED: u32 = 73_728;
 
 impl Cuda {
     /// The kernel of an element program whose operands and results are stored like this.
@@ -86,7 +75,8 @@ impl Cuda {
         }
         for first in (0..words).step_by(piece.max(1)) {
             let count = piece.min(words - first);
-            let streams = self.draw(&drawn, launch, (words, first, count))?;
+            let draw = Draw { planes: &drawn, streams: launch.streams, stride: words, first, count };
+            let streams = self.line.draw(draw)?;
             let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
             parameters.extend_from_slice(&operands);
             parameters.push(streams);
@@ -96,51 +86,8 @@ impl Cuda {
             let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
             // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
             // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.
-            unsafe { function.launch(&self.stream, grid, &parameters) }?;
+            unsafe { self.line.launch(function, grid, &parameters) }?;
         }
         Ok(())
-    }
-
-    /// Draws words `first..first + count` of planes of `stride` words of a launch's streams, one plane after the other.
-    fn draw(
-        &mut self,
-        drawn: &[(u16, u16)],
-        launch: &Launch<'_>,
-        (stride, first, count): (usize, usize, usize),
-    ) -> Result<u64, BackendError> {
-        if drawn.is_empty() || count == 0 {
-            return Ok(0);
-        }
-        let out = address(room(&mut self.drawn, &self.stream, drawn.len() * count)?, &self.stream);
-        let mut units = 0;
-        let mut uses = Vec::with_capacity(drawn.len());
-        for (at, (stream, plane)) in drawn.iter().enumerate() {
-            let stream = launch.streams[usize::from(*stream)];
-            let start = (usize::from(*plane) * stride + first) as u64;
-            let of_block = 128 / u64::from(if stream.bits == 1 { 64 } else { stream.class() });
-            let blocks = (start + count as u64 - 1) / of_block + 1 - start / of_block;
-            uses.push(StreamUse {
-                out: out + 8 * (at * count) as u64,
-                start,
-                count: count as u64,
-                unit: units,
-                id: stream.id,
-                bits: stream.bits,
-                key: u32::from(stream.key != self.party.0),
-                unused: 0,
-            });
-            units += blocks.div_ceil(UNIT);
-        }
-        let table = self.tables.place(&self.stream, cast_slice(&uses))?;
-        let keys = address(&self.keys, &self.stream);
-        let blocks = units.div_ceil(UNITS).min(2 * u64::from(self.gpu.multiprocessors())) as u32;
-        let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: STREAM_SHARED };
-        let (keys, table, units) = (bytes_of(&keys), bytes_of(&table), bytes_of(&units));
-        self.call(
-            "streams",
-            grid,
-            &[keys, bytes_of(&2u32), table, bytes_of(&(uses.len() as u32)), units, bytes_of(&(UNIT as u32))],
-        )?;
-        Ok(out)
     }
 }

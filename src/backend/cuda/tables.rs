@@ -34,7 +34,7 @@ impl Tables {
         Ok(Tables { at: HashMap::new(), blocks: Vec::new(), next: 0, words: 0, ring: Ring::new(stream)? })
     }
 
-    /// Where kernels in line behind find a table, until the next [`Tables::trim`].
+    /// Where kernels in line behind find a table, until the next [`Tables::forget`].
     #[allow(unsafe_code, reason = "memory that is written before it is read")]
     pub(super) fn place(&mut self, stream: &Arc<CudaStream>, table: &[u64]) -> Result<u64, BackendError> {
         if let Some(at) = self.at.get(table) {
@@ -56,11 +56,13 @@ impl Tables {
         Ok(at)
     }
 
-    /// Forgets all tables if they are too many. Kernels in line still find theirs.
-    pub(super) fn trim(&mut self, stream: &Arc<CudaStream>) -> Result<(), BackendError> {
-        if self.words < MOST {
-            return Ok(());
-        }
+    /// Whether there are so many that they should be forgotten.
+    pub(super) fn are_many(&self) -> bool {
+        self.words >= MOST
+    }
+
+    /// Forgets all tables. Kernels in line on the GPU still find theirs.
+    pub(super) fn forget(&mut self, stream: &Arc<CudaStream>) -> Result<(), BackendError> {
         self.at.clear();
         self.words = 0;
         self.blocks.drain(..).try_for_each(|mut block| stream.memset_zeros(&mut block)).map_err(failed)

@@ -1,0 +1,139 @@
+//! Keystream for launches that stand in line: one launch before them draws all of it.
+
+use std::sync::Arc;
+
+use bytemuck::{bytes_of, cast_slice};
+use cudarc::driver::{CudaSlice, CudaStream};
+
+use super::gpu::Grid;
+use super::params::StreamUse;
+use super::tables::Tables;
+use super::{address, aes, failed, room};
+use crate::backend::{BackendError, StreamKey};
+use crate::plan::{Party, Stream};
+
+/// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
+pub(super) const DRAWN: usize = 4 << 20;
+
+/// Blocks of keystream that a block of threads draws before it looks which are next.
+const UNIT: u64 = 512;
+
+/// So many times it does, at least, if there is more to draw: it makes a table first, which takes about as long.
+const UNITS: u64 = 4;
+
+/// Dynamic shared memory of the kernel: its table, and room for each warp.
+pub(super) const SHARED: u32 = 73_728;
+
+/// A party's keystream.
+pub(super) struct Keystream {
+    party: Party,
+    /// Round keys of streams `party` and `party + 1`.
+    keys: CudaSlice<u64>,
+    /// Where it is drawn to, and how many of its words launches in line use.
+    room: Option<CudaSlice<u64>>,
+    taken: usize,
+    uses: Vec<StreamUse>,
+    units: u64,
+}
+
+/// Words of planes of `stride` words to be drawn: so many from a first one on, of each of these planes of these streams.
+#[derive(Clone, Copy)]
+pub(super) struct Draw<'d> {
+    pub planes: &'d [(u16, u16)],
+    pub streams: &'d [Stream],
+    pub stride: usize,
+    pub first: usize,
+    pub count: usize,
+}
+
+impl Keystream {
+    /// Keys are still to be set.
+    pub(super) fn new(stream: &Arc<CudaStream>, party: Party) -> Result<Keystream, BackendError> {
+        let keys = stream.alloc_zeros(2 * aes::WORDS).map_err(failed)?;
+        Ok(Keystream { party, keys, room: None, taken: 0, uses: Vec::new(), units: 0 })
+    }
+
+    /// Copies other round keys to the GPU.
+    pub(super) fn rekey(&mut self, stream: &Arc<CudaStream>, keys: &[StreamKey; 2]) -> Result<(), BackendError> {
+        let mut words = zeroize::Zeroizing::new([0; 2 * aes::WORDS]);
+        for (words, key) in words.chunks_exact_mut(aes::WORDS).zip(keys) {
+            words.copy_from_slice(&aes::expand(key)[..]);
+        }
+        stream.memcpy_htod(&words[..], &mut self.keys).map_err(failed)?;
+        // The words are wiped when they are dropped, and a copy of ordinary memory may still be on its way.
+        stream.synchronize().map_err(failed)
+    }
+
+    /// How much room there should be before so many words are drawn, if there is too little: none is in use then.
+    pub(super) fn lacks(&self, words: usize) -> Option<usize> {
+        let room = self.room.as_ref().map_or(0, CudaSlice::len);
+        let all = self.taken + words;
+        match all <= room {
+            true => None,
+            // Next time all of it stands in line together.
+            false if all <= DRAWN => Some(all),
+            false => Some(words),
+        }
+    }
+
+    /// Makes room for so many words; nothing in line uses any.
+    pub(super) fn grow(&mut self, stream: &Arc<CudaStream>, words: usize) -> Result<(), BackendError> {
+        room(&mut self.room, stream, words).map(drop)
+    }
+
+    /// Where launches in line find what is to be drawn, one plane after the other.
+    pub(super) fn draw(&mut self, stream: &Arc<CudaStream>, draw: Draw<'_>) -> u64 {
+        let Draw { planes, streams, stride, first, count } = draw;
+        let base = self.room.as_ref().map_or(0, |room| address(room, stream));
+        let out = base + 8 * self.taken as u64;
+        for (at, (number, plane)) in planes.iter().enumerate() {
+            let stream = streams[usize::from(*number)];
+            let start = (usize::from(*plane) * stride + first) as u64;
+            let of_block = 128 / u64::from(if stream.bits == 1 { 64 } else { stream.class() });
+            let blocks = (start + count as u64 - 1) / of_block + 1 - start / of_block;
+            self.uses.push(StreamUse {
+                out: out + 8 * (at * count) as u64,
+                start,
+                count: count as u64,
+                unit: self.units,
+                id: stream.id,
+                bits: stream.bits,
+                key: u32::from(stream.key != self.party.0),
+                unused: 0,
+            });
+            self.units += blocks.div_ceil(UNIT);
+        }
+        self.taken += planes.len() * count;
+        out
+    }
+
+    /// Tells `call` the grid and the parameters of the launch of kernel `streams` that draws everything, if there is anything;
+    /// what comes then is drawn anew.
+    pub(super) fn launch<T>(
+        &mut self,
+        stream: &Arc<CudaStream>,
+        tables: &mut Tables,
+        multiprocessors: u32,
+        call: impl FnOnce(Grid, &[&[u8]]) -> Result<T, BackendError>,
+    ) -> Result<Option<T>, BackendError> {
+        if self.uses.is_empty() {
+            return Ok(None);
+        }
+        let (count, units) = (self.uses.len() as u32, std::mem::take(&mut self.units));
+        let table = tables.place(stream, cast_slice(&self.uses));
+        self.uses.clear();
+        self.taken = 0;
+        let (table, keys) = (table?, address(&self.keys, stream));
+        let blocks = units.div_ceil(UNITS).min(2 * u64::from(multiprocessors)) as u32;
+        let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: SHARED };
+        let unit = UNIT as u32;
+        let parameters =
+            [bytes_of(&keys), bytes_of(&2u32), bytes_of(&table), bytes_of(&count), bytes_of(&units), bytes_of(&unit)];
+        call(grid, &parameters).map(Some)
+    }
+
+    /// Its memory.
+    pub(super) fn memory(&mut self) -> impl Iterator<Item = &mut CudaSlice<u64>> {
+        self.room.iter_mut().chain([&mut self.keys])
+    }
+}
