@@ -24,7 +24,7 @@ struct StreamUse {
   u32 key, unused;
 };
 
-enum : u32 { STREAM_THREADS = 512, STREAM_KEYS = 4 };
+enum : u32 { STREAM_THREADS = 512, STREAM_WARPS = STREAM_THREADS / 32, STREAM_KEYS = 4, STREAM_USES = 512 };
 // In dynamic shared memory the table comes first, then 512 bytes for each warp to hand its blocks round.
 enum : u32 { STREAM_TABLE = 65536 };
 
@@ -105,35 +105,43 @@ extern __shared__ __align__(16) u8 stream_room[];
 // first element to the one with its last, are counted in units of `unit` blocks, a multiple of 32; use j's units are
 // numbers uses[j].unit.. of the `units` of all.
 //
-// Grid: any number of blocks; they go through the units. Block 512. Dynamic shared memory: 73,728 bytes.
+// Grid: any number of blocks; their warps go through the units. Block 512. Dynamic shared memory: 73,728 bytes.
 KERNEL(streams, 512, 2, const Quad* keys, u32 key_count, const StreamUse* uses, u32 use_count, u64 units, u32 unit) {
   __shared__ Quad round_keys[STREAM_KEYS * 11];
+  // First units of uses, of each `each`-th if there are many: what a warp looks through is near.
+  __shared__ u64 firsts[STREAM_USES];
   const u32 t = threadIdx.x, lane = t & 31;
+  const u32 each = (use_count + STREAM_USES - 1) / STREAM_USES, near = (use_count + each - 1) / each;
   if (t < key_count * 11) round_keys[t] = keys[t];
+  if (t < near) firsts[t] = uses[t * each].unit;
   {
-    // A thread fills half of an entry: 32 lanes' words of one column.
+    // A thread fills half of an entry: 32 lanes' words of one column. Where it begins is another bank for its neighbours.
     u32 s = S_BOX[t >> 1], twice = doubled(s), thrice = twice ^ s;
     u32 first = twice | s << 8 | s << 16 | thrice << 24;
     u32 word = t & 1 ? first << 8 | first >> 24 : first;
     Quad four = {word, word, word, word};
 #pragma unroll
-    for (u32 i = 0; i < 8; i++) *(Quad*)(stream_room + t * 128 + i * 16) = four;
+    for (u32 i = 0; i < 8; i++) *(Quad*)(stream_room + t * 128 + ((i + t) & 7) * 16) = four;
   }
   __syncthreads();
   const Aes aes = {stream_room, lane * 4};
   u8* mine = stream_room + STREAM_TABLE + (t >> 5) * 512;
   u32 at = 0;
-  for (u64 number = blockIdx.x; number < units; number += gridDim.x) {
+  const u64 step = (u64)gridDim.x * STREAM_WARPS;
+  for (u64 number = (u64)(t >> 5) * gridDim.x + blockIdx.x; number < units; number += step) {
     // The use that the unit belongs to: numbers only grow.
-    for (u32 high = use_count; high - at > 1;) {
-      u32 middle = (at + high) / 2;
-      if (uses[middle].unit <= number) at = middle;
+    u32 low = at / each;
+    for (u32 high = near; high - low > 1;) {
+      u32 middle = (low + high) / 2;
+      if (firsts[middle] <= number) low = middle;
       else high = middle;
     }
+    at = max(at, low * each);
+    while (each > 1 && at + 1 < use_count && uses[at + 1].unit <= number) at++;
     const StreamUse use = uses[at];
     const u32 log = elements_log(use.bits);
     const u64 first_block = use.start >> log, blocks = ((use.start + use.count - 1) >> log) + 1 - first_block;
-    for (u32 inside = t & ~31u; inside < unit; inside += STREAM_THREADS) {
+    for (u32 inside = 0; inside < unit; inside += 32) {
       u64 block = (number - use.unit) * unit + inside;
       if (block >= blocks) break;
       block += first_block;

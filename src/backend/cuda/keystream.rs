@@ -15,11 +15,15 @@ use crate::plan::{Party, Stream};
 /// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
 pub(super) const DRAWN: usize = 4 << 20;
 
-/// Blocks of keystream that a block of threads draws before it looks which are next.
-const UNIT: u64 = 512;
+/// Blocks of keystream that a warp draws at a time, one a lane; and how often at most before it looks which are next.
+const LANES: u64 = 32;
+const TIMES: u64 = 8;
 
-/// So many times it does, at least, if there is more to draw: it makes a table first, which takes about as long.
-const UNITS: u64 = 4;
+/// Threads of a block, and its warps; those that should have something to do where there is little: a block makes a table first,
+/// which takes as long as a few blocks of keystream.
+const THREADS: u32 = 512;
+const WARPS: u64 = THREADS as u64 / LANES;
+const AWAKE: u64 = 4;
 
 /// Dynamic shared memory of the kernel: its table, and room for each warp.
 pub(super) const SHARED: u32 = 73_728;
@@ -33,7 +37,8 @@ pub(super) struct Keystream {
     room: Option<CudaSlice<u64>>,
     taken: usize,
     uses: Vec<StreamUse>,
-    units: u64,
+    /// Blocks of keystream of each of them.
+    blocks: Vec<u64>,
 }
 
 /// Words of planes of `stride` words to be drawn: so many from a first one on, of each of these planes of these streams.
@@ -50,7 +55,7 @@ impl Keystream {
     /// Keys are still to be set.
     pub(super) fn new(stream: &Arc<CudaStream>, party: Party) -> Result<Keystream, BackendError> {
         let keys = stream.alloc_zeros(2 * aes::WORDS).map_err(failed)?;
-        Ok(Keystream { party, keys, room: None, taken: 0, uses: Vec::new(), units: 0 })
+        Ok(Keystream { party, keys, room: None, taken: 0, uses: Vec::new(), blocks: Vec::new() })
     }
 
     /// Copies other round keys to the GPU.
@@ -70,8 +75,8 @@ impl Keystream {
         let all = self.taken + words;
         match all <= room {
             true => None,
-            // Next time all of it stands in line together.
-            false if all <= DRAWN => Some(all),
+            // Next time all of it stands in line together; soon there is room for whatever does.
+            false if all <= DRAWN => Some(all.next_power_of_two()),
             false => Some(words),
         }
     }
@@ -95,13 +100,13 @@ impl Keystream {
                 out: out + 8 * (at * count) as u64,
                 start,
                 count: count as u64,
-                unit: self.units,
+                unit: 0,
                 id: stream.id,
                 bits: stream.bits,
                 key: u32::from(stream.key != self.party.0),
                 unused: 0,
             });
-            self.units += blocks.div_ceil(UNIT);
+            self.blocks.push(blocks);
         }
         self.taken += planes.len() * count;
         out
@@ -119,14 +124,22 @@ impl Keystream {
         if self.uses.is_empty() {
             return Ok(None);
         }
-        let (count, units) = (self.uses.len() as u32, std::mem::take(&mut self.units));
+        let most = 2 * u64::from(multiprocessors);
+        let all: u64 = self.blocks.iter().sum();
+        let unit = LANES * (all / (LANES * most * WARPS * 4)).clamp(1, TIMES);
+        let mut units = 0;
+        for (used, blocks) in self.uses.iter_mut().zip(self.blocks.drain(..)) {
+            used.unit = units;
+            units += blocks.div_ceil(unit);
+        }
         let table = tables.place(stream, cast_slice(&self.uses));
+        let count = self.uses.len() as u32;
         self.uses.clear();
         self.taken = 0;
         let (table, keys) = (table?, address(&self.keys, stream));
-        let blocks = units.div_ceil(UNITS).min(2 * u64::from(multiprocessors)) as u32;
-        let grid = Grid { blocks: [blocks, 1, 1], threads: 512, shared: SHARED };
-        let unit = UNIT as u32;
+        let blocks = units.div_ceil(AWAKE).min(most / 2).max(units.div_ceil(WARPS).min(most)) as u32;
+        let grid = Grid { blocks: [blocks, 1, 1], threads: THREADS, shared: SHARED };
+        let unit = unit as u32;
         let parameters =
             [bytes_of(&keys), bytes_of(&2u32), bytes_of(&table), bytes_of(&count), bytes_of(&units), bytes_of(&unit)];
         call(grid, &parameters).map(Some)
