@@ -14,6 +14,7 @@ use smlc::plan::cost::machine::Machine;
 use smlc::plan::cost::time::{Network, Place, predict};
 use smlc::plan::course::{Action, Course};
 use smlc::plan::layout::Layout;
+use smlc::plan::lower::Cut;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Party, Plan, cost, file, lower, verify};
 use smlc::run::client::Data;
@@ -179,27 +180,34 @@ fn graph_of(name: &str, rows: usize, sources: &mut Sources) -> graph::Graph {
     graph
 }
 
-/// Finer slices of large tensors: the same results in more transfers, links as equal, and hardly more bytes, as the bits of each
-/// slice fill bytes.
+/// Finer slices of large tensors, or none: the same results in more or fewer transfers and steps, and hardly more bytes, as the
+/// bits of each slice fill bytes.
 #[test]
-fn a_pipeline_computes_the_same() {
+fn slices_compute_the_same() {
     let mut sources = Sources::default();
     let graph = graph_of("lenet.sml", 8, &mut sources);
     let data = data(&graph, &mut 1);
     let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
-    let lower = |pipeline| lower::lower(&graph, &sources, lower::Options { pipeline, ..Default::default() });
-    let (whole, fine) = (lower(None), lower(Some(1000)));
-    let transfers = |plan: &Plan| plan.rounds.iter().map(|round| round.sends.len()).sum::<usize>();
-    assert!(transfers(&fine) > 2 * transfers(&whole), "{} for {}", transfers(&fine), transfers(&whole));
-    let (before, cost) = (cost::cost(&whole), cost::cost(&fine));
-    assert_eq!(cost.rounds, before.rounds);
-    assert!(cost.bytes_total * 1000 <= before.bytes_total * 1005, "{} for {}", cost.bytes_total, before.bytes_total);
-    balanced("lenet.sml in a pipeline", &cost);
-    verify::verify(&fine).unwrap();
-    let outcome = lockstep::run(&fine, &data, &mut |_, _, _, _| {}).unwrap();
-    for (a, b) in outcome.outputs["out"].iter().zip(&wanted["out"]) {
-        assert!((a - b).abs() < 2f64.powi(-8), "{a} instead of {b}");
+    let plans = [Cut::Roles, Cut::Pipeline(1000), Cut::Whole]
+        .map(|cut| lower::lower(&graph, &sources, lower::Options { cut, ..Default::default() }));
+    let costs = plans.each_ref().map(cost::cost);
+    for (plan, cost) in plans.iter().zip(&costs).skip(1) {
+        assert_eq!(cost.rounds, costs[0].rounds);
+        let (bytes, usual) = (cost.bytes_total, costs[0].bytes_total);
+        assert!(bytes * 1000 <= usual * 1005, "{bytes} for {usual}");
+        verify::verify(plan).unwrap();
+        let outcome = lockstep::run(plan, &data, &mut |_, _, _, _| {}).unwrap();
+        for (a, b) in outcome.outputs["out"].iter().zip(&wanted["out"]) {
+            assert!((a - b).abs() < 2f64.powi(-8), "{a} instead of {b}");
+        }
     }
+    let [usual, fine, whole] = plans.each_ref().map(|plan| {
+        let transfers = plan.rounds.iter().map(|round| round.sends.len()).sum::<usize>();
+        (transfers, plan.rounds.iter().map(|round| round.steps.len()).sum::<usize>())
+    });
+    assert!(fine.0 > 2 * usual.0, "{fine:?} for {usual:?}");
+    assert!(2 * whole.0 < usual.0 && 2 * whole.1 < usual.1, "{whole:?} for {usual:?}");
+    balanced("lenet.sml in a pipeline", &costs[1]);
 }
 
 /// A plan for a network is the fastest of those that are tried, and some networks get finer slices.
@@ -220,7 +228,7 @@ fn the_plan_for_a_network_is_the_fastest() {
             let tried = tried.into_inner();
             let least = tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
             assert_eq!(seconds(&plan), least, "{name}");
-            finer += usize::from(tried.iter().any(|(options, s)| options.pipeline.is_some() && *s == least));
+            finer += usize::from(tried.iter().any(|(options, s)| matches!(options.cut, Cut::Pipeline(_)) && *s == least));
         }
     }
     assert!(finer > 0);

@@ -73,10 +73,11 @@ impl Bench {
 
     /// Runs a program.
     fn network(&self, checked: &Checked) -> Outcome {
-        let entry = checked.entry(&self.options)?;
+        let options = self.options.on(&self.device, self.net);
+        let entry = checked.entry(&options)?;
         checked.runnable(entry)?;
-        let graph = checked.unrolled(&entry.name, &self.options.dims()?, &self.options)?;
-        let plan = checked.planned(&graph, &self.options)?;
+        let graph = checked.unrolled(&entry.name, &options.dims()?, &options)?;
+        let plan = checked.planned(&graph, &options)?;
         let devices = self.device.open()?;
         let data = made_up(&graph, &checked.program.leaves(entry));
         let wanted = if self.no_check {

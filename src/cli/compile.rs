@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use itertools::Itertools as _;
 
+use super::device::DeviceArg;
 use super::{Failure, Talk};
 use crate::diag::{Code, Diagnostic};
 use crate::graph::Graph;
@@ -20,7 +21,7 @@ use crate::span::{FileId, Sources, Span};
 use crate::{graph, pass};
 
 /// What the compiling commands take.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Options {
     /// The entry to compile, when the file has several
     #[arg(long, value_name = "NAME")]
@@ -38,6 +39,19 @@ pub(super) struct Options {
     /// 40ms,100Mb
     #[arg(long = "for", value_name = "NET", conflicts_with = "spare")]
     pub made_for: Option<Shape>,
+    /// Cut tensors into slices of which each party plays every role, so that all send as much, or leave them whole, which GPUs
+    /// are faster with; without this, whole where all three parties compute on GPUs of this process
+    #[arg(long, value_name = "HOW", conflicts_with = "made_for")]
+    pub cut: Option<Cut>,
+}
+
+/// How tensors are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Cut {
+    /// Into slices for the parties' roles
+    Roles,
+    /// Not at all
+    Whole,
 }
 
 /// What comparisons should spare.
@@ -69,6 +83,12 @@ fn parse_pass(text: &str) -> Result<String, String> {
 }
 
 impl Options {
+    /// The same where nothing is said of how tensors are cut, for parties that compute on `device` in this process.
+    pub fn on(&self, device: &DeviceArg, net: Option<Shape>) -> Options {
+        let whole = self.made_for.is_none() && net.is_none() && device.is_gpus();
+        Options { cut: self.cut.or(whole.then_some(Cut::Whole)), ..self.clone() }
+    }
+
     /// The sizes given by `--dim`.
     pub fn dims(&self) -> anyhow::Result<BTreeMap<String, usize>> {
         once("--dim", &self.dims)
@@ -217,10 +237,14 @@ impl Checked {
             return Err(self.not_run(span, what));
         }
         let lower = |options| lower::lower(graph, &self.sources, options);
+        let cut = match options.cut {
+            None | Some(Cut::Roles) => lower::Cut::Roles,
+            Some(Cut::Whole) => lower::Cut::Whole,
+        };
         let plan = match (options.made_for, options.spare) {
             (Some(shape), _) => choose::fastest(Network::from(shape), lower),
-            (None, Spare::Rounds) => lower(lower::Options { prefer: Prefer::Rounds, pipeline: None }),
-            (None, Spare::Bytes) => lower(lower::Options { prefer: Prefer::Bytes, pipeline: None }),
+            (None, Spare::Rounds) => lower(lower::Options { prefer: Prefer::Rounds, cut }),
+            (None, Spare::Bytes) => lower(lower::Options { prefer: Prefer::Bytes, cut }),
         };
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)

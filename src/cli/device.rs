@@ -59,6 +59,11 @@ impl FromStr for DeviceArg {
 }
 
 impl DeviceArg {
+    /// Whether all three are GPUs.
+    pub fn is_gpus(&self) -> bool {
+        self.0.iter().all(|named| matches!(named, Named::Cuda(_)))
+    }
+
     /// Opens the devices; parties on the same GPU share it.
     pub fn open(&self) -> anyhow::Result<[Device; 3]> {
         let mut gpus: BTreeMap<usize, Arc<Gpu>> = BTreeMap::new();

@@ -91,7 +91,11 @@ impl Run {
         let prepared = self.given.prepare(&self.options, talk)?;
         let (checked, inputs) = (&prepared.checked, &prepared.inputs);
         let start = Instant::now();
-        let plans = prepared.by_rows(|sizes| checked.plan(&prepared.entry, sizes, &self.options))?;
+        let options = match self.transport {
+            Transport::Memory => self.options.on(&self.device, self.net),
+            Transport::Tcp => self.options.clone(),
+        };
+        let plans = prepared.by_rows(|sizes| checked.plan(&prepared.entry, sizes, &options))?;
         let mut total = Total::default();
         total.compile = prepared.compile + start.elapsed();
         let of_all = prepared.batches.iter().map(|batch| &plans[&batch.len()]);

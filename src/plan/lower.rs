@@ -29,9 +29,21 @@ pub use unsupported::{KEPT, STORED, unsupported};
 pub struct Options {
     /// What comparisons spare.
     pub prefer: Prefer,
-    /// Elements of a slice, about, if large tensors are cut finer than roles are given out: then some slices are on their
-    /// way while others are computed.
-    pub pipeline: Option<usize>,
+    /// How tensors are cut into slices.
+    pub cut: Cut,
+}
+
+/// How tensors are cut into slices, in each of which every party plays another role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// Into as many as it takes for every party to play every role.
+    #[default]
+    Roles,
+    /// Large ones finer, into slices of about so many elements: then some slices are on their way while others are computed.
+    Pipeline(usize),
+    /// Not at all: roles go round from tensor to tensor. That is a third or a sixth of the launches, which GPUs take longer for
+    /// than for what small ones compute.
+    Whole,
 }
 
 /// What a node became.

@@ -2,8 +2,8 @@
 //! on the other.
 //!
 //! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
-//! roles also go round both ways, or into a multiple of six that makes a pipeline ([`super::Options`]). Whoever has sent the least
-//! so far plays role 0 for a small one. Slices begin at multiples of eight elements, so that their bits fill bytes, or of 64, so
+//! roles also go round both ways, or into a multiple of six that makes a pipeline ([`Cut`]). Whoever has sent the least so far
+//! plays role 0 for a small one, and for one that is not cut. Slices begin at multiples of eight elements, so that their bits fill bytes, or of 64, so
 //! that they fill words, or between planes of images that are pooled.
 
 use super::super::build::Builder;
@@ -12,7 +12,7 @@ use super::super::protocol::select::RandomBit;
 use super::super::protocol::sign::Opened;
 use super::super::protocol::{Additive, BitShares, Roles, Shares, local};
 use super::super::{BufId, Kernel, Party};
-use super::{Lowering, NodeId};
+use super::{Cut, Lowering, NodeId};
 
 /// A tensor of so many elements is cut into three.
 const THREE: usize = 24;
@@ -135,10 +135,11 @@ impl Lowering<'_> {
 
     /// How a tensor of `len` elements is cut, between units of so many.
     pub(super) fn units(&self, len: usize, unit: usize) -> Vec<Slice> {
-        let count = match len {
-            0..THREE => 1,
-            THREE..SIX => 3,
-            SIX.. => 6 * self.options.pipeline.map_or(1, |size| (len / 6).div_ceil(size.max(1))),
+        let count = match (len, self.options.cut) {
+            (0..THREE, _) | (_, Cut::Whole) => 1,
+            (THREE..SIX, _) => 3,
+            (SIX.., Cut::Roles) => 6,
+            (SIX.., Cut::Pipeline(size)) => 6 * (len / 6).div_ceil(size.max(1)),
         };
         let mut roles = by_load(&self.b);
         let count = match len / unit {
