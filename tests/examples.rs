@@ -228,7 +228,8 @@ fn the_plan_for_a_network_is_the_fastest() {
             let tried = tried.into_inner();
             let least = tried.iter().map(|(_, seconds)| *seconds).fold(f64::INFINITY, f64::min);
             assert_eq!(seconds(&plan), least, "{name}");
-            finer += usize::from(tried.iter().any(|(options, s)| matches!(options.cut, Cut::Pipeline(_)) && *s == least));
+            finer +=
+                usize::from(tried.iter().any(|(options, s)| matches!(options.cut, Cut::Pipeline(_)) && *s == least));
         }
     }
     assert!(finer > 0);

@@ -235,7 +235,7 @@ impl Nearby for Near {
 }
 
 /// Between parties that share a GPU, messages stay on it: the host waits for nothing from the first share to the results, and
-/// once all memory has the size that it needs it copies nothing to the GPU.
+/// once all memory has the size that it needs it copies nothing to the GPU, and launches what came before as graphs.
 #[test]
 fn messages_between_parties_on_a_gpu_stay_there() {
     let (plan, data) = example("small_digits/small_digits.sml", &[("N", 2)]);
@@ -252,19 +252,22 @@ fn messages_between_parties_on_a_gpu_stay_there() {
         }
         session
     });
-    let counts = || ["smlc_sim_thread_synchronisations", "smlc_sim_thread_copies"].map(counter);
+    let counts =
+        || ["synchronisations", "copies", "launches", "calls"].map(|what| counter(&format!("smlc_sim_thread_{what}")));
     let mut link = Near { me: Party(0), parcels: BTreeMap::new() };
-    for number in 0..3 {
-        let [waits, copies] = counts();
+    for number in 0..4 {
+        let [waits, copies, launches, calls] = counts();
         for round in 0..=plan.rounds.len() {
             for (party, session) in Party::ALL.into_iter().zip(&mut sessions) {
                 link.me = party;
                 session.round(round, &mut link).unwrap();
             }
         }
-        let [waited, copied] = counts();
+        let [waited, copied, launched, called] = counts();
         assert_eq!(waited, waits, "the host waited");
-        assert!(number < 2 || copied == copies, "{} copies in the last run", copied - copies);
+        assert!(number < 3 || copied == copies, "{} copies in the last run", copied - copies);
+        let (launches, calls) = (launched - launches, called - calls);
+        assert!(number < 3 || 3 * calls < launches || !is_emulated(), "{calls} calls for {launches} launches");
         assert!(number > 0 || copied > copies || !is_emulated(), "nothing is counted");
         for (party, wanted) in outcome.halves.iter().enumerate() {
             assert_eq!(&sessions[party].outputs().unwrap(), wanted, "P{party}");

@@ -11,10 +11,10 @@ use std::ffi::{c_uint, c_ulonglong};
 
 use super::c::{In, Out, Params};
 use super::codes::{Code, INVALID_HANDLE, INVALID_VALUE, SUCCESS};
-use super::count_launch;
 use super::launch::kernel;
 use super::queue::{Kernel, Work, push};
 use super::state::{Injection, enter, lock};
+use super::{count_call, count_launch};
 
 /// Launches, each with its handle and those that come before it.
 #[derive(Clone, Default)]
@@ -93,6 +93,7 @@ extern "C" fn cuGraphInstantiateWithFlags(ready: Out<usize>, graph: usize, _flag
 #[unsafe(no_mangle)]
 extern "C" fn cuGraphLaunch(ready: usize, stream: usize) -> Code {
     let Some(mut left) = lock().ready.get(&ready).map(|graph| graph.nodes.clone()) else { return INVALID_HANDLE };
+    count_call();
     while !left.is_empty() {
         let mut state = match enter() {
             Ok(state) => state,

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::c::{Out, Params, Text};
 use super::codes::{Code, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS};
-use super::count_launch;
 use super::queue::{Kernel, Work, push};
 use super::state::{Function, Injection, State, enter, lock};
+use super::{count_call, count_launch};
 use crate::decode::SHARED_LIMIT;
 use crate::module::Module;
 
@@ -151,6 +151,7 @@ extern "C" fn cuLaunchKernel(
     match kernel(&state, function, grid, block, dynamic, params) {
         Ok(mut kernel) => {
             kernel.doomed = state.fails(Injection::Launch);
+            count_call();
             count_launch();
             push(state, stream, Work::Kernel(kernel))
         }

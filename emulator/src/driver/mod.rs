@@ -56,10 +56,11 @@ pub(crate) static COUNTERS: Counters = Counters {
 };
 
 thread_local! {
-    /// How often this thread has waited, and copied to a device.
+    /// How often this thread has waited, copied to a device, launched, and called to launch.
     static WAITS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static COPIES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static LAUNCHES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 impl Counters {
@@ -78,6 +79,11 @@ pub(crate) fn count_wait() {
 pub(crate) fn count_launch() {
     Counters::add(&COUNTERS.launches, 1);
     LAUNCHES.with(|launches| launches.set(launches.get() + 1));
+}
+
+/// The host calls for a launch, or for many as a graph.
+pub(crate) fn count_call() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
 }
 
 /// The host copies to a device.
@@ -137,6 +143,12 @@ mod exported {
         LAUNCHES.with(std::cell::Cell::get)
     }
 
+    /// How often the calling thread has launched a kernel by itself, or a graph.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_thread_calls() -> u64 {
+        CALLS.with(std::cell::Cell::get)
+    }
+
     /// Lets the `count`-th allocation (0) or launch (1) from now on fail, or loses the devices after so many calls (2);
     /// a count of 0 takes the order back. Returns 0, or 1 if there is no such kind.
     #[unsafe(no_mangle)]
@@ -162,6 +174,6 @@ mod exported {
 
 pub use exported::{
     smlc_sim_bytes_to_device, smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault,
-    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_copies, smlc_sim_thread_launches,
-    smlc_sim_thread_synchronisations,
+    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_calls, smlc_sim_thread_copies,
+    smlc_sim_thread_launches, smlc_sim_thread_synchronisations,
 };

@@ -95,8 +95,10 @@ fn append(
     let mut node = ptr::null_mut();
     let behind = before.as_slice();
     // SAFETY: the parameters have the sizes that the kernel declares and are copied by the call; the node before is of this graph.
-    unsafe { sys::cuGraphAddKernelNode_v2(&raw mut node, template.0, behind.as_ptr(), behind.len(), &raw const launch) }
-        .result()?;
+    unsafe {
+        sys::cuGraphAddKernelNode_v2(&raw mut node, template.0, behind.as_ptr(), behind.len(), &raw const launch)
+    }
+    .result()?;
     Ok(node)
 }
 

@@ -52,9 +52,9 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
 use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
-pub use self::nvrtc::Sources;
 use self::lane::{Lane, Queue};
 use self::line::Line;
+pub use self::nvrtc::Sources;
 use self::outbox::{Outbox, Packet};
 use self::staging::Staging;
 use crate::backend::held::{Forms, Held};
@@ -266,7 +266,7 @@ impl Backend for Cuda {
             })?);
         }
         // What is in line may still read the messages that were kept.
-        self.messages.reset(layout.buffers()).into_iter().for_each(|packet| self.line.was_read(packet));
+        self.messages.reset(layout.buffers()).for_each(|packet| self.line.was_read(packet));
         self.line.flush()?;
         self.outbox.restart();
         self.inbox.restart();

@@ -5,10 +5,10 @@
 
 use bytemuck::bytes_of;
 
+use super::Cuda;
 use super::gpu::Grid;
 use super::params::{Joined, ResidueProduct, Split, Terms};
 use super::product::size;
-use super::Cuda;
 use crate::backend::BackendError;
 
 /// Multiply-adds of an element, of all pairs, up to which 18 moduli, and 19, have room for its sum.
