@@ -249,3 +249,10 @@ KERNEL(gather_bits, 256, 4, const u64* in, u64* out, const __grid_constant__ Gat
     out[i] = value;
   }
 }
+
+// Zeros, for kernels that add parts to what is there.
+//
+// Grid: any number of blocks.
+KERNEL(zero_words, 256, 4, u64* out, u64 count) {
+  for (u64 i = thread_number(); i < count; i += thread_count()) out[i] = 0;
+}

@@ -189,11 +189,18 @@ pub trait Parcels {
     /// If a buffer is not there, or an earlier launch failed.
     fn post(&mut self, bufs: &[Buf], ids: &[BufId]) -> Result<Parcel, BackendError>;
 
-    /// Lets parcels that were posted go: only then may others take them.
+    /// Lets parcels that were posted go, only then may others take them, and begins what launches have not begun: the party
+    /// will wait for something.
     ///
     /// # Errors
     /// If an earlier launch failed.
     fn leave(&mut self) -> Result<(), BackendError>;
+
+    /// Begins what launches have not begun, if that is worth it: the party will wait for a parcel, maybe for no time.
+    ///
+    /// # Errors
+    /// If an earlier launch failed.
+    fn idle(&mut self) -> Result<(), BackendError>;
 
     /// Fills buffers from what another device posted, which has exactly their bytes, or puts that in line.
     ///

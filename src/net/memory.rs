@@ -213,7 +213,7 @@ impl Nearby for MemoryMesh {
     }
 
     fn take(&mut self, from: Party, round: u32, len: usize) -> Result<Parcel, NetError> {
-        // What parcels stand for is computed elsewhere: this thread has nothing else to do, and keeps no other from it.
+        // What parcels stand for is computed elsewhere, and processors have little to do.
         self.watch(from)?;
         self.dequeue(from, round, len, |payload| match payload {
             Payload::Parcel(parcel) => Some(parcel),

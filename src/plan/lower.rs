@@ -41,8 +41,8 @@ pub enum Cut {
     Roles,
     /// Large ones finer, into slices of about so many elements: then some slices are on their way while others are computed.
     Pipeline(usize),
-    /// Not at all: roles go round from tensor to tensor. That is a third or a sixth of the launches, which GPUs take longer for
-    /// than for what small ones compute.
+    /// Not at all: roles go round from tensor to tensor. That is fewer steps, by up to six times, for each of which GPUs take longer
+    /// than to compute it, if it is small.
     Whole,
 }
 

@@ -253,7 +253,8 @@ fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
     })
 }
 
-/// Seconds of a message to a device like this in the same process, which is one of many in line.
+/// Seconds of a message that is posted and taken by the device itself, which is one of many in line: what it takes beside the wait
+/// of one device for another.
 fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
     let bufs = [ring(8), ring(8)];
     device.reserve(Layout::apart(&bufs))?;
@@ -271,6 +272,6 @@ fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
         Ok::<_, BackendError>(Some(start.elapsed().as_secs_f64() / f64::from(MESSAGES)))
     };
     timing()?;
-    let name = "a message of 8 words to a party on the same GPU".to_string();
+    let name = "a message of 8 words that stays on the GPU".to_string();
     Ok(timing()?.map(|seconds| Measured { name, seconds, amount: 1.0, unit: "messages" }))
 }

@@ -147,6 +147,10 @@ impl<B: Backend> Parcels for Timed<B> {
         self.inner.parcels().ok_or_else(no_parcels)?.leave()
     }
 
+    fn idle(&mut self) -> Result<(), BackendError> {
+        self.inner.parcels().ok_or_else(no_parcels)?.idle()
+    }
+
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
         let start = Instant::now();
         self.inner.parcels().ok_or_else(no_parcels)?.take(bufs, ids, parcel)?;

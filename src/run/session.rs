@@ -68,6 +68,14 @@ pub struct Session<'p, B> {
     kept: Vec<BufId>,
 }
 
+/// A message that is being packed while the device is given further launches.
+enum Begun {
+    /// To leave as bytes.
+    Bytes,
+    /// To leave as what stands for it.
+    Parcel(Parcel),
+}
+
 /// A transfer that a party took out of a peer's payload: counted where it arrives, not read off the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taken {
@@ -178,7 +186,7 @@ impl<'p, B: Backend> Session<'p, B> {
     /// leave before the party waits for one, and at the end.
     fn follow(&mut self, number: usize, actions: &[Action], link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
-        let mut begun: SmallVec<[(&Piece, Option<Parcel>); 8]> = SmallVec::new();
+        let mut begun: SmallVec<[(&Piece, Begun); 8]> = SmallVec::new();
         let mut open: SmallVec<[(&Piece, usize); 8]> = SmallVec::new();
         for action in actions {
             match action {
@@ -191,7 +199,7 @@ impl<'p, B: Backend> Session<'p, B> {
                 }
                 Action::Send(piece) => {
                     let opened = open.iter().position(|(of, _)| *of == piece).map(|at| open.swap_remove(at).1);
-                    begun.extend(self.send(piece, opened, link)?.map(|parcel| (piece, parcel)));
+                    begun.extend(self.send(piece, opened, link)?.map(|begun| (piece, begun)));
                 }
                 Action::Receive(piece) => {
                     self.leave(&mut begun, link)?;
@@ -225,14 +233,8 @@ impl<'p, B: Backend> Session<'p, B> {
         opened.map(Some).map_err(refused)
     }
 
-    /// Sends a piece, which was `opened` or not. If it is being packed and still to leave, what it leaves as, if that is not
-    /// bytes.
-    fn send(
-        &mut self,
-        piece: &Piece,
-        opened: Option<usize>,
-        link: &mut dyn Link,
-    ) -> Result<Option<Option<Parcel>>, RunError> {
+    /// Sends a piece, which was `opened` or not, or tells as what it is still to leave.
+    fn send(&mut self, piece: &Piece, opened: Option<usize>, link: &mut dyn Link) -> Result<Option<Begun>, RunError> {
         let plan = self.plan;
         let ids = sources(plan, piece);
         let refused = |e| RunError::device(plan, e, span(plan, piece));
@@ -243,10 +245,10 @@ impl<'p, B: Backend> Session<'p, B> {
             return Ok(None);
         }
         if let (Some(_), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
-            return device.post(&plan.bufs, &ids).map(|parcel| Some(Some(parcel))).map_err(refused);
+            return device.post(&plan.bufs, &ids).map(|parcel| Some(Begun::Parcel(parcel))).map_err(refused);
         }
         if self.backend.pack_ahead(&plan.bufs, &ids).map_err(refused)? {
-            return Ok(Some(None));
+            return Ok(Some(Begun::Bytes));
         }
         let mut payload = link.spare(piece.bytes);
         payload.clear();
@@ -262,9 +264,13 @@ impl<'p, B: Backend> Session<'p, B> {
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
         if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
+            device.idle().map_err(refused)?;
             let parcel = near.take(piece.from, piece.round as u32, piece.bytes).map_err(lost)?;
             device.take(&plan.bufs, &ids, parcel).map_err(refused)?;
         } else {
+            if let Some(device) = self.backend.parcels() {
+                device.leave().map_err(refused)?;
+            }
             let payload = link.receive(piece).map_err(lost)?;
             if let Some(device) = self.backend.messages() {
                 device.keep(&plan.bufs, &ids, payload).map_err(refused)?;
@@ -284,20 +290,15 @@ impl<'p, B: Backend> Session<'p, B> {
     }
 
     /// Sends the messages that were begun.
-    fn leave(
-        &mut self,
-        begun: &mut SmallVec<[(&Piece, Option<Parcel>); 8]>,
-        link: &mut dyn Link,
-    ) -> Result<(), RunError> {
+    fn leave(&mut self, begun: &mut SmallVec<[(&Piece, Begun); 8]>, link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
         let refused = |piece: &Piece, e| RunError::device(plan, e, span(plan, piece));
-        let first = begun.iter().find(|(_, parcel)| parcel.is_some());
-        if let (Some((piece, _)), Some(device)) = (first, self.backend.parcels()) {
+        if let (Some((piece, _)), Some(device)) = (begun.first(), self.backend.parcels()) {
             device.leave().map_err(|e| refused(piece, e))?;
         }
-        for (piece, parcel) in begun.drain(..) {
+        for (piece, begun) in begun.drain(..) {
             let lost = |e| failed(plan, piece, e);
-            if let (Some(parcel), Some(near)) = (parcel, link.nearby(piece.to)) {
+            if let (Begun::Parcel(parcel), Some(near)) = (begun, link.nearby(piece.to)) {
                 near.hand(piece.to, piece.round as u32, piece.bytes, parcel).map_err(lost)?;
                 continue;
             }

@@ -39,3 +39,11 @@ pub fn counter(name: &str) -> u64 {
     let function = unsafe { library.get::<extern "C" fn() -> u64>(name.as_bytes()) }.unwrap();
     function()
 }
+
+/// Lets the next of so many allocations of the emulated driver fail; none of 0.
+pub fn fail_allocation(count: u64) {
+    let Some(library) = driver() else { return };
+    // SAFETY: the emulator's function takes the kind, of which 0 are allocations, and a number.
+    let function = unsafe { library.get::<extern "C" fn(i32, u64) -> i32>(b"smlc_sim_fail") }.unwrap();
+    assert_eq!(function(0, count), 0);
+}

@@ -1,7 +1,9 @@
 //! Whole networks on GPUs, on processors, and on both: every message and every result is the same, byte for byte.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::rc::Rc;
 
 use smlc::backend::cpu::Cpu;
 use smlc::backend::cuda::Cuda;
@@ -9,7 +11,7 @@ use smlc::backend::{Around, Backend, Launch, StreamKey};
 use smlc::net::{Loss, Nearby, NetError, Parcel};
 use smlc::plan::course::Piece;
 use smlc::plan::layout::Layout;
-use smlc::plan::lower::{self, Options};
+use smlc::plan::lower::{self, Cut, Options};
 use smlc::plan::passing::passing;
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Plan, Program, Reg};
@@ -18,7 +20,7 @@ use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
 
-use crate::device::{counter, gpu, is_emulated};
+use crate::device::{counter, fail_allocation, gpu, is_emulated};
 
 /// A program's plan and data for it.
 fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
@@ -323,4 +325,99 @@ fn messages_are_packed_while_launches_go_on() {
     });
     assert!(messages[0] == messages[1]);
     assert!(messages[0][0] != messages[0][1]);
+}
+
+/// Launches that come again go as a graph, which other contents of the same memory do not change; where there is no memory for a graph
+/// they go by themselves.
+#[test]
+fn what_comes_again_goes_as_a_graph() {
+    let gpu = gpu();
+    let mut device = Cuda::new(&gpu, Party(1), &[StreamKey([1; 16]), StreamKey([2; 16])]).unwrap();
+    let bufs: Vec<Buf> = (0..6).map(|_| Buf::ring(Party(1), 70, 64)).collect();
+    let kernel = Kernel::Concat { outer: 1, chunks: vec![70] };
+    let counts = || ["launches", "calls"].map(|what| counter(&format!("smlc_sim_thread_{what}")));
+    device.reserve(Layout::apart(&bufs)).unwrap();
+    for (turn, wanted) in [5, 5, 1, 1].into_iter().enumerate() {
+        device.write(BufId(0), &mut |words| words.fill(turn as u64)).unwrap();
+        for (from, to) in (0..5).map(|at| (BufId(at), BufId(at + 1))) {
+            let ins = [Operand { buf: from, access: Access::Dense }];
+            device
+                .launch(Launch { kernel: &kernel, ins: &ins, streams: &[], outs: &[to], bufs: &bufs, site: None })
+                .unwrap();
+        }
+        // The graph that the second turn would make.
+        fail_allocation(u64::from(turn == 1));
+        let [launches, calls] = counts();
+        device.settle().unwrap();
+        let [launched, called] = counts();
+        assert!((launched - launches, called - calls) == (5, wanted) || !is_emulated(), "turn {turn}");
+        assert!(device.read(BufId(5)).unwrap().iter().all(|word| *word == turn as u64));
+    }
+}
+
+/// Messages between parties as bytes. Where one on a GPU waits for them, everything that it was given has been launched.
+struct Bytes {
+    me: Party,
+    messages: BTreeMap<(Party, Party), VecDeque<Vec<u8>>>,
+    /// What P0's device was given to launch, and the launches of this thread before.
+    given: Rc<Cell<u64>>,
+    before: u64,
+}
+
+impl Link for Bytes {
+    fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {
+        self.messages.entry((self.me, piece.to)).or_default().push_back(payload);
+        Ok(())
+    }
+
+    fn expect(&mut self, _: &Piece) {}
+
+    fn receive(&mut self, piece: &Piece) -> Result<Vec<u8>, NetError> {
+        let launched = counter("smlc_sim_thread_launches") - self.before;
+        let given = self.given.get();
+        assert!(self.me != Party(0) || launched >= given || !is_emulated(), "{launched} of {given} are launched");
+        let queue = self.messages.entry((piece.from, self.me)).or_default();
+        queue.pop_front().ok_or(NetError::Lost(piece.from, Loss::Closed))
+    }
+}
+
+#[test]
+fn launches_do_not_wait_for_the_network() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+                entry f(x: fix[20000] from a, y: fix[20000] from b) -> fix[20000] to a { relu(x + y) }\n";
+    let options = Options { cut: Cut::Pipeline(1000), ..Options::default() };
+    let (plan, data) = plan_with("relu.sml", text, &[], options);
+    let loads = lockstep::share(&plan, &data).unwrap();
+    let gpu = gpu();
+    let given = Rc::new(Cell::new(0));
+    let mut sessions = Party::ALL.map(|party| {
+        let keys = [party.0, party.plus(1).0].map(|number| StreamKey([number + 1; 16]));
+        let device: Box<dyn Backend> = match party {
+            Party(0) => {
+                let given = given.clone();
+                Box::new(Around {
+                    inner: Cuda::new(&gpu, party, &keys).unwrap(),
+                    launch: move |device: &mut Cuda, launch: Launch<'_>| {
+                        given.set(given.get() + 1);
+                        device.launch(launch)
+                    },
+                })
+            }
+            _ => Box::new(Cpu::new(party, keys)),
+        };
+        let mut session = Session::new(&plan, party, device, false).unwrap();
+        for (id, words) in &loads[party.index()] {
+            session.load(*id, &mut |to| to.copy_from_slice(words)).unwrap();
+        }
+        session
+    });
+    let before = counter("smlc_sim_thread_launches");
+    let mut link = Bytes { me: Party(0), messages: BTreeMap::new(), given, before };
+    for round in 0..=plan.rounds.len() {
+        for (party, session) in Party::ALL.into_iter().zip(&mut sessions) {
+            link.me = party;
+            session.round(round, &mut link).unwrap();
+        }
+    }
+    assert!(link.given.get() > 20);
 }

@@ -8,12 +8,13 @@
 )]
 
 use std::ffi::{c_uint, c_ulonglong};
+use std::sync::Arc;
 
 use super::c::{In, Out, Params};
-use super::codes::{Code, INVALID_HANDLE, INVALID_VALUE, SUCCESS};
+use super::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS};
 use super::launch::kernel;
 use super::queue::{Kernel, Work, push};
-use super::state::{Injection, enter, lock};
+use super::state::{Injection, current_context, enter, lock};
 use super::{count_call, count_launch};
 
 /// Launches, each with its handle and those that come before it.
@@ -85,14 +86,29 @@ extern "C" fn cuGraphInstantiateWithFlags(ready: Out<usize>, graph: usize, _flag
         Err(code) => return code,
     };
     let Some(graph) = state.graphs.get(&graph).cloned() else { return INVALID_HANDLE };
+    if state.fails(Injection::Allocation) {
+        return OUT_OF_MEMORY;
+    }
     let id = state.handle();
     state.ready.insert(id, graph);
     ready.set(id)
 }
 
+/// The kernels have to be loaded still.
 #[unsafe(no_mangle)]
 extern "C" fn cuGraphLaunch(ready: usize, stream: usize) -> Code {
-    let Some(mut left) = lock().ready.get(&ready).map(|graph| graph.nodes.clone()) else { return INVALID_HANDLE };
+    let mut left = {
+        let state = lock();
+        let Some(graph) = state.ready.get(&ready) else { return INVALID_HANDLE };
+        let loaded = |kernel: &Kernel| state.modules.values().any(|module| Arc::ptr_eq(module, &kernel.module));
+        if !graph.nodes.iter().all(|(_, kernel, _)| loaded(kernel)) {
+            return INVALID_HANDLE;
+        }
+        graph.nodes.clone()
+    };
+    if current_context() == 0 {
+        return INVALID_CONTEXT;
+    }
     count_call();
     while !left.is_empty() {
         let mut state = match enter() {

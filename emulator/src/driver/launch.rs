@@ -10,9 +10,11 @@ use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
 
 use super::c::{Out, Params, Text};
-use super::codes::{Code, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS};
+use super::codes::{
+    Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS,
+};
 use super::queue::{Kernel, Work, push};
-use super::state::{Function, Injection, State, enter, lock};
+use super::state::{Function, Injection, State, current_context, enter, lock};
 use super::{count_call, count_launch};
 use crate::decode::SHARED_LIMIT;
 use crate::module::Module;
@@ -168,6 +170,9 @@ pub(super) fn kernel(
     dynamic: c_uint,
     params: Params,
 ) -> Result<Kernel, Code> {
+    if current_context() == 0 {
+        return Err(INVALID_CONTEXT);
+    }
     let there = state.functions.get(&function).ok_or(INVALID_HANDLE)?;
     let (module, name) = (there.module.clone(), there.name.clone());
     let entry = &module.entries[&name];

@@ -231,3 +231,16 @@ fn indices_of_an_axis() {
         });
     }
 }
+
+#[test]
+fn zeros() {
+    for (count, grid) in [(1, 1), (700, 2), (1_000, 9)] {
+        in_both_orders(|device| {
+            let out = device.put(&random(2, count + 1));
+            let last = device.read(out)[count];
+            device.launch("zero_words", [grid, 1, 1], 256, 0, &Args::default().u64(out).u64(count as u64));
+            let words = device.read(out);
+            assert!(words[..count].iter().all(|word| *word == 0) && words[count] == last);
+        });
+    }
+}

@@ -117,3 +117,11 @@ fn counters_of_64_bits_and_more_blocks_than_threads() {
     let near = Use { key: 2, id: 0, bits: 30, start: 1, count: 2_250 };
     run(&[far, near], 1, 1_024);
 }
+
+/// More uses than a block has room for the beginnings of: it has those of each third, and looks from there on.
+#[test]
+fn many_uses() {
+    let use_of = |j: u64| Use { key: j as u32 % 4, id: j as u32, bits: 64, start: j % 7, count: 1 + j * 37 % 200 };
+    let uses: Vec<Use> = (0..1_100).map(use_of).collect();
+    run(&uses, 3, 32);
+}

@@ -104,7 +104,8 @@ fn append(
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        let _bound = self.context.bind_to_thread();
+        // An error that was noted before, maybe of another party, is for whoever asks next.
+        self.context.record_err(self.context.bind_to_thread());
         // SAFETY: it was instantiated, nobody else has it, and what was launched has ended or keeps what it needs.
         let _gone = unsafe { result::graph::exec_destroy(self.exec) };
     }

@@ -6,6 +6,7 @@ use bytemuck::{bytes_of, cast_slice};
 use cudarc::driver::{CudaSlice, CudaStream};
 
 use super::gpu::Grid;
+use super::lane::Lane;
 use super::params::StreamUse;
 use super::tables::Tables;
 use super::{address, aes, failed, room};
@@ -51,6 +52,24 @@ pub(super) struct Draw<'d> {
     pub count: usize,
 }
 
+/// Parameters of kernel `streams`.
+pub(super) struct Parameters {
+    keys: u64,
+    key_count: u32,
+    table: u64,
+    count: u32,
+    units: u64,
+    unit: u32,
+}
+
+impl Parameters {
+    /// Their bytes.
+    pub(super) fn bytes(&self) -> [&[u8]; 6] {
+        let Parameters { keys, key_count, table, count, units, unit } = self;
+        [bytes_of(keys), bytes_of(key_count), bytes_of(table), bytes_of(count), bytes_of(units), bytes_of(unit)]
+    }
+}
+
 impl Keystream {
     /// Keys are still to be set.
     pub(super) fn new(stream: &Arc<CudaStream>, party: Party) -> Result<Keystream, BackendError> {
@@ -82,8 +101,8 @@ impl Keystream {
     }
 
     /// Makes room for so many words; nothing in line uses any.
-    pub(super) fn grow(&mut self, stream: &Arc<CudaStream>, words: usize) -> Result<(), BackendError> {
-        room(&mut self.room, stream, words).map(drop)
+    pub(super) fn grow(&mut self, lane: &Lane, words: usize) -> Result<(), BackendError> {
+        room(&mut self.room, lane, words).map(drop)
     }
 
     /// Where launches in line find what is to be drawn, one plane after the other.
@@ -112,15 +131,14 @@ impl Keystream {
         out
     }
 
-    /// Tells `call` the grid and the parameters of the launch of kernel `streams` that draws everything, if there is anything;
-    /// what comes then is drawn anew.
-    pub(super) fn launch<T>(
+    /// The grid and the parameters, each of a word, of the launch of kernel `streams` that draws everything, if there is
+    /// anything; what comes then is drawn anew.
+    pub(super) fn launch(
         &mut self,
         stream: &Arc<CudaStream>,
         tables: &mut Tables,
         multiprocessors: u32,
-        call: impl FnOnce(Grid, &[&[u8]]) -> Result<T, BackendError>,
-    ) -> Result<Option<T>, BackendError> {
+    ) -> Result<Option<(Grid, Parameters)>, BackendError> {
         if self.uses.is_empty() {
             return Ok(None);
         }
@@ -128,21 +146,23 @@ impl Keystream {
         let all: u64 = self.blocks.iter().sum();
         let unit = LANES * (all / (LANES * most * WARPS * 4)).clamp(1, TIMES);
         let mut units = 0;
-        for (used, blocks) in self.uses.iter_mut().zip(self.blocks.drain(..)) {
+        for (used, blocks) in self.uses.iter_mut().zip(&self.blocks) {
             used.unit = units;
             units += blocks.div_ceil(unit);
         }
-        let table = tables.place(stream, cast_slice(&self.uses));
-        let count = self.uses.len() as u32;
-        self.uses.clear();
-        self.taken = 0;
-        let (table, keys) = (table?, address(&self.keys, stream));
+        let (table, count) = (tables.place(stream, cast_slice(&self.uses))?, self.uses.len() as u32);
+        self.forget();
         let blocks = units.div_ceil(AWAKE).min(most / 2).max(units.div_ceil(WARPS).min(most)) as u32;
         let grid = Grid { blocks: [blocks, 1, 1], threads: THREADS, shared: SHARED };
-        let unit = unit as u32;
-        let parameters =
-            [bytes_of(&keys), bytes_of(&2u32), bytes_of(&table), bytes_of(&count), bytes_of(&units), bytes_of(&unit)];
-        call(grid, &parameters).map(Some)
+        let keys = address(&self.keys, stream);
+        Ok(Some((grid, Parameters { keys, key_count: 2, table, count, units, unit: unit as u32 })))
+    }
+
+    /// Forgets what was to be drawn.
+    pub(super) fn forget(&mut self) {
+        self.uses.clear();
+        self.blocks.clear();
+        self.taken = 0;
     }
 
     /// Its memory.

@@ -36,6 +36,13 @@ pub(super) struct Mark {
     set: AtomicBool,
 }
 
+impl Mark {
+    /// Lets a queue wait for a mark that is set.
+    pub(super) fn wait_on(&self, stream: &CudaStream) -> Result<(), BackendError> {
+        stream.wait(&self.event).map_err(failed)
+    }
+}
+
 /// A queue of the GPU.
 pub(super) struct Lane {
     stream: Arc<CudaStream>,
@@ -98,28 +105,23 @@ impl Lane {
         let waited = &self.state.borrow().waited;
         mark.lane == self.number || waited.iter().any(|(lane, number)| *lane == mark.lane && *number >= mark.number)
     }
+}
 
-    /// Lets what comes next wait for a mark of another queue.
-    pub(super) fn behind(&self, mark: &Mark) -> Result<(), BackendError> {
+impl Queue for Lane {
+    fn wait(&self, mark: &Mark) -> Result<(), BackendError> {
         if self.is_behind(mark) {
             return Ok(());
         }
         if !mark.set.load(Ordering::Acquire) {
             return Err(BackendError::Device("a message came before it was packed: a mistake in smlc".to_string()));
         }
-        self.stream.wait(&mark.event).map_err(failed)?;
+        mark.wait_on(&self.stream)?;
         let waited = &mut self.state.borrow_mut().waited;
         match waited.iter_mut().find(|(lane, _)| *lane == mark.lane) {
             Some((_, number)) => *number = mark.number,
             None => waited.push((mark.lane, mark.number)),
         }
         Ok(())
-    }
-}
-
-impl Queue for Lane {
-    fn wait(&self, mark: &Mark) -> Result<(), BackendError> {
-        self.behind(mark)
     }
 
     fn mark(&self) -> Result<Arc<Mark>, BackendError> {
@@ -135,9 +137,4 @@ impl Queue for Lane {
     fn ahead(&self) -> &Arc<CudaStream> {
         &self.stream
     }
-}
-
-/// Lets a queue wait for a mark, at the end of both.
-pub(super) fn wait_at_the_end(stream: &CudaStream, mark: &Mark) -> Result<(), BackendError> {
-    if mark.set.load(Ordering::Acquire) { stream.wait(&mark.event).map_err(failed) } else { Ok(()) }
 }

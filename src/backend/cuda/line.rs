@@ -16,7 +16,6 @@ use super::keystream::{self, Draw, Keystream};
 use super::lane::{Lane, Mark, Queue};
 use super::outbox::Packet;
 use super::tables::Tables;
-use super::{address, room};
 use crate::backend::{BackendError, StreamKey};
 use crate::plan::Party;
 
@@ -40,9 +39,7 @@ pub(super) struct Line {
 }
 
 struct State {
-    launches: SmallVec<[Standing; MOST]>,
-    /// What launches are described by: the kernel, the grid, and the parameters, each from a word on.
-    words: Vec<u64>,
+    launches: Launches,
     keystream: Keystream,
     tables: Tables,
     /// Comes behind what stands in line.
@@ -51,9 +48,21 @@ struct State {
     last: Option<Arc<Mark>>,
     /// Messages that have been read when what stands in line has run.
     read: Vec<Packet>,
-    /// By the words of all their launches: what was handed over once, or more often and then as a graph.
+    /// By the words of all their launches: what was handed over once, or more often and then as a graph. Kernels are where they
+    /// are as long as there is a GPU.
     graphs: HashMap<Box<[u64]>, Option<Graph>>,
+    /// Words of all these.
     known: usize,
+    /// Something did not get to the GPU, so that nothing behind it may.
+    broken: bool,
+}
+
+/// Launches that stand in line.
+#[derive(Default)]
+struct Launches {
+    all: SmallVec<[Standing; MOST]>,
+    /// What they are described by: the kernel, the grid, and the parameters, each from a word on.
+    words: Vec<u64>,
 }
 
 /// A launch in line, with the first of its words.
@@ -66,7 +75,7 @@ struct Standing {
 /// Words that describe a launch beside its parameters.
 const HEAD: usize = 4;
 
-impl State {
+impl Launches {
     /// Puts a launch in line.
     fn push(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
         function.expect(parameters)?;
@@ -83,26 +92,46 @@ impl State {
                 self.words.push(u64::from_ne_bytes(last));
             }
         }
-        self.launches.push(Standing { function: function.clone(), grid, at });
+        self.all.push(Standing { function: function.clone(), grid, at });
         Ok(())
     }
 
-    /// The launches in line in their order, with their parameters.
-    fn launches(&self) -> impl Iterator<Item = (&Arc<Function>, Grid, &[u64])> {
-        self.launches.iter().map(|launch| {
-            let Standing { function, grid, at } = launch;
-            (function, *grid, &self.words[at + HEAD..][..function.words()])
-        })
+    /// The same, before all others.
+    fn push_first(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
+        self.push(function, grid, parameters)?;
+        self.all.rotate_right(1);
+        Ok(())
+    }
+
+    /// Launches in their order, with their parameters.
+    fn iter(&self) -> impl Iterator<Item = (&Arc<Function>, Grid, &[u64])> {
+        self.all
+            .iter()
+            .map(|Standing { function, grid, at }| (function, *grid, &self.words[at + HEAD..][..function.words()]))
+    }
+
+    /// Puts each by itself in line on the GPU, whose context is bound to this thread.
+    ///
+    /// # Safety
+    /// As for [`Line::launch`], for each of them.
+    unsafe fn launch(&self, stream: &CudaStream) -> Result<(), BackendError> {
+        // SAFETY: the caller answers for it.
+        self.iter().try_for_each(|(function, grid, words)| unsafe { function.launch(stream, grid, words) })
+    }
+
+    fn clear(&mut self) {
+        self.all.clear();
+        self.words.clear();
     }
 }
 
 impl Line {
+    /// A line without keys.
     pub(super) fn new(gpu: &Arc<Gpu>, party: Party) -> Result<Line, BackendError> {
         let stream = gpu.context().new_stream().map_err(failed)?;
         let (keystream, tables) = (Keystream::new(&stream, party)?, Tables::new(&stream)?);
         let state = State {
-            launches: SmallVec::new(),
-            words: Vec::new(),
+            launches: Launches::default(),
             keystream,
             tables,
             mark: None,
@@ -110,6 +139,7 @@ impl Line {
             read: Vec::new(),
             graphs: HashMap::new(),
             known: 0,
+            broken: false,
         };
         Ok(Line { gpu: gpu.clone(), lane: Lane::new(stream), state: RefCell::new(state) })
     }
@@ -126,8 +156,9 @@ impl Line {
         parameters: &[&[u8]],
     ) -> Result<(), BackendError> {
         let mut state = self.state.borrow_mut();
-        state.push(function, grid, parameters)?;
-        let full = state.launches.len() >= MOST - 1;
+        state.launches.push(function, grid, parameters)?;
+        // One more may come before all.
+        let full = state.launches.all.len() >= MOST - 1;
         drop(state);
         if full { self.flush() } else { Ok(()) }
     }
@@ -140,8 +171,8 @@ impl Line {
         }
         let lacks = self.state.borrow().keystream.lacks(words);
         if let Some(room) = lacks {
-            let stream = self.stream()?;
-            self.state.borrow_mut().keystream.grow(stream, room)?;
+            self.stream()?;
+            self.state.borrow_mut().keystream.grow(&self.lane, room)?;
         }
         Ok(self.state.borrow_mut().keystream.draw(self.ahead(), draw))
     }
@@ -166,16 +197,25 @@ impl Line {
         self.state.borrow_mut().tables.place(self.ahead(), table)
     }
 
-    /// Memory of at least so many words for launches in line, whose contents are lost if it had fewer.
-    pub(super) fn room(&self, memory: &mut Option<CudaSlice<u64>>, words: usize) -> Result<u64, BackendError> {
-        let there = memory.as_ref().is_some_and(|memory| memory.len() >= words);
-        let stream = if there { self.ahead() } else { self.stream()? };
-        Ok(address(room(memory, stream, words)?, stream))
-    }
-
     /// Gives a message back when what stands in line has read it.
     pub(super) fn was_read(&self, packet: Packet) {
         self.state.borrow_mut().read.push(packet);
+    }
+
+    /// Hands what stands in line to the GPU if it is worth a call: the party is about to wait for something that has probably
+    /// come.
+    pub(super) fn idle(&self) -> Result<(), BackendError> {
+        let few = self.state.borrow().launches.all.len() <= FEW;
+        if few { Ok(()) } else { self.flush() }
+    }
+
+    /// Forgets all graphs: other memory will be used.
+    pub(super) fn forget(&self) -> Result<(), BackendError> {
+        self.stream()?.synchronize().map_err(failed)?;
+        let state = &mut *self.state.borrow_mut();
+        state.graphs.clear();
+        state.known = 0;
+        Ok(())
     }
 
     /// Hands what stands in line to the GPU.
@@ -184,82 +224,67 @@ impl Line {
     /// If a launch or one before failed; none of the line stays.
     pub(super) fn flush(&self) -> Result<(), BackendError> {
         let state = &mut *self.state.borrow_mut();
-        let handed = match state.launches.is_empty() {
-            true => Ok(()),
-            false => {
-                state.last = None;
-                let handed = self.hand_over(state);
-                state.launches.clear();
-                state.words.clear();
-                handed
-            }
-        };
-        if state.mark.is_some() || !state.read.is_empty() {
-            let mark = match state.mark.take() {
-                Some(mark) => Ok(mark),
-                None => self.lane.make(),
-            };
-            let set = handed.and(mark).and_then(|mark| self.lane.set(&mark).map(|()| mark));
-            let read = std::mem::take(&mut state.read);
-            match &set {
-                Ok(mark) => read.into_iter().for_each(|packet| packet.goes_back(mark)),
-                Err(_) => {
-                    // Then they have been read when all has run.
-                    let _ended = self.lane.stream().synchronize();
-                    drop(read);
-                }
-            }
-            state.last = Some(set?);
-            return Ok(());
+        if state.broken {
+            return Err(BackendError::Device("what was launched before has failed".to_string()));
         }
-        handed
+        let flushed = self.try_flush(state);
+        state.launches.clear();
+        state.keystream.forget();
+        if flushed.is_err() {
+            state.broken = true;
+            // What was to be read has been when all has run; an error that was noted before comes instead of the wait.
+            let stream = self.lane.stream();
+            let _ended = stream.synchronize().or_else(|_| stream.synchronize());
+            state.read.clear();
+        }
+        flushed
     }
 
-    fn hand_over(&self, state: &mut State) -> Result<(), BackendError> {
+    fn try_flush(&self, state: &mut State) -> Result<(), BackendError> {
+        if !state.launches.all.is_empty() {
+            state.last = None;
+            self.hand_over(state)?;
+        }
+        let mark = match (state.mark.take(), state.read.is_empty()) {
+            (Some(mark), _) => mark,
+            (None, false) => self.lane.make()?,
+            (None, true) => return Ok(()),
+        };
+        self.lane.set(&mark)?;
+        state.read.drain(..).for_each(|packet| packet.goes_back(&mark));
+        state.last = Some(mark);
+        Ok(())
+    }
+
+    fn hand_over(
+        &self,
+        State { launches, keystream, tables, graphs, known, .. }: &mut State,
+    ) -> Result<(), BackendError> {
         let stream = self.lane.stream();
-        let State { keystream, tables, .. } = state;
-        let mut first = SmallVec::<[Vec<u8>; 6]>::new();
-        let grid = keystream.launch(stream, tables, self.gpu.multiprocessors(), |grid, parameters| {
-            first.extend(parameters.iter().map(|bytes| bytes.to_vec()));
-            Ok(grid)
-        })?;
-        if let Some(grid) = grid {
+        if let Some((grid, parameters)) = keystream.launch(stream, tables, self.gpu.multiprocessors())? {
             let function = self.gpu.kernel("streams", keystream::SHARED)?;
-            let parameters: SmallVec<[&[u8]; 6]> = first.iter().map(Vec::as_slice).collect();
-            state.push(&function, grid, &parameters)?;
-            // It was described last, but comes first.
-            state.launches.rotate_right(1);
+            launches.push_first(&function, grid, &parameters.bytes())?;
         }
         self.gpu.context().bind_to_thread().map_err(failed)?;
-        let by_itself = |state: &State| {
-            // SAFETY: the caller of `launch` answers for it; keystream is drawn into its room.
-            state.launches().try_for_each(|(function, grid, words)| unsafe { function.launch(stream, grid, words) })
-        };
-        if state.launches.len() < WORTH {
-            return by_itself(state);
-        }
-        match state.graphs.get(&state.words[..]) {
-            // SAFETY: as above: the launches are these.
-            Some(Some(graph)) => unsafe { graph.launch(stream) },
-            Some(None) => {
-                let graph = Graph::of(self.gpu.context(), state.launches())?;
-                // SAFETY: as above.
-                unsafe { graph.launch(stream) }?;
-                state.graphs.insert(state.words[..].into(), Some(graph));
-                Ok(())
+        let graph = match graphs.get_mut(&launches.words[..]) {
+            _ if launches.all.len() < WORTH => None,
+            Some(graph) => {
+                // Where there is no memory for a graph, they go by themselves.
+                if graph.is_none() {
+                    *graph = Graph::of(self.gpu.context(), launches.iter()).ok();
+                }
+                graph.as_ref()
             }
             None => {
-                by_itself(state)?;
-                state.known += state.words.len();
-                if state.known > KNOWN {
-                    stream.synchronize().map_err(failed)?;
-                    state.graphs.clear();
-                    state.known = state.words.len();
+                if *known + launches.words.len() <= KNOWN {
+                    *known += launches.words.len();
+                    graphs.insert(launches.words[..].into(), None);
                 }
-                state.graphs.insert(state.words[..].into(), None);
-                Ok(())
+                None
             }
-        }
+        };
+        // SAFETY: the callers of `launch` answer for each; keystream is drawn into its room.
+        unsafe { graph.map_or_else(|| launches.launch(stream), |graph| graph.launch(stream)) }
     }
 
     /// The memory of keystream, keys and tables.
@@ -285,7 +310,7 @@ impl Queue for Line {
         if let Some(mark) = &state.mark {
             return Ok(mark.clone());
         }
-        if let Some(mark) = state.last.clone().filter(|_| state.launches.is_empty()) {
+        if let Some(mark) = state.last.clone().filter(|_| state.launches.all.is_empty()) {
             return Ok(mark);
         }
         let mark = self.lane.make()?;
@@ -297,11 +322,9 @@ impl Queue for Line {
         if self.lane.is_behind(mark) {
             return Ok(());
         }
-        // That is in line already, so it waits for nothing that stands here.
-        if self.state.borrow().launches.len() > FEW {
-            self.flush()?;
-        }
-        self.lane.behind(mark)?;
+        // That is in line on a GPU already, so it waits for nothing that stands here.
+        self.idle()?;
+        self.lane.wait(mark)?;
         self.state.borrow_mut().last = None;
         Ok(())
     }

@@ -272,6 +272,10 @@ impl Parcels for Cuda {
         self.line.flush()
     }
 
+    fn idle(&mut self) -> Result<(), BackendError> {
+        self.line.idle()
+    }
+
     fn take(&mut self, bufs: &[Buf], ids: &[BufId], parcel: Parcel) -> Result<(), BackendError> {
         let packet: Box<Packet> = parcel.downcast().map_err(|_| {
             BackendError::Device("a peer handed over what is no message: a mistake in smlc".to_string())

@@ -46,6 +46,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytemuck::bytes_of;
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
 
@@ -126,10 +127,9 @@ impl Cuda {
     /// If the GPU has no memory for a queue.
     pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
         let line = Line::new(gpu, party)?;
-        line.rekey(keys)?;
         let copying = Lane::new(gpu.context().new_stream().map_err(failed)?);
         let (outbox, inbox) = (Outbox::new(gpu, line.ahead()), Outbox::new(gpu, copying.stream()));
-        Ok(Cuda {
+        let device = Cuda {
             party,
             gpu: gpu.clone(),
             line,
@@ -148,7 +148,10 @@ impl Cuda {
             sites: Vec::new(),
             residues: None,
             multiply: Multiply::default(),
-        })
+        };
+        // Last, so that they are overwritten whatever fails.
+        device.line.rekey(keys)?;
+        Ok(device)
     }
 
     /// The same device, which multiplies in one way where that can be done, to try each.
@@ -182,10 +185,16 @@ impl Cuda {
         Grid { blocks: [blocks as u32, 1, 1], threads: 256, shared: 0 }
     }
 
-    /// Zeros.
-    fn clear(&mut self, place: Range<usize>) -> Result<(), BackendError> {
-        let memory = self.memory.as_mut().ok_or_else(no_memory)?;
-        self.line.stream()?.memset_zeros(&mut memory.slice_mut(place)).map_err(failed)
+    /// Puts zeros in words of the memory.
+    fn clear(&self, place: Range<usize>) -> Result<(), BackendError> {
+        let (at, count) = (self.address(place.start), place.len() as u64);
+        self.call("zero_words", self.through(place.len()), &[bytes_of(&at), bytes_of(&count)])
+    }
+
+    /// The next message of either way is the first of a run.
+    fn restart(&self) {
+        self.outbox.restart();
+        self.inbox.restart();
     }
 }
 
@@ -198,14 +207,15 @@ fn address(words: &CudaSlice<u64>, stream: &CudaStream) -> u64 {
     words.device_ptr(stream).0
 }
 
-/// Memory of at least so many words; what was in it is lost.
+/// Memory of at least so many words; what was in it is lost if it had fewer. Other memory comes behind everything in line.
 #[allow(unsafe_code, reason = "memory that is written before it is read")]
 fn room<'m>(
     memory: &'m mut Option<CudaSlice<u64>>,
-    stream: &Arc<CudaStream>,
+    queue: &impl Queue,
     words: usize,
 ) -> Result<&'m mut CudaSlice<u64>, BackendError> {
     if memory.as_ref().is_none_or(|memory| memory.len() < words) {
+        let stream = queue.stream()?;
         // What was there is given back first, behind the launches that use it, and without the words.
         if let Some(mut old) = memory.take() {
             stream.memset_zeros(&mut old).map_err(failed)?;
@@ -267,17 +277,15 @@ impl Backend for Cuda {
         }
         // What is in line may still read the messages that were kept.
         self.messages.reset(layout.buffers()).for_each(|packet| self.line.was_read(packet));
-        self.line.flush()?;
-        self.outbox.restart();
-        self.inbox.restart();
+        self.line.forget()?;
+        self.restart();
         self.places.reset(layout);
         self.sites.clear();
         Ok(())
     }
 
     fn rekey(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
-        self.outbox.restart();
-        self.inbox.restart();
+        self.restart();
         self.line.rekey(&keys)
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cudarc::driver::{CudaSlice, CudaStream, result};
 
 use super::gpu::{Gpu, failed};
-use super::lane::{Mark, Queue, wait_at_the_end};
+use super::lane::{Mark, Queue};
 use super::{out_of_memory, rounded};
 use crate::backend::BackendError;
 
@@ -35,7 +35,7 @@ pub(super) struct Outbox {
 struct Slots {
     /// By the number of the message in a run: how many words its own memory has, and that, unless it is under way.
     own: Vec<(usize, Option<Slot>)>,
-    /// Words of all these.
+    /// Words of all these, or as many as they may have when there is no more memory.
     words: usize,
     /// The number of the next message.
     next: usize,
@@ -95,13 +95,13 @@ impl Outbox {
     /// Memory of at least so many words, and the number of the message if it is that one's own.
     fn room(&self, queue: &impl Queue, words: usize) -> Result<(Slot, Option<usize>), BackendError> {
         let mut slots = self.slots();
-        let number = slots.next;
-        slots.next += 1;
-        if slots.own.len() <= number {
-            slots.own.resize_with(number + 1, || (0, None));
+        let Slots { own, words: all, next, back } = &mut *slots;
+        let number = *next;
+        *next += 1;
+        if own.len() <= number {
+            own.resize_with(number + 1, || (0, None));
         }
-        let all = slots.words;
-        let (room, own) = &mut slots.own[number];
+        let (room, own) = &mut own[number];
         if *room >= words
             && let Some(slot) = own.take()
         {
@@ -109,13 +109,16 @@ impl Outbox {
         }
         // Memory is taken once: where a message of another plan was larger, or is still under way, it is anybody's.
         let size = words.next_multiple_of(STEP);
-        if *room == 0 && all + size <= self.most {
-            *room = size;
-            slots.words += size;
-            drop(slots);
-            return Ok((Slot { words: self.take(size)?, read: None }, Some(number)));
+        if *room == 0 && *all + size <= self.most {
+            match self.take(size) {
+                Ok(words) => {
+                    (*room, *all) = (size, *all + size);
+                    return Ok((Slot { words, read: None }, Some(number)));
+                }
+                // Then there is none for any other, and what there is has to do.
+                Err(_) => *all = self.most,
+            }
         }
-        let back = &mut slots.back;
         let fits = back.iter().enumerate().filter(|(_, slot)| slot.words.len() >= words);
         let least = fits.min_by_key(|(_, slot)| slot.words.len());
         // Where none is large enough, one goes for the one that is taken.
@@ -192,10 +195,10 @@ impl Packet {
         if self.is_on(queue.ahead()) {
             return Ok(from);
         }
+        let words = self.bytes.div_ceil(8) as usize;
+        let room = super::room(room, queue, words)?;
         let stream = queue.stream()?;
         let (here, there) = (stream.context(), slot.words.context());
-        let words = self.bytes.div_ceil(8) as usize;
-        let room = super::room(room, stream, words)?;
         assert!(room.len() >= words && slot.words.len() >= words, "both GPUs have room for the message");
         let to = super::address(room, stream);
         here.bind_to_thread().map_err(failed)?;
@@ -232,7 +235,7 @@ impl Drop for Outbox {
         let slots = self.slots.get_mut().unwrap_or_else(PoisonError::into_inner);
         for Slot { words, read } in slots.own.iter_mut().filter_map(|(_, own)| own.as_mut()).chain(&mut slots.back) {
             // An error that was noted before comes instead of the wait; a device that fails here is not used again.
-            let wait = || read.as_ref().map_or(Ok(()), |read| wait_at_the_end(&self.stream, read));
+            let wait = || read.as_ref().map_or(Ok(()), |read| read.wait_on(&self.stream));
             let _waited = wait().or_else(|_| wait());
             let _cleared = self.stream.memset_zeros(words);
         }

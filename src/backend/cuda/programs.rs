@@ -75,6 +75,7 @@ impl Cuda {
         }
         for first in (0..words).step_by(piece.max(1)) {
             let count = piece.min(words - first);
+            let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
             let draw = Draw { planes: &drawn, streams: launch.streams, stride: words, first, count };
             let streams = self.line.draw(draw)?;
             let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
@@ -82,7 +83,6 @@ impl Cuda {
             parameters.push(streams);
             parameters.extend_from_slice(&results);
             let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
-            let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
             let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
             // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
             // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.

@@ -5,10 +5,11 @@
 
 use bytemuck::bytes_of;
 
-use super::Cuda;
 use super::gpu::Grid;
+use super::lane::Queue as _;
 use super::params::{Joined, ResidueProduct, Split, Terms};
 use super::product::size;
+use super::{Cuda, address, room};
 use crate::backend::BackendError;
 
 /// Multiply-adds of an element, of all pairs, up to which 18 moduli, and 19, have room for its sum.
@@ -77,7 +78,8 @@ impl Cuda {
         let Large { pairs, count, out, m, k, n, add } = *product;
         let sizes = Sizes::of([m, k, n], count, moduli).ok_or_else(super::no_memory)?;
         let [left, right, products] = sizes.bytes;
-        let base = self.line.room(&mut self.residues, (left + right + products).div_ceil(8))?;
+        let words = (left + right + products).div_ceil(8);
+        let base = address(room(&mut self.residues, &self.line, words)?, self.line.ahead());
         let places = [base, base + left as u64, base + (left + right) as u64];
         let grid = |blocks: usize, moduli: usize, shared| {
             Ok::<_, BackendError>(Grid { blocks: [size(blocks)?, 1, moduli as u32], threads: 256, shared })
