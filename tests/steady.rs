@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
 
-use smlc::backend::cpu::Cpu;
+use smlc::backend::cpu::{Cpu, Isa};
 use smlc::backend::{Around, Backend as _, BackendError, Launch, StreamKey};
 use smlc::net::{Loss, NetError};
 use smlc::plan::course::Piece;
@@ -72,10 +72,10 @@ fn keys(run: u8) -> [[StreamKey; 2]; 3] {
 }
 
 /// Allocations in the rounds of each of three runs on the same shares.
-fn allocations(plan: &Plan) -> [u64; 3] {
+fn allocations(plan: &Plan, isa: Isa) -> [u64; 3] {
     let mut first = keys(0).into_iter();
     let mut sessions = Party::ALL.map(|party| {
-        let device = Cpu::new(party, first.next().unwrap());
+        let device = Cpu::with_isa(party, &first.next().unwrap(), isa);
         let mut session = Session::new(plan, party, device, true).unwrap();
         for input in plan.inputs.iter().flat_map(|input| input.bufs) {
             session.load(input[party.index()], &mut |words| words.fill(0)).unwrap();
@@ -99,9 +99,12 @@ fn allocations(plan: &Plan) -> [u64; 3] {
 #[test]
 fn rounds_of_later_runs_allocate_nothing() {
     for name in ["lenet.sml", "residual.sml", "mlp.sml", "lenet_wide.sml"] {
-        let [first, _, third] = allocations(&plan(name));
-        assert!(first > 0, "{name}: the first run prepares programs");
-        assert_eq!(third, 0, "{name}");
+        let plan = plan(name);
+        for isa in Isa::available() {
+            let [first, _, third] = allocations(&plan, isa);
+            assert!(first > 0, "{name}, {isa:?}: the first run prepares programs");
+            assert_eq!(third, 0, "{name}, {isa:?}");
+        }
     }
 }
 

@@ -239,7 +239,7 @@ fn pack_right<S: Simd, const G: usize>(
     if packed.len() < groups {
         packed.resize(groups, Group::default());
     }
-    let lanes: SmallVec<[_; 32]> =
+    let lanes: SmallVec<[_; WIDTH / GROUP]> =
         (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
     let Some((second, [a, b])) = right.words.second else {
         return pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| word);
