@@ -267,9 +267,9 @@ fn messages_between_parties_on_a_gpu_stay_there() {
         }
         let [waited, copied, launched, called] = counts();
         assert_eq!(waited, waits, "the host waited");
-        assert!(number < 3 || copied == copies, "{} copies in the last run", copied - copies);
+        assert!(number < 2 || copied == copies, "{} copies in the last run", copied - copies);
         let (launches, calls) = (launched - launches, called - calls);
-        assert!(number < 3 || 3 * calls < launches || !is_emulated(), "{calls} calls for {launches} launches");
+        assert!(number < 2 || 3 * calls < launches || !is_emulated(), "{calls} calls for {launches} launches");
         assert!(number > 0 || copied > copies || !is_emulated(), "nothing is counted");
         for (party, wanted) in outcome.halves.iter().enumerate() {
             assert_eq!(&sessions[party].outputs().unwrap(), wanted, "P{party}");

@@ -3,8 +3,8 @@
 //!
 //! A tensor of some size is cut into three slices, and each party plays role 0 on one of them; a large one into six, so that the
 //! roles also go round both ways, or into a multiple of six that makes a pipeline ([`Cut`]). Whoever has sent the least so far
-//! plays role 0 for a small one, and for one that is not cut. Slices begin at multiples of eight elements, so that their bits fill bytes, or of 64, so
-//! that they fill words, or between planes of images that are pooled.
+//! plays role 0 for a small one, and for one that is not cut. Slices begin at multiples of eight elements, so that their bits
+//! fill bytes, or of 64, so that they fill words, or between planes of images that are pooled.
 
 use super::super::build::Builder;
 use super::super::protocol::maximum::SignSource;
