@@ -7,8 +7,8 @@
 //! products `phi_a(u) g_a(p, v)` is then bilinear between role 0 and the others: role 0 sends M words that are 0 but for
 //! place h, masked; roles 1 and 2 turn them round by k and sum `g_a(p, v)` over them, each a summand of its own.
 //!
-//! [`exponential`]: `e^x = e^u e^v e^p`. The place holds `e^u`, and the sums are the result's summands. M + 2 words of R bits,
-//! and a truncation.
+//! [`exponential`]: `e^x = e^(u-1) e^v e^(p+1)`. The place holds `e^(u-1)`, which is at most 1, so that it adds nothing to
+//! the rounding of what it is multiplied by, and the sums are the result's summands. M + 2 words of R bits, and a truncation.
 //!
 //! [`polynomials`]: `(u + v)^d` is a sum of `u^a v^(d-a)`. The place holds 1; the sums G_a of roles 1 and 2, masked by rho_a
 //! of k2, go to role 0, which adds up `u^a (G_a + rho_a)`. It has sent `n_a = u^a - s_a` to role 2 before, so that
@@ -61,10 +61,9 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// A result with `drop` bits more than it needs, as far as there is room.
-    fn new(pieces: &Pieces, phi: u32, room: u32) -> Sizes {
+    /// A result with `drop` bits more than it needs.
+    fn new(pieces: &Pieces, phi: u32, drop: u32) -> Sizes {
         let Pieces { shift, scale, top, .. } = *pieces;
-        let drop = (phi + 2).min(room);
         Sizes { fraction: shift.min(EXP_BITS), phi, drop, ring: top + scale + drop + 2 }
     }
 }
@@ -137,22 +136,25 @@ fn mask(b: &mut Builder, party: Party, words: Option<BufId>, by: (u8, StreamId),
 }
 
 /// `e^x` for `low <= x < low + M - 1` and x whose piece is 1 wide: the number has `pieces.shift` fraction bits.
-/// Relative error below `2^-(scale + 2)`, and half a unit in the last place, where the ring has room for so many bits;
-/// then that of the truncation.
+/// Relative error below `2^-(scale + 2)`, and a quarter of a unit in the last place, where the ring has room for so many
+/// bits; where it has room for one bit less than `scale`, as for e^x up to 2^15 with 16 fraction bits in one of 48, below
+/// `1.4 * 2^-scale` and one unit. Then that of the truncation.
 pub fn exponential(b: &mut Builder, x: &Shares, pieces: &Pieces, roles: Roles, len: usize) -> Shares {
     let x = TwoSummand::of_shares(b, x, roles, len);
     b.not_before(x.earliest(b));
     let p0 = roles.party(0);
     let (scale, room) = (pieces.scale, pieces.room(b.ring()));
-    let sizes = Sizes::new(pieces, (scale + 2).min((scale + room) / 2).min(EXP_BITS), room);
+    let phi = (scale + 3).min((scale + room).div_ceil(2)).min(EXP_BITS);
+    let sizes = Sizes::new(pieces, phi, (scale + 4).min(room));
 
-    let series: Vec<i64> = taylor().map(|c| (c * pow2(EXP_BITS as i32)).round() as i64).collect();
+    let series =
+        |factor: f64| -> Vec<i64> { taylor().map(|c| (c * factor * pow2(EXP_BITS as i32)).round() as i64).collect() };
     let mut m = b.ring_map(p0, "exp.u", len);
     let u = pieces.u(&mut m, &x, sizes);
     let mut y = m.imm(0);
-    for c in series.iter().rev() {
+    for c in series(power_of_e(-1)).into_iter().rev() {
         let product = m.mul(y, u);
-        let (product, c) = (m.shr(product, sizes.fraction), m.imm(*c as u64));
+        let (product, c) = (m.shr(product, sizes.fraction), m.imm(c as u64));
         y = m.add(product, c);
     }
     if EXP_BITS > sizes.phi {
@@ -167,8 +169,8 @@ pub fn exponential(b: &mut Builder, x: &Shares, pieces: &Pieces, roles: Roles, l
     let unit = pow2((scale + sizes.drop - sizes.phi + GUARD) as i32);
     let start = pieces.low >> pieces.shift;
     let factors =
-        (0..pieces.count).map(|place| (power_of_e(start + pieces.piece(place)) * unit).round() as i64).collect();
-    let table = pieces.kernel(vec![Term::Multiples { of: series, factors }], EXP_BITS + GUARD, sizes);
+        (0..pieces.count).map(|place| (power_of_e(start + pieces.piece(place) + 1) * unit).round() as i64).collect();
+    let table = pieces.kernel(vec![Term::Multiples { of: series(1.0), factors }], EXP_BITS + GUARD, sizes);
     let [y1, y2] = pieces.sums(b, &x, Some(value), &table, sizes.ring).map(|sums| sums[0]);
     let z = Additive::of_roles(roles, [zero, y1, y2]);
     let z = linear::to_two_summand(b, &z, false, sizes.ring, roles, len);
@@ -209,7 +211,8 @@ pub fn polynomials(
     let (k1, k2) = (roles.index(1), roles.index(2));
     // Coefficients are of 64 bits.
     let (scale, room) = (pieces.scale, pieces.room(b.ring()).min(56 - pieces.top - pieces.scale));
-    let sizes = Sizes::new(pieces, (scale + 2).min(room - 2).min(EXP_BITS), room);
+    let phi = (scale + 2).min(room - 2).min(EXP_BITS);
+    let sizes = Sizes::new(pieces, phi, (phi + 2).min(room));
     let ring = sizes.ring;
     let degree = coefficients.iter().map(Vec::len).max().unwrap_or(1) - 1;
 
