@@ -6,6 +6,7 @@ use super::conv::Geometry;
 use super::factor::Words;
 use super::gemm::{SHARED, Workspace};
 use super::isa::{Isa, TileTask};
+use super::products::Products;
 use super::simd::{GROUP, Simd};
 
 /// Adds the convolutions of `(image, weight)` pairs, whose groups have one channel, to `out`.
@@ -77,7 +78,7 @@ impl Lines {
 
 impl TileTask for Channels<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, const R: usize, const G: usize>(self, simd: S) {
+    fn run<S: Simd, P: Products, const R: usize, const G: usize>(self, _: S, products: P) {
         let Channels { geometry, pairs, first, room, out } = self;
         let lines = Lines::of(geometry);
         // The padding is written once, here.
@@ -97,7 +98,7 @@ impl TileTask for Channels<'_, '_> {
                     taps.clear();
                     taps.extend(offsets.iter().enumerate().map(|(i, offset)| (*offset, weights.word(weight + i))));
                     for (y, out) in out.chunks_exact_mut(geometry.result[1]).enumerate() {
-                        row(simd, &room[y * window.stride[0] * lines.row()..], &taps, out);
+                        row(products, &room[y * window.stride[0] * lines.row()..], &taps, out);
                     }
                 }
             }
@@ -123,15 +124,15 @@ fn lay_out(geometry: &Geometry, lines: &Lines, image: Words<'_>, channel: usize,
 
 /// Adds to a row of results: each tap is an offset and a weight.
 #[inline(always)]
-fn row<S: Simd>(simd: S, words: &[u64], taps: &[(usize, u64)], out: &mut [u64]) {
+fn row<P: Products>(products: P, words: &[u64], taps: &[(usize, u64)], out: &mut [u64]) {
     for (at, out) in (0..).step_by(GROUP).zip(out.chunks_mut(GROUP)) {
-        let mut sum = simd.splat(0);
+        let mut sum = products.zero();
         for (offset, weight) in taps {
             let mut group = [0; GROUP];
             group.copy_from_slice(&words[at + offset..at + offset + GROUP]);
-            sum = simd.multiply_add(sum, simd.splat(*weight), simd.load(group));
+            sum = products.accumulate(sum, products.splat(*weight), products.factor(group));
         }
-        for (out, sum) in out.iter_mut().zip(simd.store(sum)) {
+        for (out, sum) in out.iter_mut().zip(products.total(sum)) {
             *out = out.wrapping_add(sum);
         }
     }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
+use super::products::Products;
 use super::simd::{GROUP, Group, Simd};
 use super::thin::{Dots, Thin};
 
@@ -153,7 +154,7 @@ struct Packed<'a, 'b> {
 
 impl TileTask for Packed<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, const R: usize, const G: usize>(self, simd: S) {
+    fn run<S: Simd, P: Products, const R: usize, const G: usize>(self, simd: S, products: P) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: packed_right, .. } = self.space;
         for first_col in (0..cols).step_by(WIDTH) {
@@ -167,7 +168,7 @@ impl TileTask for Packed<'_, '_> {
                         pack_left::<S, R>(simd, left, inner, (first_row, end_row), packed_left);
                         let block =
                             Block { depth: inner.1 - inner.0, rows: (first_row, end_row), cols: (first_col, end_col) };
-                        block.multiply::<S, R, G>(simd, packed_left, packed_right, target, self.out);
+                        block.multiply::<P, R, G>(products, packed_left, packed_right, target, self.out);
                     }
                 }
             }
@@ -322,9 +323,9 @@ struct Block {
 impl Block {
     /// Adds the product of two packed blocks to the result.
     #[inline(always)]
-    fn multiply<S: Simd, const R: usize, const G: usize>(
+    fn multiply<P: Products, const R: usize, const G: usize>(
         &self,
-        simd: S,
+        products: P,
         left: &[u64],
         right: &[Group],
         target: Target<'_>,
@@ -338,9 +339,9 @@ impl Block {
             for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
                 let left = left.as_chunks::<R>().0;
                 let sums = match (end_col - col).div_ceil(GROUP) {
-                    1 if G > 1 => tile::<S, R, G, 1>(simd, left, right),
-                    2 if G > 2 => tile::<S, R, G, 2>(simd, left, right),
-                    _ => tile::<S, R, G, G>(simd, left, right),
+                    1 if G > 1 => tile::<P, R, G, 1>(products, left, right),
+                    2 if G > 2 => tile::<P, R, G, 2>(products, left, right),
+                    _ => tile::<P, R, G, G>(products, left, right),
                 };
                 for (i, sums) in sums.iter().enumerate().take(end_row - row) {
                     lanes.add(out, target.rows.at(row + i), sums, end_col - col);
@@ -352,20 +353,30 @@ impl Block {
 
 /// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `USED` groups.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const G: usize, const USED: usize>(
-    simd: S,
+#[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
+fn tile<P: Products, const R: usize, const G: usize, const USED: usize>(
+    products: P,
     left: &[[u64; R]],
     right: &[[Group; G]],
 ) -> [[[u64; GROUP]; G]; R] {
-    let mut sums = [[simd.splat(0); USED]; R];
+    let mut sums = [[products.zero(); USED]; R];
     for (left, right) in left.iter().zip(right) {
-        let right: [S::Words; USED] = from_fn(|g| simd.load(right[g].0));
+        let mut factors = [products.factor(right[0].0); USED];
+        for g in 1..USED {
+            factors[g] = products.factor(right[g].0);
+        }
         for r in 0..R {
-            let left = simd.splat(left[r]);
+            let left = products.splat(left[r]);
             for g in 0..USED {
-                sums[r][g] = simd.multiply_add(sums[r][g], left, right[g]);
+                sums[r][g] = products.accumulate(sums[r][g], left, factors[g]);
             }
         }
     }
-    sums.map(|row| from_fn(|g| if g < USED { simd.store(row[g]) } else { [0; GROUP] }))
+    let mut totals = [[[0; GROUP]; G]; R];
+    for r in 0..R {
+        for g in 0..USED {
+            totals[r][g] = products.total(sums[r][g]);
+        }
+    }
+    totals
 }

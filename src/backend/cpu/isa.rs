@@ -10,6 +10,9 @@
 #![allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
 
 #[cfg(target_arch = "x86_64")]
+use super::products::Halves;
+use super::products::{Products, Whole};
+#[cfg(target_arch = "x86_64")]
 use super::simd::Avx512;
 use super::simd::{Plain, Simd};
 
@@ -25,18 +28,18 @@ pub(super) trait Task {
 /// A loop over groups of words, with a register tile of `ROWS` rows by `GROUPS` groups.
 pub(super) trait TileTask {
     /// The loop; implementations are `#[inline(always)]`.
-    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S);
+    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, simd: S, products: P);
 }
 
 /// A tile task with its vectors and tile chosen.
-struct Tiled<T, S, const ROWS: usize, const GROUPS: usize>(T, S);
+struct Tiled<T, S, P, const ROWS: usize, const GROUPS: usize>(T, S, P);
 
-impl<T: TileTask, S: Simd, const ROWS: usize, const GROUPS: usize> Task for Tiled<T, S, ROWS, GROUPS> {
+impl<T: TileTask, S: Simd, P: Products, const ROWS: usize, const GROUPS: usize> Task for Tiled<T, S, P, ROWS, GROUPS> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        self.0.run::<S, ROWS, GROUPS>(self.1);
+        self.0.run::<S, P, ROWS, GROUPS>(self.1, self.2);
     }
 }
 
@@ -48,7 +51,7 @@ enum Level {
     Avx512(Avx512),
     /// 16 registers of four words.
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(Halves),
     /// What every processor of the target has.
     Portable,
 }
@@ -78,7 +81,8 @@ impl Isa {
                 found.push(Isa(Level::Avx512(unsafe { Avx512::assume() })));
             }
             if is_x86_feature_detected!("avx2") {
-                found.push(Isa(Level::Avx2));
+                // SAFETY: the feature was just detected.
+                found.push(Isa(Level::Avx2(unsafe { Halves::assume() })));
             }
         }
         found.push(Isa(Level::Portable));
@@ -92,8 +96,8 @@ impl Isa {
             // SAFETY: an `Avx512` exists only where its features do.
             Level::Avx512(_) => unsafe { run_avx512(task) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `Level::Avx2` is made in `available` alone, after the feature was detected.
-            Level::Avx2 => unsafe { run_avx2(task) },
+            // SAFETY: a `Halves` exists only where its feature does.
+            Level::Avx2(_) => unsafe { run_avx2(task) },
             Level::Portable => task.run(),
         }
     }
@@ -102,10 +106,10 @@ impl Isa {
     pub(super) fn run_tiles<T: TileTask>(self, task: T) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(simd) => self.run(Tiled::<_, _, 8, 3>(task, simd)),
+            Level::Avx512(simd) => self.run(Tiled::<_, _, _, 8, 3>(task, simd, Whole(simd))),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => self.run(Tiled::<_, _, 4, 1>(task, Plain)),
-            Level::Portable => self.run(Tiled::<_, _, 4, 1>(task, Plain)),
+            Level::Avx2(halves) => self.run(Tiled::<_, _, _, 2, 1>(task, Plain, halves)),
+            Level::Portable => self.run(Tiled::<_, _, _, 4, 1>(task, Plain, Whole(Plain))),
         }
     }
 }

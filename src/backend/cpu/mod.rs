@@ -15,6 +15,7 @@ mod memory;
 mod messages;
 mod planes;
 mod product;
+mod products;
 mod registers;
 mod simd;
 mod stream;

@@ -3,6 +3,7 @@
 use std::array::from_fn;
 
 use super::isa::{Isa, TileTask};
+use super::products::Products;
 use super::simd::{GROUP, Group, Simd};
 use super::{Input, Output};
 
@@ -30,7 +31,7 @@ struct ToPlanes<'a> {
 
 impl TileTask for ToPlanes<'_> {
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
+    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, simd: S, _: P) {
         let mut padded = [0; BLOCK];
         for (block, words) in self.words.chunks(BLOCK).enumerate() {
             let words = words.try_into().unwrap_or_else(|_| {

@@ -5,6 +5,7 @@ use std::array::from_fn;
 use super::factor::{Lanes, Words};
 use super::gemm::{Product, Workspace};
 use super::isa::TileTask;
+use super::products::Products;
 use super::simd::{GROUP, Group, Simd};
 
 /// Up to `R` rows over a right factor that is read where it lies.
@@ -15,68 +16,108 @@ pub(super) struct Thin<'a, 'b, const R: usize> {
 
 impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
-        // Fewer rows leave registers for more columns.
-        match (GROUPS, R) {
-            (1, _) => self.run_groups::<S, 1>(simd),
-            (_, ..4) => self.run_groups::<S, 8>(simd),
-            (_, 4) => self.run_groups::<S, 6>(simd),
-            (_, _) => self.run_groups::<S, 3>(simd),
+    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
+        match (ROWS, GROUPS, R) {
+            (2, _, 1) => self.run_tiles::<P, 1, 2>(products),
+            (2, _, _) => self.run_tiles::<P, 2, 1>(products),
+            (_, 1, _) => self.run_tiles::<P, R, 1>(products),
+            // Fewer rows leave registers for more columns.
+            (_, _, ..4) => self.run_tiles::<P, R, 8>(products),
+            (_, _, 4) => self.run_tiles::<P, R, 6>(products),
+            (_, _, _) => self.run_tiles::<P, R, 3>(products),
         }
     }
 }
 
 impl<const R: usize> Thin<'_, '_, R> {
+    /// `T` rows and `G` groups of columns at a time.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "loops over indices are unrolled, so that sums stay in registers")]
-    fn run_groups<S: Simd, const G: usize>(self, simd: S) {
-        let Product { rows, depth, cols, pairs, target } = *self.product;
+    fn run_tiles<P: Products, const T: usize, const G: usize>(self, products: P) {
+        let Product { rows, cols, target, .. } = *self.product;
         for col in (0..cols).step_by(G * GROUP) {
-            let mut sums = [[simd.splat(0); G]; R];
-            for (left, right) in pairs {
-                let offsets: [usize; R] = from_fn(|r| left.rows.at(r.min(rows - 1)));
-                let lanes = Lanes::<G>::new(right.cols, col, cols);
-                let second = right.words.second.map(|(words, factors)| (words, factors.map(|x| simd.splat(x))));
-                for k in 0..depth {
-                    let (row, column) = (right.rows.at(k), left.cols.at(k));
-                    let left = offsets.map(|offset| simd.splat(left.words.word(offset + column)));
-                    for g in 0..G {
-                        let first = simd.load(lanes.load(right.words.first, row, g));
-                        let right = match second {
-                            None => first,
-                            Some((second, [a, b])) => {
-                                let second = simd.load(lanes.load(second, row, g));
-                                simd.multiply_add(simd.multiply_add(simd.splat(0), a, first), b, second)
-                            }
-                        };
-                        for r in 0..R {
-                            sums[r][g] = simd.multiply_add(sums[r][g], left[r], right);
-                        }
-                    }
-                }
-            }
             let lanes = Lanes::<G>::new(target.cols, col, cols);
-            for (r, sums) in sums.into_iter().enumerate().take(rows) {
-                lanes.add(self.out, target.rows.at(r), &sums.map(|sum| simd.store(sum)), cols - col);
+            for first in (0..rows.min(R)).step_by(T) {
+                let sums = self.tile::<P, T, G>(products, first, col);
+                for (row, sums) in (first..rows).zip(&sums) {
+                    lanes.add(self.out, target.rows.at(row), sums, cols - col);
+                }
             }
         }
     }
+
+    /// The results from row `first` and column `col` on.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
+    fn tile<P: Products, const T: usize, const G: usize>(
+        &self,
+        products: P,
+        first: usize,
+        col: usize,
+    ) -> [[[u64; GROUP]; G]; T] {
+        let Product { rows, depth, cols, pairs, .. } = *self.product;
+        let mut sums = [[products.zero(); G]; T];
+        for (left, right) in pairs {
+            let offsets: [usize; T] = from_fn(|r| left.rows.at((first + r).min(rows - 1)));
+            let lanes = Lanes::<G>::new(right.cols, col, cols);
+            for k in 0..depth {
+                let (row, column) = (right.rows.at(k), left.cols.at(k));
+                let mut factors = [products.factor([0; GROUP]); G];
+                for g in 0..G {
+                    let words = lanes.load(right.words.first, row, g);
+                    factors[g] = products.factor(match right.words.second {
+                        None => words,
+                        Some((second, by)) => weighted(products, [words, lanes.load(second, row, g)], by),
+                    });
+                }
+                for r in 0..T {
+                    let left = products.splat(left.words.word(offsets[r] + column));
+                    for g in 0..G {
+                        sums[r][g] = products.accumulate(sums[r][g], left, factors[g]);
+                    }
+                }
+            }
+        }
+        let mut totals = [[[0; GROUP]; G]; T];
+        for r in 0..T {
+            for g in 0..G {
+                totals[r][g] = products.total(sums[r][g]);
+            }
+        }
+        totals
+    }
 }
 
-/// A few rows over a right factor whose columns lie in one piece: scalar products, four rows by four columns at a
-/// time. Nothing is transposed, which for so few rows would cost as much as to multiply.
+/// `a x + b y`.
+#[inline(always)]
+fn weighted<P: Products>(products: P, [x, y]: [[u64; GROUP]; 2], [a, b]: [u64; 2]) -> [u64; GROUP] {
+    let sum = products.accumulate(products.zero(), products.splat(a), products.factor(x));
+    products.total(products.accumulate(sum, products.splat(b), products.factor(y)))
+}
+
+/// A few rows over a right factor whose columns lie in one piece: scalar products, a tile of up to four rows by four
+/// columns at a time. Nothing is transposed, which for so few rows would cost as much as to multiply.
 pub(super) struct Dots<'a, 'b> {
     pub product: &'a Product<'a>,
     pub space: &'b mut Workspace,
     pub out: &'b mut [u64],
 }
 
-/// Rows and columns of a tile of scalar products.
+/// Columns gathered at a time; a multiple of a tile's, and at least its rows.
 const SIDE: usize = 4;
 
 impl TileTask for Dots<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const GROUPS: usize>(self, simd: S) {
+    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
+        match ROWS {
+            2 => self.run_tiles::<P, 2, 1>(products),
+            _ => self.run_tiles::<P, SIDE, SIDE>(products),
+        }
+    }
+}
+
+impl Dots<'_, '_> {
+    #[inline(always)]
+    fn run_tiles<P: Products, const R: usize, const C: usize>(self, products: P) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: columns, .. } = self.space;
         let groups = depth.div_ceil(GROUP);
@@ -106,26 +147,29 @@ impl TileTask for Dots<'_, '_> {
                 let used = (cols - col).min(SIDE);
                 for (i, column) in columns.chunks_exact_mut(groups).enumerate().take(used) {
                     let start = right.cols.at(col + i);
-                    gather(simd, right.words.range(start, start + depth), column);
+                    gather(products, right.words.range(start, start + depth), column);
                 }
                 let packed = packed_left.as_chunks::<GROUP>().0;
-                let mut add = |row: usize, sums: &[[u64; SIDE]]| {
-                    for (i, sums) in sums.iter().enumerate() {
-                        for (j, sum) in sums.iter().enumerate().take(used) {
-                            let word = &mut self.out[target.rows.at(row + i) + target.cols.at(col + j)];
-                            *word = word.wrapping_add(*sum);
+                for (first, columns) in (0..used).step_by(C).zip(columns.chunks_exact(C * groups)) {
+                    let mut add = |row: usize, sums: &[[u64; C]]| {
+                        for (i, sums) in sums.iter().enumerate() {
+                            for (j, sum) in (first..used).zip(sums) {
+                                let word = &mut self.out[target.rows.at(row + i) + target.cols.at(col + j)];
+                                *word = word.wrapping_add(*sum);
+                            }
                         }
+                    };
+                    let whole = rows - rows % R;
+                    for row in (0..whole).step_by(R) {
+                        add(row, &dots::<P, R, C>(products, &packed[row * groups..], columns, groups));
                     }
-                };
-                let whole = rows - rows % SIDE;
-                for row in (0..whole).step_by(SIDE) {
-                    add(row, &dots::<S, SIDE>(simd, &packed[row * groups..], columns, groups));
-                }
-                match rows - whole {
-                    1 => add(whole, &dots::<S, 1>(simd, &packed[whole * groups..], columns, groups)),
-                    2 => add(whole, &dots::<S, 2>(simd, &packed[whole * groups..], columns, groups)),
-                    3 => add(whole, &dots::<S, 3>(simd, &packed[whole * groups..], columns, groups)),
-                    _ => {}
+                    let rest = &packed[whole * groups..];
+                    match rows - whole {
+                        1 => add(whole, &dots::<P, 1, C>(products, rest, columns, groups)),
+                        2 if R > 2 => add(whole, &dots::<P, 2, C>(products, rest, columns, groups)),
+                        3 if R > 2 => add(whole, &dots::<P, 3, C>(products, rest, columns, groups)),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -134,15 +178,13 @@ impl TileTask for Dots<'_, '_> {
 
 /// Words in groups; the last one is filled up with what was there.
 #[inline(always)]
-fn gather<S: Simd>(simd: S, words: Words<'_>, groups: &mut [Group]) {
+fn gather<P: Products>(products: P, words: Words<'_>, groups: &mut [Group]) {
     let (first, rest) = words.first.as_chunks::<GROUP>();
     match words.second {
         None => groups.iter_mut().zip(first).for_each(|(group, words)| group.0 = *words),
-        Some((second, factors)) => {
-            let [a, b] = factors.map(|factor| simd.splat(factor));
+        Some((second, by)) => {
             for ((group, first), second) in groups.iter_mut().zip(first).zip(second.as_chunks::<GROUP>().0) {
-                let scaled = simd.multiply_add(simd.splat(0), a, simd.load(*first));
-                group.0 = simd.store(simd.multiply_add(scaled, b, simd.load(*second)));
+                group.0 = weighted(products, [*first, *second], by);
             }
         }
     }
@@ -151,20 +193,36 @@ fn gather<S: Simd>(simd: S, words: Words<'_>, groups: &mut [Group]) {
     }
 }
 
-/// The scalar products of `R` rows with four columns, each of so many groups.
+/// The scalar products of `R` rows with `C` columns, each of so many groups.
 #[inline(always)]
-fn dots<S: Simd, const R: usize>(simd: S, rows: &[[u64; GROUP]], columns: &[Group], groups: usize) -> [[u64; SIDE]; R] {
-    let mut sums = [[simd.splat(0); SIDE]; R];
+#[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
+fn dots<P: Products, const R: usize, const C: usize>(
+    products: P,
+    rows: &[[u64; GROUP]],
+    columns: &[Group],
+    groups: usize,
+) -> [[u64; C]; R] {
+    let mut sums = [[products.zero(); C]; R];
     let rows: [&[[u64; GROUP]]; R] = from_fn(|i| &rows[i * groups..(i + 1) * groups]);
-    let columns: [&[Group]; SIDE] = from_fn(|j| &columns[j * groups..(j + 1) * groups]);
+    let columns: [&[Group]; C] = from_fn(|j| &columns[j * groups..(j + 1) * groups]);
     for k in 0..groups {
-        let columns: [S::Words; SIDE] = from_fn(|j| simd.load(columns[j][k].0));
+        let mut factors = [products.factor(columns[0][k].0); C];
+        for j in 1..C {
+            factors[j] = products.factor(columns[j][k].0);
+        }
         for i in 0..R {
-            let row = simd.load(rows[i][k]);
-            for j in 0..SIDE {
-                sums[i][j] = simd.multiply_add(sums[i][j], row, columns[j]);
+            let row = products.load(rows[i][k]);
+            for j in 0..C {
+                sums[i][j] = products.accumulate(sums[i][j], row, factors[j]);
             }
         }
     }
-    sums.map(|sums| sums.map(|sum| simd.store(sum).iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))))
+    let mut totals = [[0; C]; R];
+    for i in 0..R {
+        for j in 0..C {
+            let words = products.total(sums[i][j]);
+            totals[i][j] = words.iter().fold(0, |sum: u64, word| sum.wrapping_add(*word));
+        }
+    }
+    totals
 }
