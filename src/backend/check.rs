@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::backend::{BackendError, Launch, view};
 use crate::graph::Window;
+use crate::plan::build::MOST;
 use crate::plan::{
     Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places, sums,
 };
@@ -43,8 +44,8 @@ struct Input<'a> {
     access: Access,
 }
 
-type Inputs<'a> = SmallVec<[Input<'a>; 8]>;
-type Outputs<'a> = SmallVec<[&'a Buf; 8]>;
+type Inputs<'a> = SmallVec<[Input<'a>; MOST]>;
+type Outputs<'a> = SmallVec<[&'a Buf; MOST]>;
 
 /// Checks that a launch's buffers, streams and sizes fit its kernel and one another, for a device of `party`. What
 /// registers of an element program hold is left to whoever prepares the program.
@@ -302,7 +303,7 @@ fn map(program: &Program, ins: &[Input<'_>], streams: &[Stream], outs: &[&Buf]) 
 }
 
 /// For each result where its planes begin among those of all, which are counted at the end.
-pub(super) fn begins(planes: impl Iterator<Item = usize>) -> SmallVec<[usize; 8]> {
+pub(super) fn begins(planes: impl Iterator<Item = usize>) -> SmallVec<[usize; MOST]> {
     let mut begins = SmallVec::from_elem(0, 1);
     planes.for_each(|planes| begins.push(begins[begins.len() - 1] + planes));
     begins

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::check::misfit;
 use super::{BackendError, Launch};
+use crate::plan::build::MOST;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Which way a message goes.
@@ -86,8 +87,8 @@ impl Form {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     /// Whether each operand is read from a message.
-    pub ins: SmallVec<[bool; 8]>,
-    pub outs: SmallVec<[Form; 8]>,
+    pub ins: SmallVec<[bool; MOST]>,
+    pub outs: SmallVec<[Form; MOST]>,
 }
 
 impl<M> Held<M> {

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::backend::check::misfit;
 use crate::backend::{BackendError, Launch};
+use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId};
 
@@ -68,7 +69,7 @@ impl Places {
         for operand in launch.ins {
             self.operand(launch.bufs, operand.buf)?;
         }
-        let mut written: SmallVec<[Range<usize>; 8]> = SmallVec::new();
+        let mut written: SmallVec<[Range<usize>; MOST]> = SmallVec::new();
         for id in launch.outs {
             let place = self.result(launch.bufs, *id)?;
             let meet = |other: &Range<usize>| place.start < other.end && other.start < place.end;

@@ -243,8 +243,8 @@ impl Checked {
         };
         let plan = match (options.made_for, options.spare) {
             (Some(shape), _) => choose::fastest(Network::from(shape), lower),
-            (None, Spare::Rounds) => lower(lower::Options { prefer: Prefer::Rounds, cut }),
-            (None, Spare::Bytes) => lower(lower::Options { prefer: Prefer::Bytes, cut }),
+            (None, Spare::Rounds) => lower(lower::Options { prefer: Prefer::Rounds, cut, ..Default::default() }),
+            (None, Spare::Bytes) => lower(lower::Options { prefer: Prefer::Bytes, cut, ..Default::default() }),
         };
         plan::verify::verify(&plan).map_err(|e| anyhow::anyhow!("mistake in smlc: {e}"))?;
         Ok(plan)

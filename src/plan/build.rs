@@ -11,9 +11,11 @@ use super::{Access, Buf, BufId, Kernel, Operand, Part, Party, Round, Send, Step}
 use crate::fixed::Format;
 use crate::span::Span;
 
+mod fuse;
 mod map;
 mod order;
 
+pub use fuse::MOST;
 pub use map::{Map, Output};
 
 /// A plan under construction.
@@ -274,18 +276,22 @@ impl Builder {
     #[cfg(test)]
     pub(crate) fn into_plan(self, kept: &[BufId]) -> Plan {
         let format = self.format;
-        let (bufs, rounds) = self.finish(kept);
+        let (bufs, rounds) = self.finish(kept, false);
         let (entry, clear) = ("built".to_string(), String::new());
         Plan { entry, format, owners: vec![], clear, bufs, inputs: vec![], rounds, outputs: vec![], places: vec![] }
     }
 
     /// The finished parts: buffers and rounds, each step and transfer listing the buffers that die with it.
-    /// `kept` outlive the last round.
+    /// `kept` outlive the last round. Element programs are `fused` where they can be; what is then never written keeps its
+    /// number.
     #[must_use]
-    pub fn finish(mut self, kept: &[BufId]) -> (Vec<Buf>, Vec<Round>) {
+    pub fn finish(mut self, kept: &[BufId], fused: bool) -> (Vec<Buf>, Vec<Round>) {
         for round in &mut self.rounds {
             order::sends_first(&self.bufs, round);
             order::once_first(&self.bufs, round);
+        }
+        if fused {
+            fuse::fuse(&self.bufs, &mut self.rounds, kept);
         }
         let storage: Vec<BufId> =
             self.bufs.iter().enumerate().map(|(id, buf)| buf.storage(BufId(id as u32)).0).collect();

@@ -25,12 +25,21 @@ mod unsupported;
 pub use unsupported::{KEPT, STORED, unsupported};
 
 /// Choices that do not change results.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What comparisons spare.
     pub prefer: Prefer,
     /// How tensors are cut into slices.
     pub cut: Cut,
+    /// Whether element programs of which one reads what the other writes become one. Messages are the same words either way;
+    /// without it each step is one of its protocol, to look at.
+    pub fused: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { prefer: Prefer::default(), cut: Cut::default(), fused: true }
+    }
 }
 
 /// How tensors are cut into slices, in each of which every party plays another role.
@@ -112,10 +121,10 @@ pub fn lower(graph: &Graph, sources: &Sources, options: Options) -> Plan {
         let value = lowering.node(id);
         lowering.values.insert(id, value);
     }
-    let Lowering { b, inputs, outputs, .. } = lowering;
+    let Lowering { b, inputs, outputs, options, .. } = lowering;
     let kept: Vec<BufId> = outputs.iter().flat_map(|o| o.bufs).collect();
     let format = b.format;
-    let (bufs, rounds) = b.finish(&kept);
+    let (bufs, rounds) = b.finish(&kept, options.fused);
     let spans: BTreeSet<Span> = rounds
         .iter()
         .flat_map(|r| r.steps.iter().map(|s| s.span).chain(r.sends.iter().map(|s| s.span)))

@@ -63,6 +63,23 @@ impl Program {
 }
 
 impl Instr {
+    /// The same with other registers to read.
+    #[must_use]
+    pub fn map(self, reg: impl Fn(Reg) -> Reg) -> Instr {
+        match self {
+            Instr::In { .. } | Instr::BitOf { .. } | Instr::Prf { .. } | Instr::Imm(_) => self,
+            Instr::Add(a, b) => Instr::Add(reg(a), reg(b)),
+            Instr::Sub(a, b) => Instr::Sub(reg(a), reg(b)),
+            Instr::Mul(a, b) => Instr::Mul(reg(a), reg(b)),
+            Instr::And(a, b) => Instr::And(reg(a), reg(b)),
+            Instr::Xor(a, b) => Instr::Xor(reg(a), reg(b)),
+            Instr::Not(a) => Instr::Not(reg(a)),
+            Instr::Shl(a, n) => Instr::Shl(reg(a), n),
+            Instr::Shr(a, n) => Instr::Shr(reg(a), n),
+            Instr::Out { output, plane, value } => Instr::Out { output, plane, value: reg(value) },
+        }
+    }
+
     /// Registers that the instruction reads.
     pub fn operands(&self) -> impl Iterator<Item = Reg> {
         let (a, b) = match *self {

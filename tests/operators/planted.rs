@@ -55,7 +55,8 @@ impl Sample {
         let instance = draw(seed);
         let (graph, sources) = instance.compile().unwrap();
         let prefer = [Prefer::Rounds, Prefer::Bytes, Prefer::Time { bits: 1 << 20 }][(seed % 3) as usize];
-        let plan = lower::lower(&graph, &sources, lower::Options { prefer, ..Default::default() });
+        // Each step by itself: `--test primitives` has them send the same when they are fused.
+        let plan = lower::lower(&graph, &sources, lower::Options { prefer, fused: false, ..Default::default() });
         let real = eval::results(&graph, &instance.data, eval::Mode::Real).unwrap();
         let (live, loads) = (Live::of(&plan), share(&plan, &instance.data, seed));
         let mut sample = Sample { operator, draw, instance, real, live, plan, seed, loads, sent: 0 };

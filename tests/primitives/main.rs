@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod costs;
+mod fused;
 mod openings;
 mod planted;
 mod random;

@@ -100,7 +100,7 @@ fn note(log: &mut Log, party: Party, keys: &[StreamKey; 2], number: usize, launc
     }
 }
 
-fn random_keys() -> [StreamKey; 3] {
+pub fn random_keys() -> [StreamKey; 3] {
     [(); 3].map(|()| owner::random_key().unwrap())
 }
 

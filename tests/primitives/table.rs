@@ -424,9 +424,15 @@ impl Case {
         graph
     }
 
-    /// Compiled as it stands, and checked.
+    /// Compiled as it stands, and checked. Each step is one of its protocol; what becomes of them when they are fused is
+    /// what [`crate::fused`] tests.
     pub fn plan(&self, n: usize, prefer: Prefer) -> Plan {
-        let plan = lower::lower(&self.graph(n), &Sources::default(), lower::Options { prefer, ..Default::default() });
+        self.lowered(n, lower::Options { prefer, fused: false, ..Default::default() })
+    }
+
+    /// The same with these options.
+    pub fn lowered(&self, n: usize, options: lower::Options) -> Plan {
+        let plan = lower::lower(&self.graph(n), &Sources::default(), options);
         verify::verify(&plan).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         plan
     }

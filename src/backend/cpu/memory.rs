@@ -11,13 +11,14 @@ use smallvec::SmallVec;
 use crate::backend::BackendError;
 use crate::backend::check::misfit;
 use crate::backend::places::Places;
+use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
 
 /// Memory of so many bytes is worth large pages.
 const LARGE: usize = 4 << 20;
 
 /// Words of a launch's operands, or of its results.
-pub(super) type Ranges = SmallVec<[Range<usize>; 8]>;
+pub(super) type Ranges = SmallVec<[Range<usize>; MOST]>;
 
 /// Places of buffers, and the words there.
 #[derive(Debug, Default)]
@@ -28,8 +29,8 @@ pub(super) struct Memory {
 
 /// The words of a launch.
 pub(super) struct Split<'m> {
-    pub ins: SmallVec<[&'m [u64]; 8]>,
-    pub outs: SmallVec<[&'m mut [u64]; 8]>,
+    pub ins: SmallVec<[&'m [u64]; MOST]>,
+    pub outs: SmallVec<[&'m mut [u64]; MOST]>,
 }
 
 impl Memory {
@@ -63,7 +64,7 @@ impl Memory {
 
     /// Words to read and words to write.
     pub(super) fn split(&mut self, ins: &Ranges, outs: &Ranges) -> Result<Split<'_>, BackendError> {
-        let mut order: SmallVec<[usize; 8]> = (0..outs.len()).collect();
+        let mut order: SmallVec<[usize; MOST]> = (0..outs.len()).collect();
         order.sort_unstable_by_key(|out| outs[*out].start);
         let mut split = Split { ins: SmallVec::new(), outs: outs.iter().map(|_| &mut [][..]).collect() };
         // What lies between the results, with where it begins.

@@ -6,24 +6,25 @@ use smallvec::SmallVec;
 use super::Cpu;
 use crate::backend::held::{At, Held};
 use crate::backend::{BackendError, Launch, Messages, too_short, wire};
+use crate::plan::build::MOST;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Bytes of each operand and each result of a launch; none for those that are in no message.
 pub(super) struct Bytes<'m> {
-    pub ins: SmallVec<[&'m [u8]; 8]>,
-    pub outs: SmallVec<[&'m mut [u8]; 8]>,
+    pub ins: SmallVec<[&'m [u8]; MOST]>,
+    pub outs: SmallVec<[&'m mut [u8]; MOST]>,
 }
 
 /// The bytes of a launch's operands and, of an element program, results: these are the buffers' from now on.
 pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launch: &Launch<'_>) -> Bytes<'m> {
-    let mut order: SmallVec<[(usize, usize, usize, usize); 8]> = SmallVec::new();
+    let mut order: SmallVec<[(usize, usize, usize, usize); MOST]> = SmallVec::new();
     let program = matches!(launch.kernel, Kernel::Map(_));
     for (number, id) in launch.outs.iter().enumerate().filter(|_| program) {
         order.extend(held.write(*id).map(|at| (at.message, at.start, at.buf.wire_bytes(), number)));
     }
     order.sort_unstable();
     let mut order = order.into_iter().peekable();
-    let mut outs: SmallVec<[&mut [u8]; 8]> = launch.outs.iter().map(|_| &mut [][..]).collect();
+    let mut outs: SmallVec<[&mut [u8]; MOST]> = launch.outs.iter().map(|_| &mut [][..]).collect();
     let (sent, received) = held.sent_mut();
     for (message, bytes) in sent {
         let (mut rest, mut passed) = (&mut bytes[..], 0);
@@ -95,7 +96,7 @@ impl Messages for Cpu {
     fn keep(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<(), BackendError> {
         expect(bufs, ids, &message)?;
         let memory = &mut self.memory;
-        let mut passing: SmallVec<[(BufId, usize); 8]> = SmallVec::new();
+        let mut passing: SmallVec<[(BufId, usize); MOST]> = SmallVec::new();
         let mut start = 0;
         for id in ids {
             let buf = &bufs[id.index()];

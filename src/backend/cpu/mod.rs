@@ -28,6 +28,7 @@ use smallvec::SmallVec;
 
 use crate::backend::held::{Forms, Held};
 use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey, check, wire};
+use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Party, Stream};
 use gemm::Workspace;
@@ -251,7 +252,7 @@ impl Backend for Cpu {
         };
         let Cpu { party, keys, isa, memory, messages: held, space, room, .. } = self;
         let keystream = |stream: &Stream| (*stream, &keys[usize::from(stream.key != party.0)]);
-        let streams: SmallVec<[_; 8]> = launch.streams.iter().map(keystream).collect();
+        let streams: SmallVec<[_; MOST]> = launch.streams.iter().map(keystream).collect();
         let result = memory.split(&site.ins, &site.outs).and_then(|Split { ins, outs }| {
             let Bytes { ins: read, outs: written } = messages::bytes(held, &launch);
             let forms = site.program.as_ref().map(|(_, forms)| forms);
@@ -259,10 +260,10 @@ impl Backend for Cpu {
             let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
             let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
             let ins = ins.into_iter().zip(read).enumerate();
-            let ins: SmallVec<[_; 8]> =
+            let ins: SmallVec<[_; MOST]> =
                 ins.map(|(at, stored)| Input::new(&bufs[launch.ins[at].buf.index()], stored, packed_in(at))).collect();
             let outs = outs.into_iter().zip(written).enumerate();
-            let mut outs: SmallVec<[_; 8]> =
+            let mut outs: SmallVec<[_; MOST]> =
                 outs.map(|(at, stored)| Output::new(&bufs[launch.outs[at].index()], stored, packed_out(at))).collect();
             let program = site.program.as_ref().map(|(number, _)| *number);
             compute(*isa, &launch, program, &streams, (space, room), &ins, &mut outs)

@@ -20,11 +20,11 @@ pub fn fastest(network: Network, lower: impl Fn(Options) -> Plan) -> Plan {
         let plan = lower(options);
         (predict(&plan, &machine, network, Place::Apart).seconds(), plan, options)
     };
-    let mut best = try_out(Options { prefer: Prefer::Rounds, cut: Cut::Roles });
+    let mut best = try_out(Options { prefer: Prefer::Rounds, ..Options::default() });
     // The last ones weigh rounds by the time of messages, and leave out that of computing more bits.
     let bits = (network.rtt / 2.0 * network.bits_per_second) as u64;
     for prefer in [Prefer::Bytes, Prefer::Time { bits: bits / 4 }, Prefer::Time { bits }] {
-        let other = try_out(Options { prefer, cut: Cut::Roles });
+        let other = try_out(Options { prefer, ..Options::default() });
         if other.0 < best.0 {
             best = other;
         }

@@ -211,7 +211,8 @@ fn what_is_watched_does_what_it_does_unwatched() {
 ";
     for body in [PRODUCT, COMPARISONS, long] {
         let graph = graph(body);
-        let lower = |graph: &Graph| lower::lower(graph, &sources(), lower::Options::default());
+        let lower =
+            |graph: &Graph| lower::lower(graph, &sources(), lower::Options { fused: false, ..Default::default() });
         let (alone, watched) = (lower(&graph), lower(Watch::new(&graph).graph()));
         assert!(watched.outputs.len() > alone.outputs.len() && watched.rounds.len() >= alone.rounds.len());
         for (alone, watched) in alone.rounds.iter().zip(&watched.rounds) {

@@ -1,0 +1,373 @@
+//! Element programs of a round of which one reads what the other writes become one: what nobody else wants is never
+//! written, what both read is read once, and there is one launch less.
+//!
+//! Two steps of a party stay apart if a message had to wait for more than it says: when the first one's results go to a
+//! peer, the second one's have to go there as well, or be a matter of a few instructions. They also stay apart when they
+//! serve different expressions, so that time and memory are counted by line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Step, Stream};
+
+/// No program becomes longer than so many instructions.
+const LONGEST: usize = 1 << 10;
+
+/// No step comes to have more operands, streams or results.
+pub const MOST: usize = 16;
+
+/// A message can wait for so many instructions more.
+const FEW: usize = 4;
+
+/// Fuses the steps of each round. The buffers `kept` are wanted behind the last one.
+pub(super) fn fuse(bufs: &[Buf], rounds: &mut [Round], kept: &[BufId]) {
+    let mut wanted = Wanted::of(bufs, rounds, kept);
+    for round in rounds {
+        let mut peers: BTreeMap<BufId, BTreeSet<Party>> = BTreeMap::new();
+        for send in &round.sends {
+            peers.entry(send.source).or_default().insert(send.to);
+        }
+        let mut now = Now { bufs, peers, steps: round.steps.drain(..).map(Some).collect(), writers: BTreeMap::new() };
+        for at in 0..now.steps.len() {
+            now.fuse(at, &mut wanted);
+        }
+        round.steps = now.steps.into_iter().flatten().collect();
+    }
+}
+
+/// Who wants what buffers hold.
+struct Wanted {
+    /// By how many steps a buffer is read.
+    readers: Vec<usize>,
+    /// Whether it is wanted otherwise, or shares memory with others.
+    otherwise: Vec<bool>,
+}
+
+impl Wanted {
+    fn of(bufs: &[Buf], rounds: &[Round], kept: &[BufId]) -> Wanted {
+        let mut wanted = Wanted { readers: vec![0; bufs.len()], otherwise: vec![false; bufs.len()] };
+        for round in rounds {
+            let operands = round.steps.iter().flat_map(|step| &step.ins);
+            operands.for_each(|operand| wanted.readers[operand.buf.index()] += 1);
+            round.sends.iter().for_each(|send| wanted.otherwise[send.source.index()] = true);
+        }
+        kept.iter().for_each(|id| wanted.otherwise[id.index()] = true);
+        for (at, part) in bufs.iter().enumerate().filter_map(|(at, buf)| Some((at, buf.part?))) {
+            wanted.otherwise[at] = true;
+            wanted.otherwise[part.of.index()] = true;
+        }
+        wanted
+    }
+
+    fn is_wanted(&self, id: BufId) -> bool {
+        self.readers[id.index()] > 0 || self.otherwise[id.index()]
+    }
+}
+
+/// A round.
+struct Now<'b> {
+    bufs: &'b [Buf],
+    /// Who receives a buffer.
+    peers: BTreeMap<BufId, BTreeSet<Party>>,
+    /// In order; `None` where a step has become part of another one.
+    steps: Vec<Option<Step>>,
+    /// Which of the steps so far writes a buffer.
+    writers: BTreeMap<BufId, usize>,
+}
+
+impl Now<'_> {
+    /// Makes a step one with all that it can be.
+    fn fuse(&mut self, at: usize, wanted: &mut Wanted) {
+        let mut at = at;
+        while let Some((first, place)) = self.partner(at) {
+            let (Some(a), Some(b)) = (self.steps[first].take(), self.steps[at].take()) else { break };
+            self.steps[place] = Some(merge(&a, &b, wanted));
+            at = place;
+        }
+        let outs = self.steps[at].iter().flat_map(|step| &step.outs);
+        self.writers.extend(outs.map(|id| (*id, at)));
+    }
+
+    /// The last step that step `second` can become one with, and at which of their places.
+    fn partner(&self, second: usize) -> Option<(usize, usize)> {
+        let b = self.steps[second].as_ref()?;
+        let writers: BTreeSet<usize> =
+            b.ins.iter().filter_map(|operand| self.writers.get(&operand.buf).copied()).collect();
+        writers.into_iter().rev().find_map(|first| {
+            let a = self.steps[first].as_ref().filter(|a| self.fit(a, b))?;
+            let mut between = self.steps[first + 1..second].iter().flatten().filter(|step| step.party == b.party);
+            // The second moves up past what it does not need, or the first down past what does not need it.
+            if between.clone().all(|step| !self.reads(b, step)) {
+                Some((first, first))
+            } else {
+                between.all(|step| !self.reads(step, a)).then_some((first, second))
+            }
+        })
+    }
+
+    /// The buffer with the storage.
+    fn storage(&self, id: BufId) -> BufId {
+        self.bufs[id.index()].storage(id).0
+    }
+
+    /// Whether a step reads what another one writes.
+    fn reads(&self, step: &Step, writer: &Step) -> bool {
+        let written = |id: BufId| writer.outs.iter().any(|out| self.storage(*out) == self.storage(id));
+        step.ins.iter().any(|operand| written(operand.buf))
+    }
+
+    /// Whether two steps of which the second reads what the first writes can become one, but for what lies between them.
+    fn fit(&self, a: &Step, b: &Step) -> bool {
+        let (Kernel::Map(first), Kernel::Map(second)) = (&a.kernel, &b.kernel) else { return false };
+        let len = |step: &Step| step.outs.first().map(|id| self.bufs[id.index()].len);
+        let peers = |step: &Step| -> BTreeSet<Party> {
+            step.outs.iter().filter_map(|id| self.peers.get(id)).flatten().copied().collect()
+        };
+        // Word by word, and under the name under which it was written; or nothing of it.
+        let by_words = |(at, operand): (usize, &Operand)| match a.outs.contains(&operand.buf) {
+            true => operand.access == Access::Dense && second.reads_words(at),
+            false => a.outs.iter().all(|out| self.storage(*out) != self.storage(operand.buf)),
+        };
+        (a.party, a.span, a.once, len(a)) == (b.party, b.span, b.once, len(b))
+            && first.planes == second.planes
+            && first.code.len() + second.code.len() <= LONGEST
+            && [a.ins.len() + b.ins.len(), a.streams.len() + b.streams.len(), a.outs.len() + b.outs.len()]
+                .iter()
+                .all(|count| *count <= MOST)
+            && b.ins.iter().enumerate().all(by_words)
+            && (second.code.len() <= FEW || peers(a).is_subset(&peers(b)))
+    }
+}
+
+/// The step that does what two do one after the other.
+fn merge(a: &Step, b: &Step, wanted: &mut Wanted) -> Step {
+    let (Kernel::Map(first), Kernel::Map(second)) = (&a.kernel, &b.kernel) else {
+        unreachable!("element programs become one")
+    };
+    for operand in b.ins.iter().filter(|operand| a.outs.contains(&operand.buf) || a.ins.contains(operand)) {
+        wanted.readers[operand.buf.index()] -= 1;
+    }
+    let mut both = Both::default();
+    both.append(a, first);
+    both.append(b, second);
+    let (code, ins, streams, outs) = both.finish(|id| b.outs.contains(&id) || wanted.is_wanted(id));
+    let program = Program { name: joined(&first.name, &second.name), planes: first.planes, code };
+    Step { kernel: Kernel::Map(program), ins, streams, outs, ..a.clone() }
+}
+
+/// `sign.blocks` and `sign.tree` become `sign.blocks+tree`.
+fn joined(first: &str, second: &str) -> String {
+    let family = first.split_once('.').map(|(family, _)| family);
+    let rest = second.split_once('.').filter(|(other, _)| Some(*other) == family).map_or(second, |(_, rest)| rest);
+    format!("{first}+{rest}")
+}
+
+/// Two programs, one after the other.
+#[derive(Default)]
+struct Both {
+    code: Vec<Instr>,
+    ins: Vec<Operand>,
+    streams: Vec<Stream>,
+    outs: Vec<BufId>,
+    /// Where an instruction is whose result is known.
+    known: BTreeMap<Instr, Reg>,
+    /// What was written to a plane of a result.
+    written: BTreeMap<(BufId, u16), Reg>,
+}
+
+impl Both {
+    fn append(&mut self, step: &Step, program: &Program) {
+        let mut regs: Vec<Reg> = Vec::with_capacity(program.code.len());
+        for instr in &program.code {
+            let instr = instr.map(|reg| regs[usize::from(reg.0)]);
+            let instr = match instr {
+                Instr::In { input, plane } => {
+                    let operand = step.ins[usize::from(input)];
+                    if let Some(reg) = self.written.get(&(operand.buf, plane)) {
+                        regs.push(*reg);
+                        continue;
+                    }
+                    Instr::In { input: number(&mut self.ins, operand), plane }
+                }
+                Instr::BitOf { input, plane } => {
+                    Instr::BitOf { input: number(&mut self.ins, step.ins[usize::from(input)]), plane }
+                }
+                Instr::Prf { stream, plane } => {
+                    Instr::Prf { stream: number(&mut self.streams, step.streams[usize::from(stream)]), plane }
+                }
+                Instr::Out { output, plane, value } => {
+                    let id = step.outs[usize::from(output)];
+                    self.written.insert((id, plane), value);
+                    Instr::Out { output: number(&mut self.outs, id), plane, value }
+                }
+                other => other,
+            };
+            regs.push(self.push(instr));
+        }
+    }
+
+    fn push(&mut self, instr: Instr) -> Reg {
+        let next = Reg(self.code.len() as u16);
+        let reg = *self.known.entry(instr).or_insert(next);
+        if reg == next {
+            self.code.push(instr);
+        }
+        reg
+    }
+
+    /// What it takes to write the results that are wanted.
+    fn finish(self, wanted: impl Fn(BufId) -> bool) -> (Vec<Instr>, Vec<Operand>, Vec<Stream>, Vec<BufId>) {
+        let mut used = vec![false; self.code.len()];
+        for (at, instr) in self.code.iter().enumerate().rev() {
+            used[at] |= matches!(instr, Instr::Out { output, .. } if wanted(self.outs[usize::from(*output)]));
+            if used[at] {
+                instr.operands().for_each(|reg| used[usize::from(reg.0)] = true);
+            }
+        }
+        let (mut code, mut ins, mut streams, mut outs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut regs = vec![Reg(0); self.code.len()];
+        for (at, instr) in self.code.iter().enumerate().filter(|(at, _)| used[*at]) {
+            regs[at] = Reg(code.len() as u16);
+            code.push(match instr.map(|reg| regs[usize::from(reg.0)]) {
+                Instr::In { input, plane } => {
+                    Instr::In { input: number(&mut ins, self.ins[usize::from(input)]), plane }
+                }
+                Instr::BitOf { input, plane } => {
+                    Instr::BitOf { input: number(&mut ins, self.ins[usize::from(input)]), plane }
+                }
+                Instr::Prf { stream, plane } => {
+                    Instr::Prf { stream: number(&mut streams, self.streams[usize::from(stream)]), plane }
+                }
+                Instr::Out { output, plane, value } => {
+                    Instr::Out { output: number(&mut outs, self.outs[usize::from(output)]), plane, value }
+                }
+                other => other,
+            });
+        }
+        (code, ins, streams, outs)
+    }
+}
+
+/// The place of an item among those so far.
+fn number<T: PartialEq>(items: &mut Vec<T>, item: T) -> u16 {
+    let at = items.iter().position(|known| *known == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    });
+    at as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixed::Format;
+    use crate::plan::build::Builder;
+    use crate::span::{Sources, Span};
+
+    const LEN: usize = 4;
+
+    /// `x + y` of a party, by an element program.
+    fn add(b: &mut Builder, name: &str, sum: [BufId; 2]) -> BufId {
+        multiple(b, name, sum, 1)
+    }
+
+    /// `2^(n - 1) (x + y)` of a party, by an element program of `n + 3` instructions.
+    fn multiple(b: &mut Builder, name: &str, [x, y]: [BufId; 2], n: usize) -> BufId {
+        let mut m = b.ring_map(Party(0), name, LEN);
+        let (x, y) = (m.read(x), m.read(y));
+        let sum = m.add(x, y);
+        let sum = (1..n).fold(sum, |sum, _| m.add(sum, sum));
+        let out = m.write(sum, 64);
+        m.finish();
+        out
+    }
+
+    /// Names of the steps, with how much each reads and writes.
+    fn steps(b: Builder, kept: &[BufId]) -> Vec<(String, usize, usize)> {
+        let (_, rounds) = b.finish(kept, true);
+        let all = rounds.into_iter().flat_map(|round| round.steps);
+        all.map(|step| (step.kernel.name().to_string(), step.ins.len(), step.outs.len())).collect()
+    }
+
+    fn named(steps: &[(&str, usize, usize)]) -> Vec<(String, usize, usize)> {
+        steps.iter().map(|(name, ins, outs)| ((*name).to_string(), *ins, *outs)).collect()
+    }
+
+    fn inputs(b: &mut Builder) -> [BufId; 3] {
+        [0; 3].map(|_| b.input(Party(0), LEN))
+    }
+
+    #[test]
+    fn a_chain_becomes_one_step() {
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "sum.a", [x, y]);
+        let second = add(&mut b, "sum.b", [first, z]);
+        let third = add(&mut b, "last", [second, x]);
+        assert_eq!(steps(b, &[third]), named(&[("sum.a+b+last", 3, 1)]));
+    }
+
+    #[test]
+    fn what_others_want_is_written() {
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        let second = add(&mut b, "b", [first, z]);
+        assert_eq!(steps(b, &[first, second]), named(&[("a+b", 3, 2)]));
+        // Read by two: both become part of it.
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        let kept = [add(&mut b, "b", [first, z]), add(&mut b, "c", [first, x])];
+        assert_eq!(steps(b, &kept), named(&[("a+b+c", 3, 2)]));
+    }
+
+    #[test]
+    fn no_message_waits_for_more() {
+        let (mut b, to) = (Builder::new(Format::default()), Party(1));
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        b.send(first, to, "first");
+        let second = multiple(&mut b, "b", [first, z], 2);
+        assert_eq!(steps(b, &[second]), named(&[("a", 2, 1), ("b", 2, 1)]));
+        // It is a matter of a few instructions.
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        b.send(first, to, "first");
+        let second = add(&mut b, "b", [first, z]);
+        assert_eq!(steps(b, &[second]), named(&[("a+b", 3, 2)]));
+        // They travel together.
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        b.send(first, to, "first");
+        let second = multiple(&mut b, "b", [first, z], 2);
+        b.send(second, to, "second");
+        assert_eq!(steps(b, &[]), named(&[("a+b", 3, 2)]));
+    }
+
+    #[test]
+    fn what_lies_between_stays_in_order() {
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        let halves = [b.part(first, 0, LEN / 2), b.part(first, LEN / 2, LEN / 2)];
+        // It needs the first one and is needed by the last.
+        let kernel = Kernel::Concat { outer: 1, chunks: vec![LEN / 2; 2] };
+        let turned = b.launch(Party(0), kernel, &[halves[1], halves[0]], LEN);
+        let last = add(&mut b, "c", [turned, first]);
+        let other = add(&mut b, "d", [last, z]);
+        let found = steps(b, &[other]);
+        assert_eq!(found, named(&[("a", 2, 1), ("concat", 2, 1), ("c+d", 3, 1)]));
+    }
+
+    #[test]
+    fn expressions_stay_apart() {
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = add(&mut b, "a", [x, y]);
+        b.span = Some(Span::new(Sources::default().add("", ""), 0, 1));
+        let second = add(&mut b, "b", [first, z]);
+        assert_eq!(steps(b, &[second]), named(&[("a", 2, 1), ("b", 2, 1)]));
+    }
+}
