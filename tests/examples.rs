@@ -188,7 +188,7 @@ fn slices_compute_the_same() {
     let graph = graph_of("lenet.sml", 8, &mut sources);
     let data = data(&graph, &mut 1);
     let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
-    let plans = [Cut::Roles, Cut::Pipeline(1000), Cut::Whole]
+    let plans = [Cut::Roles, Cut::Pipeline(1000), Cut::Large, Cut::Whole]
         .map(|cut| lower::lower(&graph, &sources, lower::Options { cut, ..Default::default() }));
     let costs = plans.each_ref().map(cost::cost);
     for (plan, cost) in plans.iter().zip(&costs).skip(1) {
@@ -201,11 +201,12 @@ fn slices_compute_the_same() {
             assert!((a - b).abs() < 2f64.powi(-8), "{a} instead of {b}");
         }
     }
-    let [usual, fine, whole] = plans.each_ref().map(|plan| {
+    let [usual, fine, large, whole] = plans.each_ref().map(|plan| {
         let transfers = plan.rounds.iter().map(|round| round.sends.len()).sum::<usize>();
         (transfers, plan.rounds.iter().map(|round| round.steps.len()).sum::<usize>())
     });
     assert!(fine.0 > 2 * usual.0, "{fine:?} for {usual:?}");
+    assert!(whole.0 < large.0 && large.0 < usual.0, "{large:?} for {usual:?}, {whole:?}");
     assert!(2 * whole.0 < usual.0 && 2 * whole.1 < usual.1, "{whole:?} for {usual:?}");
     balanced("lenet.sml in a pipeline", &costs[1]);
 }

@@ -39,8 +39,9 @@ pub(super) struct Options {
     /// 40ms,100Mb
     #[arg(long = "for", value_name = "NET", conflicts_with = "spare")]
     pub made_for: Option<Shape>,
-    /// Cut tensors into slices of which each party plays every role, so that all send as much, or leave them whole, which GPUs
-    /// are faster with; without this, whole where all three parties compute on GPUs of this process
+    /// Cut tensors into slices in which parties play different roles, so that all send as much: all tensors, large ones, or
+    /// none, which GPUs are faster with; without this, large ones, or none where all three parties compute on GPUs of this
+    /// process
     #[arg(long, value_name = "HOW", conflicts_with = "made_for")]
     pub cut: Option<Cut>,
 }
@@ -50,6 +51,8 @@ pub(super) struct Options {
 pub(super) enum Cut {
     /// Into slices for the parties' roles
     Roles,
+    /// The same where there are 4096 elements or more
+    Large,
     /// Not at all
     Whole,
 }
@@ -238,7 +241,8 @@ impl Checked {
         }
         let lower = |options| lower::lower(graph, &self.sources, options);
         let cut = match options.cut {
-            None | Some(Cut::Roles) => lower::Cut::Roles,
+            Some(Cut::Roles) => lower::Cut::Roles,
+            None | Some(Cut::Large) => lower::Cut::Large,
             Some(Cut::Whole) => lower::Cut::Whole,
         };
         let plan = match (options.made_for, options.spare) {

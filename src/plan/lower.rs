@@ -48,6 +48,8 @@ pub enum Cut {
     /// Into as many as it takes for every party to play every role.
     #[default]
     Roles,
+    /// The same for those of 4096 elements and more; roles of the others go round from tensor to tensor.
+    Large,
     /// Large ones finer, into slices of about so many elements: then some slices are on their way while others are computed.
     Pipeline(usize),
     /// Not at all: roles go round from tensor to tensor. That is fewer steps, by up to six times, for each of which GPUs take longer

@@ -12,7 +12,7 @@ const PIPELINES: [usize; 3] = [1 << 17, 1 << 15, 1 << 13];
 
 /// The fastest of the plans that `lower` makes, by the built-in figures: the plan does not depend on where it is made.
 ///
-/// First what comparisons spare is tried, then finer and finer slices, and none.
+/// First what comparisons spare is tried, then finer and finer slices, fewer, and none.
 #[must_use]
 pub fn fastest(network: Network, lower: impl Fn(Options) -> Plan) -> Plan {
     let machine = Machine::built_in();
@@ -29,7 +29,7 @@ pub fn fastest(network: Network, lower: impl Fn(Options) -> Plan) -> Plan {
             best = other;
         }
     }
-    for cut in PIPELINES.map(Cut::Pipeline).into_iter().chain([Cut::Whole]) {
+    for cut in PIPELINES.map(Cut::Pipeline).into_iter().chain([Cut::Large, Cut::Whole]) {
         let other = try_out(Options { cut, ..best.2 });
         if other.0 < best.0 {
             best = other;

@@ -18,6 +18,8 @@ use super::{Cut, Lowering, NodeId};
 const THREE: usize = 24;
 /// And of so many into six.
 const SIX: usize = 1 << 14;
+/// One of fewer is not, if only large ones are to be cut.
+const LARGE: usize = 1 << 12;
 /// Where slices begin; those of a tensor that is cut into six, where their bits fill whole words.
 const STEP: usize = 8;
 const WORDS: usize = 64;
@@ -136,9 +138,9 @@ impl Lowering<'_> {
     /// How a tensor of `len` elements is cut, between units of so many.
     pub(super) fn units(&self, len: usize, unit: usize) -> Vec<Slice> {
         let count = match (len, self.options.cut) {
-            (0..THREE, _) | (_, Cut::Whole) => 1,
+            (0..THREE, _) | (0..LARGE, Cut::Large) | (_, Cut::Whole) => 1,
             (THREE..SIX, _) => 3,
-            (SIX.., Cut::Roles) => 6,
+            (SIX.., Cut::Roles | Cut::Large) => 6,
             (SIX.., Cut::Pipeline(size)) => 6 * (len / 6).div_ceil(size.max(1)),
         };
         let mut roles = by_load(&self.b);
