@@ -362,6 +362,24 @@ mod tests {
     }
 
     #[test]
+    fn steps_stay_small() {
+        let mut b = Builder::new(Format::default());
+        let mut sum = b.input(Party(0), LEN);
+        for _ in 0..2 * MOST {
+            let next = b.input(Party(0), LEN);
+            sum = add(&mut b, "sum", [sum, next]);
+        }
+        let found: Vec<usize> = steps(b, &[sum]).into_iter().map(|(_, ins, _)| ins).collect();
+        assert!((2..=4).contains(&found.len()) && found.iter().all(|ins| (2..=MOST).contains(ins)), "{found:?}");
+        // As for instructions.
+        let mut b = Builder::new(Format::default());
+        let [x, y, z] = inputs(&mut b);
+        let first = multiple(&mut b, "a", [x, y], LONGEST / 2);
+        let second = multiple(&mut b, "b", [first, z], LONGEST / 2);
+        assert_eq!(steps(b, &[second]).len(), 2);
+    }
+
+    #[test]
     fn expressions_stay_apart() {
         let mut b = Builder::new(Format::default());
         let [x, y, z] = inputs(&mut b);
