@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::backend::{BackendError, Launch, view};
 use crate::graph::Window;
-use crate::plan::build::MOST;
+use crate::plan::program::MOST;
 use crate::plan::{
     Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places, sums,
 };

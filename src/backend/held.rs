@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::check::misfit;
 use super::{BackendError, Launch};
-use crate::plan::build::MOST;
+use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Which way a message goes.

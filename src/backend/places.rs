@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::backend::check::misfit;
 use crate::backend::{BackendError, Launch};
-use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
+use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId};
 
 /// Places of buffers.

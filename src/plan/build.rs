@@ -15,7 +15,6 @@ mod fuse;
 mod map;
 mod order;
 
-pub use fuse::MOST;
 pub use map::{Map, Output};
 
 /// A plan under construction.

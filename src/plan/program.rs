@@ -7,6 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// So many operands, streams or results fused programs have at most ([`super::build`]). Lists of them have room for as many
+/// without memory of their own.
+pub const MOST: usize = 16;
+
 /// The result of an instruction: its position in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Reg(pub u16);

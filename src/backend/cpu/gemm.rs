@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
-use super::products::Products;
+use super::products::{Products, totals};
 use super::simd::{GROUP, Group, Simd};
 use super::thin::{Dots, Thin};
 
@@ -372,11 +372,5 @@ fn tile<P: Products, const R: usize, const G: usize, const USED: usize>(
             }
         }
     }
-    let mut totals = [[[0; GROUP]; G]; R];
-    for r in 0..R {
-        for g in 0..USED {
-            totals[r][g] = products.total(sums[r][g]);
-        }
-    }
-    totals
+    totals(products, &sums)
 }

@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 use crate::backend::BackendError;
 use crate::backend::check::misfit;
 use crate::backend::places::Places;
-use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
+use crate::plan::program::MOST;
 
 /// Memory of so many bytes is worth large pages.
 const LARGE: usize = 4 << 20;

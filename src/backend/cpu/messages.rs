@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::Cpu;
 use crate::backend::held::{At, Held};
 use crate::backend::{BackendError, Launch, Messages, too_short, wire};
-use crate::plan::build::MOST;
+use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Bytes of each operand and each result of a launch; none for those that are in no message.

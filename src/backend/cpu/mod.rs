@@ -28,8 +28,8 @@ use smallvec::SmallVec;
 
 use crate::backend::held::{Forms, Held};
 use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey, check, wire};
-use crate::plan::build::MOST;
 use crate::plan::layout::Layout;
+use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId, Kernel, Party, Stream};
 use gemm::Workspace;
 pub use isa::Isa;

@@ -42,6 +42,22 @@ pub(super) trait Products: Copy {
     fn total(self, sum: Self::Sum) -> [u64; GROUP];
 }
 
+/// What the sums of a register tile have come to; groups that it has no sums for are zero.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
+pub(super) fn totals<P: Products, const R: usize, const G: usize, const USED: usize>(
+    products: P,
+    sums: &[[P::Sum; USED]; R],
+) -> [[[u64; GROUP]; G]; R] {
+    let mut totals = [[[0; GROUP]; G]; R];
+    for r in 0..R {
+        for g in 0..USED {
+            totals[r][g] = products.total(sums[r][g]);
+        }
+    }
+    totals
+}
+
 /// Products of words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole<S>(pub S);

@@ -5,7 +5,7 @@ use std::array::from_fn;
 use super::factor::{Lanes, Words};
 use super::gemm::{Product, Workspace};
 use super::isa::TileTask;
-use super::products::Products;
+use super::products::{Products, totals};
 use super::simd::{GROUP, Group, Simd};
 
 /// Up to `R` rows over a right factor that is read where it lies.
@@ -77,13 +77,7 @@ impl<const R: usize> Thin<'_, '_, R> {
                 }
             }
         }
-        let mut totals = [[[0; GROUP]; G]; T];
-        for r in 0..T {
-            for g in 0..G {
-                totals[r][g] = products.total(sums[r][g]);
-            }
-        }
-        totals
+        totals(products, &sums)
     }
 }
 

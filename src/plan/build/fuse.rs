@@ -7,13 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::program::MOST;
 use super::super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Step, Stream};
+use super::map::{Code, number};
 
 /// No program becomes longer than so many instructions.
 const LONGEST: usize = 1 << 10;
-
-/// No step comes to have more operands, streams or results.
-pub const MOST: usize = 16;
 
 /// A message can wait for so many instructions more.
 const FEW: usize = 4;
@@ -149,8 +148,8 @@ fn merge(a: &Step, b: &Step, wanted: &mut Wanted) -> Step {
     let mut both = Both::default();
     both.append(a, first);
     both.append(b, second);
-    let (code, ins, streams, outs) = both.finish(|id| b.outs.contains(&id) || wanted.is_wanted(id));
-    let program = Program { name: joined(&first.name, &second.name), planes: first.planes, code };
+    let Both { code, ins, streams, outs, .. } = both.only(|id| b.outs.contains(&id) || wanted.is_wanted(id));
+    let program = Program { name: joined(&first.name, &second.name), planes: first.planes, code: code.instrs };
     Step { kernel: Kernel::Map(program), ins, streams, outs, ..a.clone() }
 }
 
@@ -164,12 +163,10 @@ fn joined(first: &str, second: &str) -> String {
 /// Two programs, one after the other.
 #[derive(Default)]
 struct Both {
-    code: Vec<Instr>,
+    code: Code,
     ins: Vec<Operand>,
     streams: Vec<Stream>,
     outs: Vec<BufId>,
-    /// Where an instruction is whose result is known.
-    known: BTreeMap<Instr, Reg>,
     /// What was written to a plane of a result.
     written: BTreeMap<(BufId, u16), Reg>,
 }
@@ -179,81 +176,49 @@ impl Both {
         let mut regs: Vec<Reg> = Vec::with_capacity(program.code.len());
         for instr in &program.code {
             let instr = instr.map(|reg| regs[usize::from(reg.0)]);
-            let instr = match instr {
-                Instr::In { input, plane } => {
-                    let operand = step.ins[usize::from(input)];
-                    if let Some(reg) = self.written.get(&(operand.buf, plane)) {
-                        regs.push(*reg);
-                        continue;
-                    }
-                    Instr::In { input: number(&mut self.ins, operand), plane }
-                }
-                Instr::BitOf { input, plane } => {
-                    Instr::BitOf { input: number(&mut self.ins, step.ins[usize::from(input)]), plane }
-                }
-                Instr::Prf { stream, plane } => {
-                    Instr::Prf { stream: number(&mut self.streams, step.streams[usize::from(stream)]), plane }
-                }
-                Instr::Out { output, plane, value } => {
-                    let id = step.outs[usize::from(output)];
-                    self.written.insert((id, plane), value);
-                    Instr::Out { output: number(&mut self.outs, id), plane, value }
-                }
-                other => other,
+            let known = match instr {
+                Instr::In { input, plane } => self.written.get(&(step.ins[usize::from(input)].buf, plane)).copied(),
+                _ => None,
             };
-            regs.push(self.push(instr));
+            if let Instr::Out { output, plane, value } = instr {
+                self.written.insert((step.outs[usize::from(output)], plane), value);
+            }
+            regs.push(known.unwrap_or_else(|| self.push(instr, &step.ins, &step.streams, &step.outs)));
         }
     }
 
-    fn push(&mut self, instr: Instr) -> Reg {
-        let next = Reg(self.code.len() as u16);
-        let reg = *self.known.entry(instr).or_insert(next);
-        if reg == next {
-            self.code.push(instr);
+    /// Adds an instruction that numbers operands, streams and results as they are listed there.
+    fn push(&mut self, instr: Instr, ins: &[Operand], streams: &[Stream], outs: &[BufId]) -> Reg {
+        let mut instr = instr;
+        match &mut instr {
+            Instr::In { input, .. } | Instr::BitOf { input, .. } => {
+                *input = number(&mut self.ins, ins[usize::from(*input)]);
+            }
+            Instr::Prf { stream, .. } => *stream = number(&mut self.streams, streams[usize::from(*stream)]),
+            Instr::Out { output, .. } => *output = number(&mut self.outs, outs[usize::from(*output)]),
+            _ => {}
         }
-        reg
+        self.code.push(instr)
     }
 
     /// What it takes to write the results that are wanted.
-    fn finish(self, wanted: impl Fn(BufId) -> bool) -> (Vec<Instr>, Vec<Operand>, Vec<Stream>, Vec<BufId>) {
-        let mut used = vec![false; self.code.len()];
-        for (at, instr) in self.code.iter().enumerate().rev() {
+    fn only(&self, wanted: impl Fn(BufId) -> bool) -> Both {
+        let code = &self.code.instrs;
+        let mut used = vec![false; code.len()];
+        for (at, instr) in code.iter().enumerate().rev() {
             used[at] |= matches!(instr, Instr::Out { output, .. } if wanted(self.outs[usize::from(*output)]));
             if used[at] {
                 instr.operands().for_each(|reg| used[usize::from(reg.0)] = true);
             }
         }
-        let (mut code, mut ins, mut streams, mut outs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut regs = vec![Reg(0); self.code.len()];
-        for (at, instr) in self.code.iter().enumerate().filter(|(at, _)| used[*at]) {
-            regs[at] = Reg(code.len() as u16);
-            code.push(match instr.map(|reg| regs[usize::from(reg.0)]) {
-                Instr::In { input, plane } => {
-                    Instr::In { input: number(&mut ins, self.ins[usize::from(input)]), plane }
-                }
-                Instr::BitOf { input, plane } => {
-                    Instr::BitOf { input: number(&mut ins, self.ins[usize::from(input)]), plane }
-                }
-                Instr::Prf { stream, plane } => {
-                    Instr::Prf { stream: number(&mut streams, self.streams[usize::from(stream)]), plane }
-                }
-                Instr::Out { output, plane, value } => {
-                    Instr::Out { output: number(&mut outs, self.outs[usize::from(output)]), plane, value }
-                }
-                other => other,
-            });
+        let mut only = Both::default();
+        let mut regs = vec![Reg(0); code.len()];
+        for (at, instr) in code.iter().enumerate().filter(|(at, _)| used[*at]) {
+            let instr = instr.map(|reg| regs[usize::from(reg.0)]);
+            regs[at] = only.push(instr, &self.ins, &self.streams, &self.outs);
         }
-        (code, ins, streams, outs)
+        only
     }
-}
-
-/// The place of an item among those so far.
-fn number<T: PartialEq>(items: &mut Vec<T>, item: T) -> u16 {
-    let at = items.iter().position(|known| *known == item).unwrap_or_else(|| {
-        items.push(item);
-        items.len() - 1
-    });
-    at as u16
 }
 
 #[cfg(test)]
@@ -323,27 +288,22 @@ mod tests {
 
     #[test]
     fn no_message_waits_for_more() {
-        let (mut b, to) = (Builder::new(Format::default()), Party(1));
-        let [x, y, z] = inputs(&mut b);
-        let first = add(&mut b, "a", [x, y]);
-        b.send(first, to, "first");
-        let second = multiple(&mut b, "b", [first, z], 2);
-        assert_eq!(steps(b, &[second]), named(&[("a", 2, 1), ("b", 2, 1)]));
-        // It is a matter of a few instructions.
-        let mut b = Builder::new(Format::default());
-        let [x, y, z] = inputs(&mut b);
-        let first = add(&mut b, "a", [x, y]);
-        b.send(first, to, "first");
-        let second = add(&mut b, "b", [first, z]);
-        assert_eq!(steps(b, &[second]), named(&[("a+b", 3, 2)]));
-        // They travel together.
-        let mut b = Builder::new(Format::default());
-        let [x, y, z] = inputs(&mut b);
-        let first = add(&mut b, "a", [x, y]);
-        b.send(first, to, "first");
-        let second = multiple(&mut b, "b", [first, z], 2);
-        b.send(second, to, "second");
-        assert_eq!(steps(b, &[]), named(&[("a+b", 3, 2)]));
+        // Of two steps the first one's result is sent; the second takes so many instructions more, or is sent as well.
+        let found = |more: usize, both: bool| {
+            let (mut b, to) = (Builder::new(Format::default()), Party(1));
+            let [x, y, z] = inputs(&mut b);
+            let first = add(&mut b, "a", [x, y]);
+            b.send(first, to, "first");
+            let second = multiple(&mut b, "b", [first, z], more);
+            if both {
+                b.send(second, to, "second");
+            }
+            steps(b, if both { &[] } else { std::slice::from_ref(&second) })
+        };
+        assert_eq!(found(2, false), named(&[("a", 2, 1), ("b", 2, 1)]));
+        // It is a matter of a few instructions; they travel together.
+        assert_eq!(found(1, false), named(&[("a+b", 3, 2)]));
+        assert_eq!(found(2, true), named(&[("a+b", 3, 2)]));
     }
 
     #[test]

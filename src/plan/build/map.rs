@@ -12,11 +12,40 @@ pub struct Map<'b> {
     builder: &'b mut Builder,
     party: Party,
     len: usize,
-    program: Program,
+    name: String,
+    planes: bool,
+    code: Code,
     ins: Vec<Operand>,
     streams: Vec<Stream>,
     outs: Vec<BufId>,
+}
+
+/// Straight-line code in which nothing is computed twice.
+#[derive(Debug, Default)]
+pub(super) struct Code {
+    pub instrs: Vec<Instr>,
     known: BTreeMap<Instr, Reg>,
+}
+
+impl Code {
+    /// The result of an instruction, which is added unless it is there.
+    pub fn push(&mut self, instr: Instr) -> Reg {
+        let next = Reg(self.instrs.len() as u16);
+        let reg = *self.known.entry(instr).or_insert(next);
+        if reg == next {
+            self.instrs.push(instr);
+        }
+        reg
+    }
+}
+
+/// The number of an item, which is added unless it is there.
+pub(super) fn number<T: PartialEq>(items: &mut Vec<T>, item: T) -> u16 {
+    let at = items.iter().position(|known| *known == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    });
+    at as u16
 }
 
 /// An output of a program under construction.
@@ -29,11 +58,12 @@ impl<'b> Map<'b> {
             builder,
             party,
             len,
-            program: Program { name: name.to_string(), planes, code: Vec::new() },
+            name: name.to_string(),
+            planes,
+            code: Code::default(),
             ins: Vec::new(),
             streams: Vec::new(),
             outs: Vec::new(),
-            known: BTreeMap::new(),
         }
     }
 
@@ -50,38 +80,24 @@ impl<'b> Map<'b> {
     }
 
     fn push(&mut self, instr: Instr) -> Reg {
-        if let Some(reg) = self.known.get(&instr) {
-            return *reg;
-        }
-        let reg = Reg(self.program.code.len() as u16);
-        self.program.code.push(instr);
-        self.known.insert(instr, reg);
-        reg
-    }
-
-    fn operand(&mut self, operand: Operand) -> u16 {
-        let at = self.ins.iter().position(|o| *o == operand).unwrap_or_else(|| {
-            self.ins.push(operand);
-            self.ins.len() - 1
-        });
-        at as u16
+        self.code.push(instr)
     }
 
     /// The word of a ring buffer.
     pub fn read(&mut self, operand: impl Into<Operand>) -> Reg {
-        let input = self.operand(operand.into());
+        let input = number(&mut self.ins, operand.into());
         self.push(Instr::In { input, plane: 0 })
     }
 
     /// The word of one plane of a plane buffer.
     pub fn read_plane(&mut self, buf: BufId, plane: usize) -> Reg {
-        let input = self.operand(buf.into());
+        let input = number(&mut self.ins, buf.into());
         self.push(Instr::In { input, plane: plane as u16 })
     }
 
     /// A bit of a plane buffer as 0 or 1, in a ring program.
     pub fn bit(&mut self, buf: BufId, plane: usize) -> Reg {
-        let input = self.operand(buf.into());
+        let input = number(&mut self.ins, buf.into());
         self.push(Instr::BitOf { input, plane: plane as u16 })
     }
 
@@ -97,11 +113,8 @@ impl<'b> Map<'b> {
 
     fn draw(&mut self, stream: Stream, plane: usize) -> Reg {
         debug_assert!(self.party.holds_key(stream.key), "{} has no k{}", self.party, stream.key);
-        let at = self.streams.iter().position(|s| *s == stream).unwrap_or_else(|| {
-            self.streams.push(stream);
-            self.streams.len() - 1
-        });
-        self.push(Instr::Prf { stream: at as u16, plane: plane as u16 })
+        let stream = number(&mut self.streams, stream);
+        self.push(Instr::Prf { stream, plane: plane as u16 })
     }
 
     /// A constant word.
@@ -160,7 +173,7 @@ impl<'b> Map<'b> {
 
     /// A new buffer of `planes` planes of `width`-bit elements, to be filled by [`Map::put`].
     pub fn output(&mut self, planes: usize, width: u32) -> (Output, BufId) {
-        debug_assert_eq!(self.program.planes, width == 1);
+        debug_assert_eq!(self.planes, width == 1);
         let id = self.builder.buf(Buf { planes, ..Buf::ring(self.party, self.len, width) }, 0);
         self.outs.push(id);
         (Output(self.outs.len() as u16 - 1), id)
@@ -168,7 +181,7 @@ impl<'b> Map<'b> {
 
     /// Writes one plane of an output.
     pub fn put(&mut self, output: Output, plane: usize, value: Reg) {
-        self.program.code.push(Instr::Out { output: output.0, plane: plane as u16, value });
+        self.code.instrs.push(Instr::Out { output: output.0, plane: plane as u16, value });
     }
 
     /// Writes a value to a ring buffer of its own.
@@ -199,8 +212,8 @@ impl<'b> Map<'b> {
     }
 
     fn place(self, once: bool) {
-        let Map { builder, party, program, ins, streams, outs, .. } = self;
-        let span = builder.span;
+        let Map { builder, party, name, planes, code, ins, streams, outs, .. } = self;
+        let (span, program) = (builder.span, Program { name, planes, code: code.instrs });
         if !program.planes && !once {
             builder.movable.extend(&outs);
         }
