@@ -9,6 +9,19 @@ use smlc::run::kernels::truncation;
 
 /// A launch of `kernel` at P0 on ring operands and results of these lengths.
 fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
+    launch_on(c, name, work, kernel, streams, (ins, Access::Dense), outs);
+}
+
+/// The same with operands that are addressed in such a way.
+fn launch_on(
+    c: &mut Criterion,
+    name: &str,
+    work: usize,
+    kernel: &Kernel,
+    streams: &[Stream],
+    (ins, access): (&[Buf], Access),
+    outs: &[Buf],
+) {
     let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
     let bufs: Vec<Buf> = ins.iter().chain(outs).cloned().collect();
     device.reserve(Layout::apart(&bufs)).expect("there is memory");
@@ -19,7 +32,7 @@ fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: 
         device.write(BufId(id), fill).expect("the buffer has a place");
     }
     let first_out = ins.len() as u32;
-    let operands: Vec<_> = (0..first_out).map(|id| Operand { buf: BufId(id), access: Access::Dense }).collect();
+    let operands: Vec<_> = (0..first_out).map(|id| Operand { buf: BufId(id), access }).collect();
     let results: Vec<_> = (first_out..bufs.len() as u32).map(BufId).collect();
     let mut group = c.benchmark_group("kernels");
     group.throughput(Throughput::Elements(work as u64)).sample_size(20);
@@ -97,8 +110,9 @@ fn elements(c: &mut Criterion) {
         launch(c, &format!("stream of {bits} bits"), len, &kernel, &streams, &[], &[ring(len)]);
     }
     for count in [64, 32] {
-        let kernel = Kernel::ToPlanes { add: 1 << 16, from: 0 };
-        launch(c, &format!("to_planes {count}"), len, &kernel, &[], &[ring(len)], &[planes(len, count)]);
+        let (kernel, access) = (Kernel::Map(Program::planes(count)), Access::Bits { add: 1 << 16, from: 0 });
+        let out = planes(len, usize::from(count));
+        launch_on(c, &format!("planes {count}"), len, &kernel, &[], (&[ring(len)], access), &[out]);
     }
     let code = truncation();
     let kernel = Kernel::Map(Program { name: "trunc.first".into(), planes: false, code: code.clone() });

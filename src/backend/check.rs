@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::backend::{BackendError, Launch, view};
 use crate::graph::Window;
-use crate::plan::program::MOST;
+use crate::plan::program::{MOST, MOST_TAKEN};
 use crate::plan::{
     Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places, sums,
 };
@@ -64,11 +64,14 @@ pub(super) fn launch(party: Party, launch: &Launch<'_>) -> Result<(), BackendErr
     }
     let kernel = launch.kernel;
     if let Kernel::Map(program) = kernel {
+        if program.taken(launch.ins).sum::<usize>() > MOST_TAKEN {
+            return misfit(format!("map `{}`: more than {MOST_TAKEN} planes are taken from words", program.name));
+        }
         return map(program, &ins, launch.streams, &outs);
     }
-    // Only element programs broadcast.
+    // Only element programs broadcast or take bits.
     if ins.iter().any(|input| input.access != Access::Dense) {
-        return misfit(format!("{}: only a map may repeat an operand", kernel.name()));
+        return misfit(format!("{}: only a map may read an operand otherwise than word by word", kernel.name()));
     }
     let ins: Outputs<'_> = ins.iter().map(|input| input.buf).collect();
     match kernel {
@@ -151,19 +154,6 @@ pub(super) fn launch(party: Party, launch: &Launch<'_>) -> Result<(), BackendErr
             expect("rotate's result", single("rotate", &outs)?.words(), rows.words())
         }
         Kernel::Lookup(table) => lookup(table, &ins, &outs),
-        Kernel::ToPlanes { from, .. } => {
-            let (source, target) = unary("to_planes", &ins, &outs)?;
-            if source.width == 1 || target.width != 1 || source.len != target.len || source.planes != 1 {
-                return misfit("to_planes: a ring operand and planes of the same length expected");
-            }
-            if target.planes > 64 || *from as usize + target.planes > 64 {
-                return misfit(format!(
-                    "to_planes: {} planes from bit {from} on are more than a word has",
-                    target.planes
-                ));
-            }
-            Ok(())
-        }
     }
 }
 
@@ -278,8 +268,12 @@ fn map(program: &Program, ins: &[Input<'_>], streams: &[Stream], outs: &[&Buf]) 
     let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, begins[outs.len()]);
     for instr in &program.code {
         let fits = match *instr {
-            Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
-                (operand.buf.width == 1) == program.planes && covers(operand, plane, operand.buf.stride(), stride)
+            Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| match operand.access {
+                Access::Bits { from, .. } => {
+                    let within = u64::from(from) + u64::from(plane) < 64 && operand.buf.len.div_ceil(64) == stride;
+                    operand.buf.width > 1 && program.planes && within
+                }
+                _ => (operand.buf.width == 1) == program.planes && covers(operand, plane, operand.buf.stride(), stride),
             }),
             Instr::BitOf { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| {
                 operand.buf.width == 1 && !program.planes && covers(operand, plane, operand.buf.len, stride)
@@ -314,6 +308,7 @@ fn covers(operand: &Input<'_>, plane: u16, size: usize, count: usize) -> bool {
     let addressed = match operand.access {
         Access::Dense => size == count,
         Access::Repeat { inner, len } => inner > 0 && len > 0 && len <= size,
+        Access::Bits { .. } => false,
     };
     addressed && usize::from(plane) < operand.buf.planes
 }

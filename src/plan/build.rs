@@ -201,12 +201,6 @@ impl Builder {
         self.launch_planes(party, kernel, ins, Buf::ring(party, len, self.format.ring))
     }
 
-    /// Bits `from .. from + planes` of `x + add`, one plane each.
-    pub fn to_planes(&mut self, party: Party, x: BufId, add: u64, from: u32, planes: usize) -> BufId {
-        let len = self.len(x);
-        self.launch_planes(party, Kernel::ToPlanes { add, from }, &[x], Buf::bits(party, len, planes))
-    }
-
     /// Launches a table lookup; each of its terms is a ring buffer of `len` elements.
     pub fn launch_all(&mut self, party: Party, kernel: Kernel, ins: &[BufId], len: usize) -> Vec<BufId> {
         let terms = if let Kernel::Lookup(table) = &kernel { table.terms.len() } else { 1 };

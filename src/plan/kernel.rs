@@ -123,13 +123,6 @@ pub enum Kernel {
     },
     /// Sums of a table's polynomials.
     Lookup(Lookup),
-    /// Ring -> planes: plane j of `outs[0]` is bit `from + j` of `ins[0] + add`.
-    ToPlanes {
-        /// Added first, modulo 2^64.
-        add: u64,
-        /// Lowest bit taken.
-        from: u32,
-    },
 }
 
 /// `outs[a][e]` is the sum over j of `ins[0][e * pieces + j] * g_a(p, v)`, where p is `j + (ins[1][e] >> shift)` modulo
@@ -242,7 +235,6 @@ impl Kernel {
             Kernel::OneHot { .. } => "one_hot",
             Kernel::Rotate { .. } => "rotate",
             Kernel::Lookup(_) => "lookup",
-            Kernel::ToPlanes { .. } => "to_planes",
         }
     }
 }

@@ -155,6 +155,14 @@ pub enum Access {
         /// Size of the axis.
         len: usize,
     },
+    /// Of a plane program, on words: word `i` of its plane j holds bit `from + j` of elements `64 i` to `64 i + 63`, to each of
+    /// which `add` is added first, modulo 2^64; zeros past the last one.
+    Bits {
+        /// Added first.
+        add: u64,
+        /// The bit that plane 0 holds.
+        from: u32,
+    },
 }
 
 /// An operand of an element program.
@@ -164,6 +172,14 @@ pub struct Operand {
     pub buf: BufId,
     /// How it is addressed.
     pub access: Access,
+}
+
+impl Operand {
+    /// The bits from `from` on of the words of a buffer, to which `add` is added.
+    #[must_use]
+    pub fn bits(buf: BufId, add: u64, from: u32) -> Operand {
+        Operand { buf, access: Access::Bits { add, from } }
+    }
 }
 
 /// A pseudorandom stream: key `key`, domain `id`. No two different uses share a `(key, id)`.

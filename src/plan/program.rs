@@ -7,9 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Access, Operand};
+
 /// So many operands, streams or results fused programs have at most ([`super::build`]). Lists of them have room for as many
 /// without memory of their own.
 pub const MOST: usize = 16;
+
+/// So many planes a program takes at most from words ([`Program::taken`]): a device has room for them beside its registers.
+pub const MOST_TAKEN: usize = 128;
 
 /// The result of an instruction: its position in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,7 +24,7 @@ pub struct Reg(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "operand fields are described on the variant")]
 pub enum Instr {
-    /// Word `i` of plane `plane` of operand `input` (plane 0 for ring buffers), as the operand is addressed.
+    /// Word `i` of plane `plane` of operand `input` (plane 0 for ring buffers), as the operand is [addressed](Access).
     In { input: u16, plane: u16 },
     /// Bit `i` of plane `plane` of a plane operand, as 0 or 1 (ring programs only).
     BitOf { input: u16, plane: u16 },
@@ -59,10 +64,30 @@ pub struct Program {
 }
 
 impl Program {
+    /// The program that does nothing but write so many planes as its operand has them.
+    #[must_use]
+    pub fn planes(count: u16) -> Program {
+        let read = (0..count).map(|plane| Instr::In { input: 0, plane });
+        let write = (0..count).map(|plane| Instr::Out { output: 0, plane, value: Reg(plane) });
+        Program { name: "planes".to_string(), planes: true, code: read.chain(write).collect() }
+    }
+
     /// Whether operand `input` is read word by word, and not by its bits.
     #[must_use]
     pub fn reads_words(&self, input: usize) -> bool {
         !self.code.iter().any(|instr| matches!(instr, Instr::BitOf { input: by, .. } if usize::from(*by) == input))
+    }
+
+    /// For each operand how many planes the program takes of it, if they are bits of words: up to the highest that it reads.
+    pub fn taken(&self, ins: &[Operand]) -> impl Iterator<Item = usize> {
+        let bits = |operand: &Operand| matches!(operand.access, Access::Bits { .. });
+        ins.iter().enumerate().map(move |(number, operand)| {
+            let planes = self.code.iter().filter_map(|instr| match *instr {
+                Instr::In { input, plane } if usize::from(input) == number => Some(usize::from(plane) + 1),
+                _ => None,
+            });
+            if bits(operand) { planes.max().unwrap_or(0) } else { 0 }
+        })
     }
 }
 

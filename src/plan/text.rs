@@ -161,6 +161,7 @@ fn operand(plan: &Plan, o: &Operand) -> String {
     match o.access {
         Access::Dense => buffer(plan, o.buf),
         Access::Repeat { inner, len } => format!("{}[/{inner}%{len}]", buffer(plan, o.buf)),
+        Access::Bits { add, from } => format!("{}[bits {from}.. of +{add:#x}]", buffer(plan, o.buf)),
     }
 }
 
@@ -220,10 +221,6 @@ fn launch<'p>(plan: &Plan, step: &'p Step, programs: &mut Programs<'p>) -> Strin
             let Lookup { shift, pieces, fraction, drop, .. } = table;
             let name = programs.table(table);
             format!("lookup {name} bits {shift}.. of {pieces}, fraction={fraction} drop={drop} ({ins})")
-        }
-        Kernel::ToPlanes { add, from } => {
-            let planes = plan.buf(step.outs[0]).planes;
-            format!("to_planes bits {from}..{} of +{add:#x} ({ins})", *from as usize + planes)
         }
     };
     format!("{what} -> {outs}")

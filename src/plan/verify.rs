@@ -240,8 +240,10 @@ impl Form<'_> {
             ensure(sound, || "a table whose sizes do not fit together".to_string())?;
             let ring = |id: BufId| self.plan.buf(id).planes == 1;
             let words = step.ins.iter().all(|i| ring(i.buf));
-            let result = matches!(step.kernel, Kernel::ToPlanes { .. }) || step.outs.iter().all(|o| ring(*o));
-            return ensure(words && result, || "only element programs take several planes".to_string());
+            let dense = step.ins.iter().all(|i| i.access == Access::Dense);
+            ensure(dense, || "only element programs address operands otherwise than word by word".to_string())?;
+            let results = step.outs.iter().all(|o| ring(*o));
+            return ensure(words && results, || "only element programs take several planes".to_string());
         };
         ensure(step.outs.iter().all(|o| stride(o) == words), || {
             format!("results of program `{}` differ in size", program.name)
@@ -271,14 +273,18 @@ impl Form<'_> {
                 r < at && !matches!(program.code[r], Instr::Out { .. })
             };
             ensure(instr.operands().all(set), || "a register is read before it is set".to_string())?;
-            let operand = |input: u16| step.ins.get(usize::from(input)).map(|o| self.plan.buf(o.buf));
+            let operand = |input: u16| step.ins.get(usize::from(input)).map(|o| (self.plan.buf(o.buf), o.access));
             let fits = match *instr {
-                Instr::In { input, plane } => {
-                    operand(input).is_some_and(|b| (b.width == 1) == program.planes && usize::from(plane) < b.planes)
-                }
-                Instr::BitOf { input, plane } => {
-                    operand(input).is_some_and(|b| b.width == 1 && !program.planes && usize::from(plane) < b.planes)
-                }
+                Instr::In { input, plane } => operand(input).is_some_and(|(b, access)| match access {
+                    Access::Bits { from, .. } => {
+                        b.width > 1 && program.planes && u64::from(from) + u64::from(plane) < u64::from(b.width)
+                    }
+                    _ => (b.width == 1) == program.planes && usize::from(plane) < b.planes,
+                }),
+                Instr::BitOf { input, plane } => operand(input).is_some_and(|(b, access)| {
+                    let bits = b.width == 1 && !matches!(access, Access::Bits { .. });
+                    bits && !program.planes && usize::from(plane) < b.planes
+                }),
                 Instr::Prf { stream, plane } => {
                     usize::from(stream) < step.streams.len() && (program.planes || plane == 0)
                 }

@@ -255,7 +255,10 @@ fn probes() -> Vec<Probe> {
             vec![ring(len, 64)],
             vec![ring(len / 4, 64)],
         ),
-        Probe::new(Unit::Plane, Kernel::ToPlanes { add: 1, from: 0 }, vec![ring(len, 64)], vec![bits(len, 32)]),
+        Probe {
+            access: Access::Bits { add: 1, from: 0 },
+            ..Probe::new(Unit::Plane, Kernel::Map(Program::planes(32)), vec![ring(len, 64)], vec![bits(len, 32)])
+        },
         Probe::new(
             Unit::Place,
             Kernel::OneHot { add: 1, shift: 0, places: 16 },

@@ -27,6 +27,7 @@ struct Probe {
     name: String,
     kernel: Kernel,
     ins: Vec<Buf>,
+    access: Access,
     outs: Vec<Buf>,
     streams: Vec<Stream>,
     amount: f64,
@@ -54,6 +55,7 @@ fn matmul([m, k, n]: [usize; 3]) -> Probe {
         name: format!("matrix product {m}x{k}x{n}, two pairs"),
         kernel: Kernel::Product(Product::MatMul { batch: 1, m, k, n }),
         ins: vec![ring(m * k), ring(k * n), ring(m * k), ring(k * n)],
+        access: Access::Dense,
         outs: vec![ring(m * n)],
         streams: Vec::new(),
         amount: 2.0 * m as f64 * k as f64 * n as f64,
@@ -72,6 +74,7 @@ fn conv(n: usize, [c, o, groups]: [usize; 3], h: usize, [size, stride]: [usize; 
         name: format!("convolution {size}x{size}/{stride}, {c} to {o} at {h}x{h}, batch {n}{of_groups}, two pairs"),
         kernel: Kernel::Product(Product::Conv2d { n, c, h, w: h, o, window, groups }),
         ins: vec![image.clone(), ring(weights), image, ring(weights)],
+        access: Access::Dense,
         outs: vec![ring(n * o * rows * cols)],
         streams: Vec::new(),
         amount: 2.0 * (n * rows * cols * weights) as f64,
@@ -86,6 +89,7 @@ fn map(name: &str, code: Vec<Instr>, [ins, outs]: [usize; 2], bits: &[u32], len:
         name: format!("{name} of {len}"),
         kernel: Kernel::Map(Program { name: name.to_string(), planes: false, code }),
         ins: vec![ring(len); ins],
+        access: Access::Dense,
         outs: vec![ring(len); outs],
         streams,
         amount: len as f64,
@@ -130,6 +134,7 @@ fn probes(shrink: usize) -> Vec<Probe> {
             name: format!("copy of {words} words"),
             kernel: Kernel::Copy(copy),
             ins: vec![ring(words)],
+            access: Access::Dense,
             outs: vec![ring(words)],
             streams: Vec::new(),
             amount: 16.0 * words as f64,
@@ -137,8 +142,9 @@ fn probes(shrink: usize) -> Vec<Probe> {
         },
         Probe {
             name: format!("planes of {words} words, 32 bits"),
-            kernel: Kernel::ToPlanes { add: 1 << 16, from: 0 },
+            kernel: Kernel::Map(Program::planes(32)),
             ins: vec![ring(words)],
+            access: Access::Bits { add: 1 << 16, from: 0 },
             outs: vec![Buf::bits(Party(0), words, 32)],
             streams: Vec::new(),
             amount: 12.0 * words as f64,
@@ -192,7 +198,7 @@ pub fn measure(
 /// Seconds of a launch.
 fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError> {
     let (operands, results) = (probe.ins.len() as u32, probe.outs.len() as u32);
-    let ins: Vec<Operand> = (0..operands).map(|id| Operand { buf: BufId(id), access: Access::Dense }).collect();
+    let ins: Vec<Operand> = (0..operands).map(|id| Operand { buf: BufId(id), access: probe.access }).collect();
     let outs: Vec<BufId> = (operands..operands + results).map(BufId).collect();
     // The last one is read to wait for the launches.
     let bufs: Vec<Buf> = probe.ins.iter().chain(&probe.outs).cloned().chain([ring(1)]).collect();

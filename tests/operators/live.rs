@@ -8,7 +8,7 @@ use smlc::backend::wire;
 use smlc::backend::{Backend, BackendError, Launch};
 use smlc::fixed::low_mask;
 use smlc::plan::layout::Layout;
-use smlc::plan::{BufId, Instr, Kernel, Plan, Program, Step};
+use smlc::plan::{Access, BufId, Instr, Kernel, Operand, Plan, Program, Step};
 
 use crate::mutate::Mistake;
 use crate::table::Random;
@@ -62,7 +62,8 @@ impl Live {
                 let live = needed(program, |output, plane| read.contains(&(step.outs[output], plane)));
                 for (instr, _) in program.code.iter().zip(&live).filter(|(_, live)| **live) {
                     if let Instr::In { input, plane } | Instr::BitOf { input, plane } = instr {
-                        read.insert((step.ins[usize::from(*input)].buf, usize::from(*plane)));
+                        let operand = step.ins[usize::from(*input)];
+                        read.insert((operand.buf, if takes_bits(&operand) { 0 } else { usize::from(*plane) }));
                     }
                 }
                 steps.push(live);
@@ -93,6 +94,12 @@ impl Live {
                     step.party == *party && runs(step, program) && drawn.any(|(instr, _)| draws(instr))
                 })
             }
+            Mistake::Added { party, program } => steps.any(|(step, live)| {
+                let taken = |input: &u16| takes_bits(&step.ins[usize::from(*input)]);
+                let mut used = program.code.iter().zip(live).filter(|(_, live)| **live);
+                let taken = |(instr, _)| matches!(instr, &Instr::In { ref input, .. } if taken(input));
+                step.party == *party && runs(step, program) && used.any(taken)
+            }),
             Mistake::Kernel { party, from: kernel, .. } => steps
                 .any(|(step, live)| live[0] && party.is_none_or(|party| party == step.party) && step.kernel == *kernel),
             Mistake::Operands { kernel, .. } => steps.any(|(step, live)| live[0] && step.kernel == *kernel),
@@ -101,6 +108,10 @@ impl Live {
             }
         }
     }
+}
+
+fn takes_bits(operand: &Operand) -> bool {
+    matches!(operand.access, Access::Bits { .. })
 }
 
 fn runs(step: &Step, program: &Program) -> bool {

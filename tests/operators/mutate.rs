@@ -1,7 +1,7 @@
 //! Mistakes in plans: what a mistake of the compiler or of a device would have made of them.
 
 use smlc::graph::Window;
-use smlc::plan::{Buf, BufId, Instr, Kernel, Party, Plan, Product, Program, Reg, Step, Stream, Term};
+use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Party, Plan, Product, Program, Reg, Step, Stream, Term};
 
 /// A mistake. It is made wherever the thing that it is about occurs in a plan.
 #[derive(Clone, Debug)]
@@ -10,6 +10,8 @@ pub enum Mistake {
     Instr { party: Party, program: Program, at: usize, to: Instr },
     /// A stream of a party's element program is of another key, or another one of that key.
     Stream { party: Party, program: Program, stream: usize, other_key: bool },
+    /// A party's element program takes bits of words to which something else was added.
+    Added { party: Party, program: Program },
     /// A kernel has other parameters, at one party or at all.
     Kernel { party: Option<Party>, from: Kernel, to: Kernel },
     /// Operands of a kernel are others of them: the numbers of the old ones.
@@ -35,12 +37,11 @@ pub fn kind(kernel: &Kernel) -> &'static str {
         Kernel::OneHot { .. } => "OneHot",
         Kernel::Rotate { .. } => "Rotate",
         Kernel::Lookup(_) => "Lookup",
-        Kernel::ToPlanes { .. } => "ToPlanes",
     }
 }
 
 /// All that [`kind`] gives.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 12] = [
     "Map",
     "MatMul",
     "Conv2d",
@@ -53,7 +54,6 @@ pub const KINDS: [&str; 13] = [
     "OneHot",
     "Rotate",
     "Lookup",
-    "ToPlanes",
 ];
 
 /// Other instructions in the place of one.
@@ -203,10 +203,6 @@ fn parameters(kernel: &Kernel) -> Vec<Kernel> {
                 Term::Multiples { factors, .. } => factors.rotate_left(1),
             });
         }
-        Kernel::ToPlanes { add, from } => {
-            found.push(Kernel::ToPlanes { add: add.wrapping_add(1 << (from + 8)), from: *from });
-            found.push(Kernel::ToPlanes { add: *add, from: from ^ 1 });
-        }
     }
     found.retain(|other| other != kernel);
     found
@@ -252,7 +248,9 @@ impl Mistake {
     /// The primitive that it is in: an element program's name, a kernel's kind, or a message's name.
     pub fn primitive(&self) -> String {
         match self {
-            Mistake::Instr { program, .. } | Mistake::Stream { program, .. } => format!("program {}", program.name),
+            Mistake::Instr { program, .. } | Mistake::Stream { program, .. } | Mistake::Added { program, .. } => {
+                format!("program {}", program.name)
+            }
             Mistake::Kernel { from: kernel, .. } | Mistake::Operands { kernel, .. } => {
                 format!("kernel {}", kind(kernel))
             }
@@ -267,6 +265,7 @@ impl Mistake {
             Mistake::Stream { party, stream, other_key, .. } => {
                 format!("{party} stream {stream} {}", if *other_key { "of another key" } else { "anew" })
             }
+            Mistake::Added { party, .. } => format!("{party} adds something before it takes bits"),
             Mistake::Kernel { party, to, .. } => match to {
                 Kernel::Lookup(t) => {
                     let sizes = (t.shift, t.fraction, t.drop, t.terms.len());
@@ -297,6 +296,14 @@ impl Mistake {
                         *key = if *key == party.0 { party.plus(1).0 } else { party.0 };
                     } else {
                         *id += 1 << 20;
+                    }
+                }
+            }
+            Mistake::Added { party, program } => {
+                let kernel = Kernel::Map(program.clone());
+                for operand in steps(&mut broken, &kernel, Some(*party)).flat_map(|step| &mut step.ins) {
+                    if let Access::Bits { add, from } = &mut operand.access {
+                        *add = add.wrapping_add(1 << (*from + 8));
                     }
                 }
             }

@@ -158,6 +158,7 @@ fn mistakes(samples: &[Sample]) -> Vec<(Mistake, Vec<usize>)> {
         variants.sort_by_key(|(_, places)| std::cmp::Reverse(places.len()));
         for (program, places) in variants.into_iter().take(VARIANTS) {
             add(mutate::of_program(*party, program, MOST), places);
+            add(vec![Mistake::Added { party: *party, program: (*program).clone() }], places);
         }
     }
     for variants in kernels.values() {

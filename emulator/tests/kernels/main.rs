@@ -9,7 +9,6 @@ mod conv;
 mod device;
 mod gemm;
 mod moves;
-mod planes;
 mod residue;
 mod streams;
 mod sums;

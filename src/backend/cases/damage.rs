@@ -4,7 +4,7 @@ use super::elements::{out, program};
 use super::tables::polynomials;
 use super::{Case, bits, dense, ring};
 use crate::graph::Window;
-use crate::plan::{Access, BufId, Instr, Kernel, Lookup, Part, Party, Product, Reg, Stream, Term, View};
+use crate::plan::{Access, Buf, BufId, Instr, Kernel, Lookup, Part, Party, Product, Program, Reg, Stream, Term, View};
 
 const IN: Instr = Instr::In { input: 0, plane: 0 };
 
@@ -131,8 +131,16 @@ fn others() -> Vec<Case> {
         let kernel = Kernel::Gather { outer: 2, axis: 3, inner: 2, index: index.to_vec() };
         Case::new(name, kernel, dense([ring(12, 64)]), vec![ring(len, 64)])
     };
-    let planes = |name: &str, from, source, target| {
-        Case::new(name, Kernel::ToPlanes { add: 0, from }, dense([source]), vec![target])
+    let planes = |name: &str, from, source, target: Buf| {
+        let kernel = Kernel::Map(Program::planes(target.planes as u16));
+        Case::new(name, kernel, vec![(source, Access::Bits { add: 0, from })], vec![target])
+    };
+    let taken = |name: &str, planes, instr, operands: usize| {
+        let code = (0..operands as u16).map(|input| Instr::In { input, plane: 63 }).chain([instr]);
+        let written = [out(0, 0, operands as u16)];
+        let kernel = program(planes, code.chain(written).collect());
+        let target = if planes { bits(640, 1) } else { ring(640, 64) };
+        Case::new(name, kernel, vec![(ring(640, 64), Access::Bits { add: 0, from: 0 }); operands], vec![target])
     };
     let pool = |name: &str, window, len| {
         let kernel = Kernel::SumPool { planes: 1, h: 4, w: 4, window };
@@ -162,8 +170,23 @@ fn others() -> Vec<Case> {
         copy("refused: huge strides", &[2, 5], &[usize::MAX, usize::MAX], 0),
         copy("refused: strides of another shape", &[2, 5], &[1], 0),
         planes("refused: bits past the top", 60, ring(10, 64), bits(10, 5)),
-        planes("refused: planes of another length", 0, ring(10, 64), bits(11, 5)),
+        planes("refused: planes of another length", 0, ring(64, 64), bits(65, 5)),
         planes("refused: planes to words", 0, ring(10, 64), ring(10, 64)),
+        planes("refused: bits from far beyond", u32::MAX, ring(10, 64), bits(10, 5)),
+        taken("refused: planes in a program of words", false, Instr::Imm(1), 1),
+        Case::new(
+            "refused: bits of bits of words",
+            program(false, vec![Instr::BitOf { input: 0, plane: 0 }, out(0, 0, 0)]),
+            vec![(ring(640, 64), Access::Bits { add: 0, from: 0 })],
+            vec![ring(10, 64)],
+        ),
+        taken("refused: more planes of words than there is room for", true, Instr::Imm(1), 3),
+        Case::new(
+            "refused: bits without a program",
+            Kernel::Sum { outer: 1, axis: 1, inner: 10 },
+            vec![(ring(10, 64), Access::Bits { add: 0, from: 0 })],
+            vec![ring(10, 64)],
+        ),
         planes("refused: planes of planes", 0, bits(10, 1), bits(10, 1)),
         pool("refused: pooling without stride", Window { stride: [1, 0], ..window }, 16),
         pool("refused: pooling with gaps", Window { dilation: [1, 2], size: [3, 2], ..window }, 16),

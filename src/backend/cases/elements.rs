@@ -35,10 +35,12 @@ pub(super) fn cases() -> Vec<Case> {
             (9, 40, 16),
             (1, 0, 17),
         ] {
-            let name = format!("to_planes: {planes} bits from {from} of {len} words");
-            let kernel = Kernel::ToPlanes { add, from };
-            cases.push(Case::new(name, kernel, dense([ring(len, 64)]), vec![bits(len, planes)]));
+            let name = format!("map: {planes} bits from {from} of {len} words");
+            let kernel = Kernel::Map(Program::planes(planes));
+            let ins = vec![(ring(len, 64), Access::Bits { add, from })];
+            cases.push(Case::new(name, kernel, ins, vec![bits(len, usize::from(planes))]));
         }
+        cases.push(bits_beside_planes(len));
     }
     cases
 }
@@ -119,6 +121,35 @@ pub(crate) fn bit_of(len: usize) -> Case {
     let repeated = (bits(71, 2), Access::Repeat { inner: 3, len: 67 });
     let ins = vec![(bits(len, 5), Access::Dense), repeated];
     Case::new(format!("map: bits of {len} elements"), program(false, code), ins, vec![ring(len, 64)])
+}
+
+/// Bits of the words of two operands, beside planes and a stream; some are read twice or never, and as many as may be.
+pub(crate) fn bits_beside_planes(len: usize) -> Case {
+    let mut code = vec![
+        Instr::In { input: 0, plane: 63 },
+        Instr::In { input: 1, plane: 1 },
+        Instr::In { input: 2, plane: 3 },
+        Instr::Prf { stream: 0, plane: 1 },
+        Instr::In { input: 0, plane: 63 },
+        Instr::In { input: 2, plane: 40 },
+        Instr::In { input: 0, plane: 7 },
+        Instr::And(Reg(0), Reg(2)),
+        Instr::Xor(Reg(7), Reg(1)),
+        Instr::Xor(Reg(8), Reg(3)),
+        Instr::In { input: 3, plane: 15 },
+        Instr::Xor(Reg(6), Reg(4)),
+        Instr::And(Reg(10), Reg(11)),
+    ];
+    code.extend([out(0, 0, 9), out(0, 1, 12), out(1, 0, 10), out(1, 1, 2)]);
+    let ins = vec![
+        (ring(len, 64), Access::Bits { add: 0x0123_4567_89ab_cdef, from: 0 }),
+        (bits(len, 2), Access::Dense),
+        (ring(len, 48), Access::Bits { add: 0, from: 5 }),
+        (ring(len, 64), Access::Bits { add: u64::MAX, from: 48 }),
+    ];
+    let streams = vec![Stream { key: 1, id: 9, bits: 1 }];
+    let outs = vec![bits(len, 2), bits(len, 2)];
+    Case::new(format!("map: bits of {len} words beside planes"), program(true, code), ins, outs).with_streams(streams)
 }
 
 /// A long program whose registers die at different times, some at once and some never read.

@@ -83,7 +83,6 @@ pub fn results(case: &Case) -> Vec<Vec<u64>> {
         Kernel::Lookup(table) => {
             return table.terms.iter().map(|term| lookup(table, term, operand(0), operand(1))).collect();
         }
-        Kernel::ToPlanes { add, from } => to_planes(*add, *from, operand(0), &case.bufs[case.outs[0].index()]),
     };
     vec![result]
 }
@@ -144,7 +143,7 @@ fn map(case: &Case, program: &Program) -> Vec<Vec<u64>> {
     let mut outs: Vec<Vec<u64>> = out_bufs.iter().map(|buf| vec![0; buf.words()]).collect();
     let stride = out_bufs[0].stride();
     let source = |operand: &Operand, i: usize| match operand.access {
-        Access::Dense => i,
+        Access::Dense | Access::Bits { .. } => i,
         Access::Repeat { inner, len } => (i / inner) % len,
     };
     for i in 0..stride {
@@ -154,8 +153,11 @@ fn map(case: &Case, program: &Program) -> Vec<Vec<u64>> {
             let value = match *instr {
                 Instr::In { input, plane } => {
                     let operand = &case.ins[input as usize];
-                    let buf = &case.bufs[operand.buf.index()];
-                    case.contents[operand.buf.index()][plane as usize * buf.stride() + source(operand, i)]
+                    let (buf, words) = (&case.bufs[operand.buf.index()], &case.contents[operand.buf.index()]);
+                    match operand.access {
+                        Access::Bits { add, from } => taken(words, add, from + u32::from(plane), i),
+                        _ => words[plane as usize * buf.stride() + source(operand, i)],
+                    }
                 }
                 Instr::BitOf { input, plane } => {
                     let operand = &case.ins[input as usize];
@@ -291,13 +293,8 @@ fn copy(view: &View, words: &[u64]) -> Vec<u64> {
     out
 }
 
-fn to_planes(add: u64, from: u32, words: &[u64], out: &Buf) -> Vec<u64> {
-    let mut planes = vec![0; out.words()];
-    for plane in 0..out.planes {
-        for (e, word) in words.iter().enumerate() {
-            let bit = word.wrapping_add(add) >> (from as usize + plane) & 1;
-            planes[plane * out.stride() + e / 64] |= bit << (e % 64);
-        }
-    }
-    planes
+/// A bit of each of 64 words, after an addition.
+fn taken(words: &[u64], add: u64, bit: u32, i: usize) -> u64 {
+    let words = words.iter().skip(64 * i).take(64);
+    words.enumerate().fold(0, |all, (at, word)| all | (word.wrapping_add(add) >> bit & 1) << at)
 }

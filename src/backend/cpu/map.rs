@@ -5,8 +5,11 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::isa::{Isa, Task};
-use super::registers::{Action, Allocated, Place, What, allocate};
+use super::isa::{Isa, TileTask};
+use super::planes::{self, WORDS};
+use super::products::Products;
+use super::registers::{Action, Allocated, Place, Taken, What, allocate};
+use super::simd::{GROUP, Simd};
 use super::stream::Keystream;
 use super::{Input, Output};
 use crate::backend::held::Forms;
@@ -62,7 +65,7 @@ pub(super) fn run(
 ) {
     let stride = outs[0].buf.stride();
     let Room { programs, slots, constants } = room;
-    let Allocated { actions, slots: used, constants: words } = &programs.all[program].allocated;
+    let Allocated { actions, slots: used, constants: words, taken } = &programs.all[program].allocated;
     let block = || vec![0; BLOCK];
     constants.resize_with(constants.len().max(words.len()), block);
     for (block, word) in constants.iter_mut().zip(words) {
@@ -92,10 +95,11 @@ pub(super) fn run(
         packed,
         slots,
         constants,
+        taken,
         actions,
     };
     if threads == 1 {
-        isa.run(blocks(0, planes, packed, &mut slots[0]));
+        isa.run_tiles(blocks(0, planes, packed, &mut slots[0]));
         return;
     }
     let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
@@ -104,7 +108,7 @@ pub(super) fn run(
             let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
             let bytes = packed.iter_mut().map(|plane| plane.split_off(step));
             let blocks = blocks(first, part.collect(), bytes.collect(), slots);
-            scope.spawn(move |_| isa.run(blocks));
+            scope.spawn(move |_| isa.run_tiles(blocks));
         }
     });
 }
@@ -203,17 +207,17 @@ struct Blocks<'a, 'b> {
     packed: Messages<'b>,
     slots: &'a mut [Block],
     constants: &'a [Block],
+    taken: &'a [Taken],
     actions: &'a [Action],
 }
 
-impl Task for Blocks<'_, '_> {
-    type Output = ();
-
+impl TileTask for Blocks<'_, '_> {
     #[inline(always)]
-    fn run(mut self) {
+    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(mut self, simd: S, _: P) {
         let words = self.planes[0].len();
         for from in (0..words).step_by(BLOCK) {
             let (start, count) = (self.first + from, BLOCK.min(words - from));
+            self.take(simd, start, count);
             for action in self.actions {
                 // The words written are taken out of their place meanwhile: no operand shares it.
                 match action.to {
@@ -242,6 +246,22 @@ impl Task for Blocks<'_, '_> {
 }
 
 impl Blocks<'_, '_> {
+    /// Takes planes `start..start + count` out of words.
+    #[inline(always)]
+    fn take<S: Simd>(&mut self, simd: S, start: usize, count: usize) {
+        for Taken { input, add, from, planes } in self.taken {
+            let words = self.ins[*input].words;
+            let words = &words[64 * start..words.len().min(64 * (start + count))];
+            let highest = planes.iter().map(|(plane, _)| plane + 1).max().unwrap_or(0);
+            for (words, at) in words.chunks(WORDS).zip((0..).step_by(GROUP)) {
+                let taken = planes::taken(simd, words, *add, *from, highest);
+                for (plane, slot) in planes {
+                    self.slots[*slot][at..at + GROUP].copy_from_slice(&taken[*plane].0);
+                }
+            }
+        }
+    }
+
     /// Computes words `start..` of a register.
     #[inline(always)]
     fn compute(&self, what: What, start: usize, to: &mut [u64]) {

@@ -188,7 +188,6 @@ fn compute(
         Kernel::OneHot { add, shift, places } => lookup::one_hot(*add, *shift, *places, ins, outs),
         Kernel::Rotate { shift, places } => lookup::rotate(*shift, *places, ins, outs),
         Kernel::Lookup(table) => lookup::lookup(isa, table, ins, outs),
-        Kernel::ToPlanes { add, from } => planes::to_planes(isa, *add, *from, ins, outs),
     }
     Ok(())
 }

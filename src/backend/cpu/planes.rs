@@ -2,63 +2,29 @@
 
 use std::array::from_fn;
 
-use super::isa::{Isa, TileTask};
-use super::products::Products;
 use super::simd::{GROUP, Group, Simd};
-use super::{Input, Output};
 
 /// Words that [`GROUP`] bit matrices hold; they are transposed side by side, one in each word of a vector.
-const BLOCK: usize = 64 * GROUP;
+pub(super) const WORDS: usize = 64 * GROUP;
 
-/// Plane j of `outs[0]` is bit `from + j` of `ins[0] + add`; bits past the last element are zero.
-pub(super) fn to_planes(isa: Isa, add: u64, from: u32, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
-    let (input, output) = (&ins[0], &mut outs[0]);
-    let target = output.buf;
-    if !output.words.is_empty() {
-        let (stride, planes) = (target.stride(), target.planes);
-        isa.run_tiles(ToPlanes { words: input.words, add, from, stride, planes, out: output.words });
-    }
-}
-
-struct ToPlanes<'a> {
-    words: &'a [u64],
-    add: u64,
-    from: u32,
-    stride: usize,
-    planes: usize,
-    out: &'a mut [u64],
-}
-
-impl TileTask for ToPlanes<'_> {
-    #[inline(always)]
-    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, simd: S, _: P) {
-        let mut padded = [0; BLOCK];
-        for (block, words) in self.words.chunks(BLOCK).enumerate() {
-            let words = words.try_into().unwrap_or_else(|_| {
-                // Past the end there must be zeros once `add` is added.
-                padded.fill(self.add.wrapping_neg());
-                padded[..words.len()].copy_from_slice(words);
-                &padded
-            });
-            let planes = transposed(simd, words, self.add, self.from, self.planes);
-            let first = block * GROUP;
-            for (plane, group) in self.out.chunks_exact_mut(self.stride).zip(&planes) {
-                match plane[first..].first_chunk_mut() {
-                    Some(words) => *words = group.0,
-                    None => {
-                        let rest = plane.len() - first;
-                        plane[first..].copy_from_slice(&group.0[..rest]);
-                    }
-                }
-            }
+/// The bits from `from` on of up to [`WORDS`] words, after adding `add`: group j is plane j, with zeros past the last word. Only
+/// the first `planes` groups mean anything.
+#[inline(always)]
+pub(super) fn taken<S: Simd>(simd: S, words: &[u64], add: u64, from: u32, planes: usize) -> [Group; 64] {
+    match words.try_into() {
+        Ok(words) => transposed(simd, words, add, from, planes),
+        Err(_) => {
+            // Past the end there must be zeros once `add` is added.
+            let mut padded = [add.wrapping_neg(); WORDS];
+            padded[..words.len()].copy_from_slice(words);
+            transposed(simd, &padded, add, from, planes)
         }
     }
 }
 
-/// The bits from `from` on of a block's words, after adding `add`: group j is plane j. Only the first `planes` groups
-/// mean anything.
+/// The same of so many words.
 #[inline(always)]
-fn transposed<S: Simd>(simd: S, words: &[u64; BLOCK], add: u64, from: u32, planes: usize) -> [Group; 64] {
+fn transposed<S: Simd>(simd: S, words: &[u64; WORDS], add: u64, from: u32, planes: usize) -> [Group; 64] {
     let add = simd.splat(add);
     let mut rows = [add; 64];
     for (part, rows) in rows.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {

@@ -4,6 +4,8 @@
 //! soon as their register is dead. Dense operands are read where they lie; a register that is only written out is
 //! computed in the output itself; constants are filled once.
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
 use crate::backend::BackendError;
@@ -91,6 +93,20 @@ pub(super) struct Allocated {
     pub slots: usize,
     /// The word that fills each constant block.
     pub constants: Vec<u64>,
+    /// What is taken from words before.
+    pub taken: Vec<Taken>,
+}
+
+/// Bits of an operand's words that become planes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub input: usize,
+    /// Added first.
+    pub add: u64,
+    /// The bit that plane 0 holds.
+    pub from: u32,
+    /// Which planes go to which slots.
+    pub planes: Vec<(usize, usize)>,
 }
 
 /// Assigns places.
@@ -99,6 +115,10 @@ pub(super) struct Allocated {
 /// If a register is read that has no value, a shift is 64 or more, or an operand is read from a message otherwise than word
 /// by word. Numbers of operands, streams and outputs are the caller's to check, before.
 pub(super) fn allocate(program: &Program, ins: &[Operand], forms: &Forms) -> Result<Allocated, BackendError> {
+    let bits = |(operand, packed): (&Operand, &bool)| *packed && matches!(operand.access, Access::Bits { .. });
+    if ins.iter().zip(&forms.ins).any(bits) {
+        return misfit(format!("map `{}`: a message is not read by bits", program.name));
+    }
     let mut uses = uses(program, forms)?;
     let joined = join(program, &mut uses);
     let mut allocator = Allocator {
@@ -110,8 +130,12 @@ pub(super) fn allocate(program: &Program, ins: &[Operand], forms: &Forms) -> Res
         free: Vec::new(),
         allocated: Allocated::default(),
     };
+    let mut bits = allocator.take(ins);
     for (index, instr) in program.code.iter().enumerate() {
-        let place = allocator.place(index, instr, ins)?;
+        let place = match bits.remove(&index) {
+            Some(slot) => Some(Place::Slot(slot)),
+            None => allocator.place(index, instr, ins)?,
+        };
         allocator.places.push(place);
         allocator.release(index, instr);
     }
@@ -133,6 +157,27 @@ struct Allocator<'a> {
 }
 
 impl Allocator<'_> {
+    /// Gives a slot to every plane that is taken from words, all at once; by instruction.
+    fn take(&mut self, ins: &[Operand]) -> BTreeMap<usize, usize> {
+        let mut slots = BTreeMap::new();
+        for (input, operand) in ins.iter().enumerate() {
+            let Access::Bits { add, from } = operand.access else { continue };
+            let read = self.program.code.iter().enumerate().filter_map(|(index, instr)| match *instr {
+                Instr::In { input: by, plane } if usize::from(by) == input => Some((index, usize::from(plane))),
+                _ => None,
+            });
+            let mut planes = Vec::new();
+            for (index, plane) in read {
+                if self.uses[index].count > 0 {
+                    slots.insert(index, self.slot());
+                    planes.push((plane, slots[&index]));
+                }
+            }
+            self.allocated.taken.push(Taken { input, add, from, planes });
+        }
+        slots
+    }
+
     /// Emits the action of an instruction and says where its register is.
     fn place(&mut self, index: usize, instr: &Instr, ins: &[Operand]) -> Result<Option<Place>, BackendError> {
         let access = |input: u16| ins[usize::from(input)].access;
@@ -162,6 +207,8 @@ impl Allocator<'_> {
                     Access::Dense => return Ok(Some(Place::Input { input, plane })),
                     Access::Repeat { .. } if packed(input) => return scattered(),
                     Access::Repeat { inner, len } => What::Repeat { input, plane, inner, len },
+                    // Nobody reads it.
+                    Access::Bits { .. } => return Ok(None),
                 }
             }
             Instr::BitOf { input, plane } => {
@@ -170,6 +217,7 @@ impl Allocator<'_> {
                     _ if packed(input) => return scattered(),
                     Access::Dense => What::Bits { input, plane },
                     Access::Repeat { inner, len } => What::RepeatBits { input, plane, inner, len },
+                    Access::Bits { .. } => return misfit(format!("map `{}`: bits of bits", self.program.name)),
                 }
             }
             Instr::Prf { stream, plane } => What::Prf { stream: usize::from(stream), plane: usize::from(plane) },

@@ -1,7 +1,10 @@
-//! Element programs as PTX: one thread a word, every register of the program a register of the thread.
+//! Element programs as PTX: one thread a word, every register of the program a register of the thread. Planes that are taken
+//! from words lie in shared memory ([`taken`]).
 //!
 //! A program is compiled by the driver when it is first launched, for its code and the way it reads its operands; sizes and
 //! addresses are parameters, so that layers of other sizes share it. Streams are drawn before, by `kernels/streams.cu`.
+
+mod taken;
 
 use std::fmt::Write as _;
 
@@ -17,8 +20,17 @@ pub(super) fn entry(program: &Program) -> String {
     "element_".chars().chain(letters).collect()
 }
 
-/// Threads of a block.
+/// Threads of a block, at most.
 pub(super) const THREADS: u32 = 256;
+
+/// Threads of a block of a program that takes so many planes from words: as many warps as there is shared memory for.
+pub(super) fn threads(taken: usize) -> u32 {
+    let fits = |threads: &u32| threads / LANES * taken::bytes(taken) <= taken::ROOM_BYTES;
+    [THREADS, THREADS / 2, THREADS / 4].into_iter().find(fits).unwrap_or(LANES)
+}
+
+/// Threads of a warp.
+const LANES: u32 = 32;
 
 /// How an operand is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +39,18 @@ pub(super) enum Read {
     Dense,
     /// A broadcast one.
     Repeated,
+    /// By bits of its words, to which `add` is added first: planes from bit `from` on, so many.
+    Bits { add: u64, from: u32, planes: usize },
     /// From a message whose elements have so many bits, 2 to 63. Words of 64 bits, and whole words of planes, are in messages as
     /// they are in memory.
     Packed(u32),
+}
+
+impl Read {
+    /// Planes that are taken from words.
+    fn taken(&self) -> usize {
+        if let Read::Bits { planes, .. } = self { *planes } else { 0 }
+    }
 }
 
 /// How a result is written.
@@ -56,8 +77,27 @@ impl Shape {
     }
 
     /// Whether threads of a block pack results together.
-    fn is_shared(&self) -> bool {
+    fn packs(&self) -> bool {
         self.writes.iter().any(|write| write.packed.is_some())
+    }
+
+    /// Planes that are taken from words.
+    fn taken(&self) -> usize {
+        self.reads.iter().map(Read::taken).sum()
+    }
+
+    /// Whether threads of a block work together.
+    fn is_shared(&self) -> bool {
+        self.packs() || self.taken() > 0
+    }
+
+    fn threads(&self) -> u32 {
+        threads(self.taken())
+    }
+
+    /// Bytes of shared memory. Only words are packed, and only programs of planes take them.
+    fn room(&self) -> u32 {
+        if self.packs() { 8 * THREADS } else { self.threads() / LANES * taken::bytes(self.taken()) }
     }
 }
 
@@ -82,7 +122,8 @@ pub(super) fn drawn(program: &Program) -> Vec<(u16, u16)> {
 }
 
 /// PTX under construction. Parameters, in order: how many words, the first of them, a multiple of a block's; for each operand its
-/// address, the bytes of a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`; the
+/// address, the bytes of a plane and, if it is repeated, a divisor by `inner` (multiplier, shift), one by `len`, and `len`, or if
+/// its bits are taken how many words it has; the
 /// address of the keystream, which has as many words for each plane that is drawn, one plane after the other; for each result the
 /// address and the bytes of a plane of each place where its words go, and the address where it is packed. All are of 64 bits.
 struct Writer<'p> {
@@ -92,11 +133,14 @@ struct Writer<'p> {
     parameters: usize,
     /// Registers beside those of the program.
     scratch: usize,
-    /// Results that are packed so far.
+    /// Results that are packed so far, and planes that are taken.
     packed: usize,
+    taken: usize,
+    /// A lane's first element of those whose bits its warp takes.
+    element: String,
 }
 
-/// A block's words while they are packed.
+/// A block's words while they are packed, or the planes that its warps have taken.
 const ROOM: &str = "room";
 
 /// Where a result goes.
@@ -112,18 +156,20 @@ struct Places {
 /// # Errors
 /// If a register is read that has no value, or a shift is 64 or more. Operands, streams and results are checked before.
 pub(super) fn ptx(program: &Program, shape: &Shape) -> Result<String, BackendError> {
-    let mut writer = Writer { program, shape, text: String::new(), parameters: 0, scratch: 0, packed: 0 };
+    let (text, element) = (String::new(), String::new());
+    let mut writer = Writer { program, shape, text, parameters: 0, scratch: 0, packed: 0, taken: 0, element };
     let body = writer.body()?;
     let room = match shape.is_shared() {
-        true => format!(".shared .align 8 .b8 {ROOM}[{}];\n\n", 8 * THREADS),
+        true => format!(".shared .align 8 .b8 {ROOM}[{}];\n\n", shape.room()),
         false => String::new(),
     };
     let parameters: Vec<String> = (0..writer.parameters).map(|p| format!("\t.param .u64 param_{p}")).collect();
-    let entry = entry(program);
+    let (entry, threads) = (entry(program), shape.threads());
     Ok(format!(
-        ".version 7.0\n.target sm_80\n.address_size 64\n\n{room}.visible .entry {entry}(\n{}\n)\n.maxntid {THREADS}, 1, 1\n{{\n\
-         \t.reg .pred %p<3>;\n\t.reg .b32 %t<8>;\n\t.reg .b64 %v<{}>;\n\t.reg .b64 %s<{}>;\n{body}}}\n",
+        ".version 7.0\n.target sm_80\n.address_size 64\n\n{room}.visible .entry {entry}(\n{}\n)\n.maxntid {threads}, 1, 1\n{{\n\
+         \t.reg .pred %p<3>;\n\t.reg .b32 %t<{}>;\n\t.reg .b64 %v<{}>;\n\t.reg .b64 %s<{}>;\n{body}}}\n",
         parameters.join(",\n"),
+        taken::REGISTERS,
         program.code.len() + 1,
         writer.scratch + 1,
     ))
@@ -183,7 +229,7 @@ impl Writer<'_> {
         let (count, first, mine, index) = (self.parameter(), self.parameter(), self.scratch(), self.scratch());
         self.line(format_args!("mov.u32 %t0, %ctaid.x"));
         self.line(format_args!("mov.u32 %t1, %tid.x"));
-        self.line(format_args!("mul.wide.u32 {mine}, %t0, {THREADS}"));
+        self.line(format_args!("mul.wide.u32 {mine}, %t0, {}", shape.threads()));
         self.line(format_args!("cvt.u64.u32 {index}, %t1"));
         self.line(format_args!("add.u64 {mine}, {mine}, {index}"));
         self.line(format_args!("setp.ge.u64 %p0, {mine}, {count}"));
@@ -196,14 +242,23 @@ impl Writer<'_> {
             self.line(format_args!("@%p0 bra $end"));
         }
         self.line(format_args!("add.u64 {index}, {mine}, {first}"));
+        if shape.taken() > 0 {
+            self.prepare_to_take(&first);
+        }
         // Of each operand: its address, the bytes of a plane, the element of it that belongs to this word.
         let operands: Vec<[String; 3]> = shape
             .reads
             .iter()
             .map(|read| {
                 let (base, bytes) = (self.parameter(), self.parameter());
-                if *read != Read::Repeated {
-                    return [base, bytes, index.clone()];
+                match *read {
+                    Read::Dense | Read::Packed(_) => return [base, bytes, index.clone()],
+                    Read::Bits { add, from, planes } => {
+                        let len = self.parameter();
+                        self.take(&base, &len, (add, from), planes);
+                        return [base, bytes, index.clone()];
+                    }
+                    Read::Repeated => {}
                 }
                 let outer = self.quotient(&index);
                 let (times, len, at) = (self.quotient(&outer), self.parameter(), self.scratch());
@@ -212,6 +267,9 @@ impl Writer<'_> {
                 [base, bytes, at]
             })
             .collect();
+        if shape.taken() > 0 {
+            self.line(format_args!("bar.warp.sync 0xffffffff"));
+        }
         let drawn = drawn(self.program);
         let (keystream, bytes) = (self.parameter(), self.scratch());
         let keystream = self.address(&keystream, &mine);
@@ -286,6 +344,11 @@ impl Writer<'_> {
             Instr::In { input, .. } if let Read::Packed(width) = self.shape.reads[usize::from(input)] => {
                 let [base, _, at] = &operands[usize::from(input)];
                 self.unpack(&to, base, at, width);
+                Ok(())
+            }
+            Instr::In { input, plane } if let Read::Bits { .. } = self.shape.reads[usize::from(input)] => {
+                let before: usize = self.shape.reads[..usize::from(input)].iter().map(Read::taken).sum();
+                self.read_taken(&to, before + usize::from(plane));
                 Ok(())
             }
             Instr::In { input, plane } => {

@@ -28,11 +28,10 @@ const OLDEST: (i32, i32) = (8, 0);
 const OLDEST_DRIVER: i32 = 13_000;
 
 /// The kernels, file by file.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 8] = [
     ("conv", include_str!("../../../kernels/ptx/conv.ptx")),
     ("gemm", include_str!("../../../kernels/ptx/gemm.ptx")),
     ("moves", include_str!("../../../kernels/ptx/moves.ptx")),
-    ("planes", include_str!("../../../kernels/ptx/planes.ptx")),
     ("residue", include_str!("../../../kernels/ptx/residue.ptx")),
     ("streams", include_str!("../../../kernels/ptx/streams.ptx")),
     ("sums", include_str!("../../../kernels/ptx/sums.ptx")),

@@ -84,18 +84,6 @@ impl Cuda {
                 self.call("rotate", through, &[rows, by, to, bytes_of(&count), bytes_of(shift), bytes_of(&log)])
             }
             Kernel::Lookup(table) => self.lookup(table, launch),
-            Kernel::ToPlanes { add, from: lowest } => {
-                let (from, len, planes) = (from(self, 0)?, output.len as u64, output.planes as u32);
-                let parameters = [
-                    bytes_of(&from),
-                    bytes_of(&to),
-                    bytes_of(&len),
-                    bytes_of(add),
-                    bytes_of(lowest),
-                    bytes_of(&planes),
-                ];
-                self.call("to_planes", self.through(output.len), &parameters)
-            }
             Kernel::Map(_) | Kernel::Product(_) | Kernel::ProductOfSums(..) => {
                 misfit(format!("{}: not a move", launch.kernel.name()))
             }

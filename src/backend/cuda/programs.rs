@@ -25,13 +25,15 @@ impl Cuda {
         launch: &Launch<'_>,
         forms: &Forms,
     ) -> Result<Arc<Function>, BackendError> {
-        let ins = launch.ins.iter().zip(&forms.ins);
-        let reads = ins.map(|(operand, packed)| match (operand.access, launch.bufs[operand.buf.index()].width) {
-            (Access::Repeat { .. }, _) if *packed => check::misfit(format!("{} is in a message only", operand.buf)),
-            (Access::Repeat { .. }, _) => Ok(Read::Repeated),
-            (Access::Dense, width @ 2..=63) if *packed => Ok(Read::Packed(width)),
-            (Access::Dense, _) => Ok(Read::Dense),
-        });
+        let ins = launch.ins.iter().zip(&forms.ins).zip(program.taken(launch.ins));
+        let reads =
+            ins.map(|((operand, packed), planes)| match (operand.access, launch.bufs[operand.buf.index()].width) {
+                (Access::Dense, width @ 2..=63) if *packed => Ok(Read::Packed(width)),
+                (Access::Dense, _) => Ok(Read::Dense),
+                _ if *packed => check::misfit(format!("{} is in a message only", operand.buf)),
+                (Access::Repeat { .. }, _) => Ok(Read::Repeated),
+                (Access::Bits { add, from }, _) => Ok(Read::Bits { add, from, planes }),
+            });
         let outs = launch.outs.iter().zip(&forms.outs);
         let writes = outs.map(|(id, form)| element::written(&launch.bufs[id.index()], *form)).collect();
         let shape = Shape::of(program, reads.collect::<Result<_, _>>()?, writes);
@@ -57,16 +59,21 @@ impl Cuda {
         let bufs = launch.bufs;
         let words = bufs[launch.outs[0].index()].stride();
         let drawn = element::drawn(program);
+        let threads = element::threads(program.taken(launch.ins).sum());
         let whole = |words: usize| words / element::THREADS as usize * element::THREADS as usize;
         let piece = if drawn.is_empty() { words } else { whole(DRAWN / drawn.len()).max(PIECE) };
         let mut operands: SmallVec<[u64; 32]> = SmallVec::new();
         for operand in launch.ins {
             operands.extend(self.source(bufs, operand.buf)?);
-            if let Access::Repeat { inner, len } = operand.access {
-                for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
-                    operands.extend([divisor.mul, u64::from(divisor.shift)]);
+            match operand.access {
+                Access::Dense => {}
+                Access::Repeat { inner, len } => {
+                    for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
+                        operands.extend([divisor.mul, u64::from(divisor.shift)]);
+                    }
+                    operands.push(len as u64);
                 }
-                operands.push(len as u64);
+                Access::Bits { .. } => operands.push(bufs[operand.buf.index()].len as u64),
             }
         }
         let mut results: SmallVec<[u64; 16]> = SmallVec::new();
@@ -75,7 +82,7 @@ impl Cuda {
         }
         for first in (0..words).step_by(piece.max(1)) {
             let count = piece.min(words - first);
-            let blocks = product::size(count.div_ceil(element::THREADS as usize))?;
+            let blocks = product::size(count.div_ceil(threads as usize))?;
             let draw = Draw { planes: &drawn, streams: launch.streams, stride: words, first, count };
             let streams = self.line.draw(draw)?;
             let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
@@ -83,7 +90,7 @@ impl Cuda {
             parameters.push(streams);
             parameters.extend_from_slice(&results);
             let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
-            let grid = Grid { blocks: [blocks, 1, 1], threads: element::THREADS, shared: 0 };
+            let grid = Grid { blocks: [blocks, 1, 1], threads, shared: 0 };
             // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
             // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.
             unsafe { self.line.launch(function, grid, &parameters) }?;

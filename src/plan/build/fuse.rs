@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::program::MOST;
+use super::super::program::{MOST, MOST_TAKEN};
 use super::super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Step, Stream};
 use super::map::{Code, number};
 
@@ -132,6 +132,7 @@ impl Now<'_> {
             && [a.ins.len() + b.ins.len(), a.streams.len() + b.streams.len(), a.outs.len() + b.outs.len()]
                 .iter()
                 .all(|count| *count <= MOST)
+            && first.taken(&a.ins).chain(second.taken(&b.ins)).sum::<usize>() <= MOST_TAKEN
             && b.ins.iter().enumerate().all(by_words)
             && (second.code.len() <= FEW || peers(a).is_subset(&peers(b)))
     }

@@ -89,9 +89,9 @@ impl<'b> Map<'b> {
         self.push(Instr::In { input, plane: 0 })
     }
 
-    /// The word of one plane of a plane buffer.
-    pub fn read_plane(&mut self, buf: BufId, plane: usize) -> Reg {
-        let input = number(&mut self.ins, buf.into());
+    /// The word of one plane of a plane buffer, or of what [`Access::Bits`](crate::plan::Access::Bits) takes from words.
+    pub fn read_plane(&mut self, operand: impl Into<Operand>, plane: usize) -> Reg {
+        let input = number(&mut self.ins, operand.into());
         self.push(Instr::In { input, plane: plane as u16 })
     }
 

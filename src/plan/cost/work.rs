@@ -162,7 +162,6 @@ pub fn step(bufs: &[Buf], step: &Step) -> Work {
             let elements = outs.first().map_or(0.0, |out| out.len as f64);
             work.add(Unit::Lookup, terms.sum::<f64>() * elements);
         }
-        Kernel::ToPlanes { .. } => work.add(Unit::Plane, words(&outs)),
     }
     work
 }
@@ -177,6 +176,7 @@ fn map(work: &mut Work, program: &Program, step: &Step, outs: &[&Buf]) {
             Instr::In { input, .. } => match step.ins.get(usize::from(*input)).map(|operand| operand.access) {
                 Some(Access::Dense) | None => continue,
                 Some(Access::Repeat { .. }) => (Unit::Spread, words),
+                Some(Access::Bits { .. }) => (Unit::Plane, words),
             },
             Instr::BitOf { .. } => (Unit::Spread, words),
             Instr::Prf { stream, .. } => {

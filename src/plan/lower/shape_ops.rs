@@ -46,10 +46,9 @@ pub(super) fn constant_bit(b: &mut Builder, bit: u64, len: usize) -> BitShares {
 /// A shared bit with one that everybody knows, as a word at each party: and is local to both shares, exclusive or to
 /// share 0.
 pub(super) fn with_public(b: &mut Builder, bit: &BitShares, words: [BufId; 3], and: bool, len: usize) -> BitShares {
-    let planes = Party::ALL.map(|party| b.to_planes(party, words[party.index()], 0, 0, 1));
     let outs = Party::ALL.map(|party| {
         let mut m = b.plane_map(party, if and { "and" } else { "xor" }, len);
-        let (shares, public) = (m.bits(bit), m.read_plane(planes[party.index()], 0));
+        let (shares, public) = (m.bits(bit), m.read_plane(Operand::bits(words[party.index()], 0, 0), 0));
         let parts = [0, 1].map(|part| {
             let share = shares[usize::from(part)];
             match (and, party.plus(part).0) {

@@ -9,7 +9,7 @@
 
 use super::{Assembly, BitShares, BitSource, TwoSummand};
 use crate::plan::build::{Builder, Map};
-use crate::plan::{BufId, Reg};
+use crate::plan::{Operand, Reg};
 
 /// 1 where `u + v` lies in one of these ranges (first included, second not).
 pub type Ranges = Vec<(i64, i64)>;
@@ -35,10 +35,9 @@ pub fn read(b: &mut Builder, x: &TwoSummand, add: u64, blocks: &[Block]) -> Vec<
     let len = x.len;
     let [p0, p1, p2] = [0, 1, 2].map(|r| x.roles.party(r));
     let [k0, k1] = [0, 1].map(|j| x.roles.index(j));
-    let positions: u32 = blocks.iter().map(|block| block.size).sum();
     let (one_hot, half) = (b.stream(), b.stream());
 
-    let u = b.to_planes(p0, x.u, 0, 0, positions as usize);
+    let u = Operand::bits(x.u, 0, 0);
     let mut m = b.plane_map(p0, "blocks.u", len);
     let mut masked = Vec::new();
     for (first, block) in starts(blocks) {
@@ -51,11 +50,11 @@ pub fn read(b: &mut Builder, x: &TwoSummand, add: u64, blocks: &[Block]) -> Vec<
     m.finish();
     let masked = b.send(masked, p2, "blocks");
 
-    let v = [(p1, x.v[0]), (p2, x.v[1])].map(|(party, v)| b.to_planes(party, v, add, 0, positions as usize));
-    // Each half is masked by the key that the other of the two lacks.
-    let halves = [(p1, v[0], None, k1), (p2, v[1], Some(masked), k0)].map(|(party, v, places, key)| {
+    // Each half is masked by the key that the other of the two lacks. Each of the two keeps f(0, v) for later.
+    let halves = [(p1, x.v[0], None, k1), (p2, x.v[1], Some(masked), k0)].map(|(party, v, places, key)| {
+        let v = Operand::bits(v, add, 0);
         let mut m = b.plane_map(party, "blocks.halves", len);
-        let mut sums = Vec::new();
+        let (mut sums, mut zeros) = (Vec::new(), Vec::new());
         let mut plane = 0;
         for (first, block) in starts(blocks) {
             let at_least = thresholds(&mut m, v, first, block.size);
@@ -76,31 +75,30 @@ pub fn read(b: &mut Builder, x: &TwoSummand, add: u64, blocks: &[Block]) -> Vec<
                     sum = m.xor(sum, part);
                 }
                 sums.push(sum);
+                zeros.push(zero);
             }
         }
-        let sums = m.write_planes(&sums);
+        let written = [m.write_planes(&sums), m.write_planes(&zeros)];
         m.finish();
-        sums
+        written
     });
-    let received = [b.send(halves[1], p1, "halves"), b.send(halves[0], p2, "halves")];
+    let received = [b.send(halves[1][0], p1, "halves"), b.send(halves[0][0], p2, "halves")];
+    let planes: usize = blocks.iter().map(|block| block.functions.len()).sum();
     let share2 = [(p1, 0), (p2, 1)].map(|(party, i)| {
         let mut m = b.plane_map(party, "blocks.share2", len);
-        let mut shares = Vec::new();
-        for (first, block) in starts(blocks) {
-            let at_least = thresholds(&mut m, v[i], first, block.size);
-            for ranges in &block.functions {
-                let (own, other) = (m.read_plane(halves[i], shares.len()), m.read_plane(received[i], shares.len()));
+        let shares: Vec<Reg> = (0..planes)
+            .map(|plane| {
+                let [own, zero] = halves[i].map(|buf| m.read_plane(buf, plane));
+                let other = m.read_plane(received[i], plane);
                 let sum = m.xor(own, other);
-                let zero = value(&mut m, &at_least, ranges, 0);
-                shares.push(m.xor(sum, zero));
-            }
-        }
+                m.xor(sum, zero)
+            })
+            .collect();
         let shares = m.write_planes(&shares);
         m.finish();
         shares
     });
     // Shares 0 and 1 are the masks; drawn once, as they serve in several products.
-    let planes: usize = blocks.iter().map(|block| block.functions.len()).sum();
     let mut shares = Assembly::default();
     for (i, party) in [p1, p2].into_iter().enumerate() {
         shares.set(x.roles.index(2), party, share2[i]);
@@ -126,10 +124,10 @@ fn starts(blocks: &[Block]) -> impl Iterator<Item = (usize, &Block)> {
 }
 
 /// The bits `[x = a]` for all a of a block.
-fn minterms(m: &mut Map<'_>, planes: BufId, first: usize, size: u32) -> Vec<Reg> {
+fn minterms(m: &mut Map<'_>, bits: Operand, first: usize, size: u32) -> Vec<Reg> {
     let mut all = vec![m.imm(u64::MAX)];
     for i in 0..size as usize {
-        let bit = m.read_plane(planes, first + i);
+        let bit = m.read_plane(bits, first + i);
         let ones: Vec<Reg> = all.iter().map(|a| m.and(*a, bit)).collect();
         let zeros: Vec<Reg> = all.iter().zip(&ones).map(|(a, one)| m.xor(*a, *one)).collect();
         all = [zeros, ones].concat();
@@ -138,8 +136,8 @@ fn minterms(m: &mut Map<'_>, planes: BufId, first: usize, size: u32) -> Vec<Reg>
 }
 
 /// The bits `[x >= a]` for a from 0 to `2^size`.
-fn thresholds(m: &mut Map<'_>, planes: BufId, first: usize, size: u32) -> Vec<Reg> {
-    let minterms = minterms(m, planes, first, size);
+fn thresholds(m: &mut Map<'_>, bits: Operand, first: usize, size: u32) -> Vec<Reg> {
+    let minterms = minterms(m, bits, first, size);
     let mut all = vec![m.imm(0)];
     for term in minterms.iter().rev() {
         let above = all[all.len() - 1];

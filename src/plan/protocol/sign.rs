@@ -11,9 +11,9 @@
 //! Security: each message is masked by a fresh stream plane that its receiver lacks. [`open`] opens the bit under a random
 //! bit r that nobody knows, used for this one opening.
 
-use super::{Assembly, BitShares, BitSource, Roles, TwoSummand};
+use super::{Assembly, BitShares, BitSource, TwoSummand};
 use crate::plan::build::{Builder, Map, StreamId};
-use crate::plan::{BufId, Party, Reg};
+use crate::plan::{BufId, Operand, Party, Reg};
 
 /// Bits [from, from + width) of a two-summand value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +265,7 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     let (mono_id, half_id) = (b.stream(), b.stream());
     let len = x.len;
 
-    let u = b.to_planes(p0, x.u, (1 << from) - 1, from, width as usize);
+    let u = Operand::bits(x.u, (1 << from) - 1, from);
     let mut m = b.plane_map(p0, "sign.monomials", len);
     let mut masked = Vec::new();
     let mut at = 0;
@@ -290,23 +290,13 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     m.finish();
     let mono2 = b.send(mono0, p2, "monomials");
 
-    let v = [(p1, x.v[0]), (p2, x.v[1])].map(|(party, v)| b.to_planes(party, v, 0, from, width as usize));
-    let summand = |roles: Roles, plane: usize, v_plane: usize| {
-        BitShares::from_fn(|j, party| match roles.name(j) {
-            0 => BitSource::Plane(if party == p0 { mono0 } else { mono2 }, plane),
-            1 => BitSource::Stream(mono_id, plane),
-            _ => BitSource::Plane(v[usize::from(party == p2)], v_plane),
-        })
-    };
-    let top = summand(roles, top_plane, at);
-    if sizes.is_empty() {
-        return Leaves { blocks: Vec::new(), top };
-    }
-
-    // Each of roles 1 and 2 sums its part of the monomials times the coefficients it knows, under its own mask.
-    let halves = [(p1, v[0], None), (p2, v[1], Some(mono2))].map(|(party, v, mono)| {
+    // Each of roles 1 and 2 sums its part of the monomials times the coefficients it knows, under its own mask. For later it
+    // keeps of V the top bit and the product of each block's bits, but the lowest's.
+    let top_kept = sizes.len().saturating_sub(1);
+    let [(half1, kept1), (half2, kept2)] = [(p1, x.v[0], None), (p2, x.v[1], Some(mono2))].map(|(party, v, mono)| {
+        let v = Operand::bits(v, 0, from);
         let mut m = b.plane_map(party, "sign.halves", len);
-        let mut sums = Vec::new();
+        let (mut sums, mut kept) = (Vec::new(), Vec::new());
         for block in layout(&sizes) {
             let monomials: Vec<Reg> = (0..(1 << block.size) - 1)
                 .map(|i| block.monomial + i)
@@ -316,6 +306,7 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
                 })
                 .collect();
             let (g, d) = coefficients(&mut m, v, &block);
+            kept.extend(d[0].filter(|_| block.kept.is_some()));
             for (coefficients, plane) in [(g, Some(block.generate)), (d, block.propagate)] {
                 let Some(plane) = plane else { continue };
                 let terms = monomials.iter().zip(&coefficients[1..]).filter_map(|(mono, c)| c.map(|c| (*mono, c)));
@@ -328,11 +319,25 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
                 sums.push(sum);
             }
         }
-        let sums = m.write_planes(&sums);
+        kept.push(m.read_plane(v, at));
+        debug_assert_eq!(kept.len(), top_kept + 1);
+        let sums = (!sums.is_empty()).then(|| m.write_planes(&sums));
+        let kept = m.write_planes(&kept);
         m.finish();
-        sums
+        (sums, kept)
     });
-    let received = [b.send(halves[1], p1, "halves"), b.send(halves[0], p2, "halves")];
+    let kept = [kept1, kept2];
+    let summand = |plane: usize, kept_plane: usize| {
+        BitShares::from_fn(|j, party| match roles.name(j) {
+            0 => BitSource::Plane(if party == p0 { mono0 } else { mono2 }, plane),
+            1 => BitSource::Stream(mono_id, plane),
+            _ => BitSource::Plane(kept[usize::from(party == p2)], kept_plane),
+        })
+    };
+    let top = summand(top_plane, top_kept);
+    let (Some(half1), Some(half2)) = (half1, half2) else { return Leaves { blocks: Vec::new(), top } };
+    let halves = [half1, half2];
+    let received = [b.send(half2, p1, "halves"), b.send(half1, p2, "halves")];
     let share2 = [(p1, 0), (p2, 1)].map(|(party, i)| {
         let mut m = b.plane_map(party, "sign.blocks", len);
         let mut sums = Vec::new();
@@ -340,9 +345,8 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
             for plane in std::iter::once(block.generate).chain(block.propagate) {
                 let (own, other) = (m.read_plane(halves[i], plane), m.read_plane(received[i], plane));
                 let mut sum = m.xor(own, other);
-                if Some(plane) == block.propagate {
-                    let bits: Vec<Reg> = (0..block.size).map(|k| m.read_plane(v[i], block.position + k)).collect();
-                    let all = bits.into_iter().reduce(|x, y| m.and(x, y)).expect("a block has a position");
+                if let Some(all) = block.kept.filter(|_| Some(plane) == block.propagate) {
+                    let all = m.read_plane(kept[i], all);
                     sum = m.xor(sum, all);
                 }
                 sums.push(sum);
@@ -360,13 +364,11 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     };
     let blocks = layout(&sizes)
         .into_iter()
-        .enumerate()
-        .map(|(number, block)| Block {
+        .map(|block| Block {
             generate: exchanged(block.generate),
             propagate: match block.propagate {
                 Some(plane) => Some(exchanged(plane)),
-                None if number == 0 => None,
-                None => Some(summand(roles, block.monomial, block.position)),
+                None => block.kept.map(|kept| summand(block.monomial, kept)),
             },
         })
         .collect();
@@ -386,6 +388,8 @@ struct Layout {
     generate: usize,
     /// Plane of P, when it is exchanged: not for the lowest block, nor for single positions, where P is `u xor v`.
     propagate: Option<usize>,
+    /// Plane of the product of V's bits in what roles 1 and 2 keep: not for the lowest block.
+    kept: Option<usize>,
 }
 
 fn layout(sizes: &[u32]) -> Vec<Layout> {
@@ -393,7 +397,8 @@ fn layout(sizes: &[u32]) -> Vec<Layout> {
     let mut blocks = Vec::new();
     for (number, size) in sizes.iter().map(|s| *s as usize).enumerate() {
         let propagate = (number > 0 && size > 1).then_some(plane + 1);
-        blocks.push(Layout { position, size, monomial, generate: plane, propagate });
+        let kept = number.checked_sub(1);
+        blocks.push(Layout { position, size, monomial, generate: plane, propagate, kept });
         position += size;
         monomial += (1 << size) - 1;
         plane += 1 + usize::from(propagate.is_some());
@@ -402,7 +407,7 @@ fn layout(sizes: &[u32]) -> Vec<Layout> {
 }
 
 /// The coefficients b_S of G and d_S of P by subset S (bit i of the index: position i), one position at a time.
-fn coefficients(m: &mut Map<'_>, v: BufId, block: &Layout) -> (Vec<Option<Reg>>, Vec<Option<Reg>>) {
+fn coefficients(m: &mut Map<'_>, v: Operand, block: &Layout) -> (Vec<Option<Reg>>, Vec<Option<Reg>>) {
     let ones = m.imm(u64::MAX);
     let mut g: Vec<Option<Reg>> = vec![None];
     let mut p: Vec<Option<Reg>> = vec![Some(ones)];

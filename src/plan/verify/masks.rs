@@ -30,7 +30,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::Dfs;
 
 use super::VerifyError;
-use crate::plan::{BufId, Instr, Kernel, Output, Party, Plan, Program, Reg, Send, Step};
+use crate::plan::{Access, BufId, Instr, Kernel, Output, Party, Plan, Program, Reg, Send, Step};
 
 /// A stream plane: key, number, plane.
 type Mask = (u8, u32, u16);
@@ -152,7 +152,9 @@ impl<'p> Dataflow<'p> {
             }
             match *instr {
                 Instr::In { input, plane } | Instr::BitOf { input, plane } => {
-                    let from = self.plane(step.ins[usize::from(input)].buf, usize::from(plane));
+                    let operand = step.ins[usize::from(input)];
+                    let words = matches!(operand.access, Access::Bits { .. });
+                    let from = self.plane(operand.buf, if words { 0 } else { usize::from(plane) });
                     self.graph.add_edge(from, here, ());
                 }
                 Instr::Prf { stream, plane } => {
