@@ -11,6 +11,7 @@ use super::{Access, Buf, BufId, Kernel, Operand, Part, Party, Round, Send, Step}
 use crate::fixed::Format;
 use crate::span::Span;
 
+mod dead;
 mod fuse;
 mod map;
 mod order;
@@ -275,10 +276,11 @@ impl Builder {
     }
 
     /// The finished parts: buffers and rounds, each step and transfer listing the buffers that die with it.
-    /// `kept` outlive the last round. Element programs are `fused` where they can be; what is then never written keeps its
+    /// `kept` outlive the last round. What nobody wants is left out. Element programs are `fused` where they can be; what is then never written keeps its
     /// number.
     #[must_use]
     pub fn finish(mut self, kept: &[BufId], fused: bool) -> (Vec<Buf>, Vec<Round>) {
+        dead::drop(&self.bufs, &mut self.rounds, kept);
         for round in &mut self.rounds {
             order::sends_first(&self.bufs, round);
             order::once_first(&self.bufs, round);

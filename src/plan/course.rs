@@ -188,14 +188,15 @@ mod tests {
         let len = PIECE / 8;
         let copy = |len| Kernel::Copy(View { shape: vec![len], strides: vec![1], start: 0, bounds: vec![], fill: 0 });
         let x = b.input(Party(0), len);
-        for _ in 0..2 {
+        let kept = [0; 2].map(|_| {
             let y = b.launch(Party(0), copy(len), &[x], len);
             let z = b.send(y, Party(1), "y");
-            b.launch(Party(1), copy(len), &[z], len);
+            let kept = b.launch(Party(1), copy(len), &[z], len);
             let small = b.launch(Party(0), copy(1), &[x], 1);
             b.send(small, Party(2), "small");
-        }
-        b.into_plan(&[])
+            kept
+        });
+        b.into_plan(&kept)
     }
 
     #[test]

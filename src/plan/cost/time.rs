@@ -222,11 +222,11 @@ mod tests {
     fn parties_share_the_cores_of_one_machine() {
         let mut b = Builder::new(Format::default());
         let copy = || Kernel::Copy(View { shape: vec![1], strides: vec![1], start: 0, bounds: vec![], fill: 0 });
-        for party in Party::ALL {
+        let copies = Party::ALL.map(|party| {
             let x = b.input(party, 1);
-            b.launch(party, copy(), &[x], 1);
-        }
-        let plan = b.into_plan(&[]);
+            b.launch(party, copy(), &[x], 1)
+        });
+        let plan = b.into_plan(&copies);
         for (cores, seconds) in [(1.0, 3.0), (2.0, 1.5), (3.0, 1.0), (8.0, 1.0)] {
             let timeline = predict(&plan, &machine(cores), Network::NONE, Place::Together);
             assert!((timeline.seconds() - seconds).abs() < 1e-9, "{cores} cores: {timeline:?}");
