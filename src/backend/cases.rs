@@ -80,9 +80,14 @@ pub fn all() -> Vec<Case> {
 
 /// Runs all cases on one device a party; `make` is given the party and its two keys, numbers `party` and `party + 1`.
 pub fn run_all(make: &mut dyn FnMut(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Vec<Report> {
+    run(&all(), make)
+}
+
+/// Runs some cases.
+pub fn run(cases: &[Case], make: &mut dyn FnMut(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Vec<Report> {
     let mut devices = Party::ALL.map(|party| make(party, [stream_key(party.0), stream_key(party.plus(1).0)]));
     let mut reports = Vec::new();
-    for case in all() {
+    for case in cases {
         let device = devices[case.party.index()].as_mut();
         let mut report = |name: String, outcome| reports.push(Report { name, outcome });
         report(case.name.clone(), case.run(device));

@@ -6,19 +6,21 @@ mod command;
 mod device;
 mod networks;
 
-use smlc::backend::cases;
+use std::process::Command;
+
 use smlc::backend::cases::products::{conv, matmul, of_sums};
+use smlc::backend::cases::{self, Case};
 use smlc::backend::cuda::{Cuda, Multiply};
 use smlc::graph::Window;
-use smlc::plan::Party;
+use smlc::plan::{Kernel, Party};
 
-use crate::device::gpu;
+use crate::device::{gpu, is_emulated};
 
-/// Runs all cases, multiplying in one way.
-fn every_case(multiply: Multiply) {
+/// Runs cases, multiplying in one way.
+fn run(cases: &[Case], multiply: Multiply) {
     let gpu = gpu();
     let reports =
-        cases::run_all(&mut |party, keys| Box::new(Cuda::new(&gpu, party, &keys).unwrap().multiplying(multiply)));
+        cases::run(cases, &mut |party, keys| Box::new(Cuda::new(&gpu, party, &keys).unwrap().multiplying(multiply)));
     let failed: Vec<String> = reports
         .iter()
         .filter_map(|report| report.outcome.as_ref().err().map(|error| format!("{}: {error}", report.name)))
@@ -28,7 +30,54 @@ fn every_case(multiply: Multiply) {
 
 #[test]
 fn every_case_gives_the_words_of_its_definition() {
-    every_case(Multiply::ByShape);
+    run(&cases::all(), Multiply::ByShape);
+}
+
+/// The element programs of all cases.
+const PROGRAMS: &str = "element_programs_give_the_words_of_their_definition";
+
+#[test]
+fn element_programs_give_the_words_of_their_definition() {
+    let all = cases::all().into_iter().filter(|case| matches!(case.kernel, Kernel::Map(_)));
+    // Larger ones are run with all others.
+    let small = |case: &Case| case.bufs.iter().map(|buf| buf.words()).sum::<usize>() < 5_000;
+    run(&all.filter(small).collect::<Vec<_>>(), Multiply::ByShape);
+}
+
+/// Mistakes in the kernels that element programs become: bits that are taken from words, results that threads pack together.
+#[test]
+fn mistakes_in_element_programs_are_noticed() {
+    if !is_emulated() {
+        return;
+    }
+    let passes = |edit: &str| {
+        let mut tests = Command::new(std::env::current_exe().unwrap());
+        let done = tests.args(["--exact", PROGRAMS]).env("SMLC_SIM_EDIT", edit).output().unwrap();
+        assert!(String::from_utf8_lossy(&done.stdout).contains("running 1 test"), "{PROGRAMS} is no test");
+        done.status.success()
+    };
+    assert!(passes(""), "without a mistake");
+    let mistakes = [
+        // A byte of the wrong lane, bits of the wrong one, a level that turns too far, one that exchanges with another lane.
+        "0x3715=>0x3705",
+        "%t17, 0xe4=>%t17, 0xd8",
+        "%t18, 0x1f, 0x1=>%t18, 0x1e, 0x1",
+        ", 4, 31, 0xffffffff=>, 8, 31, 0xffffffff",
+        // Planes are read before they are there; some words are missing; lanes' rows overlap; words past the last one count.
+        "bar.warp.sync 0xffffffff;=>",
+        "%t20, 32;=>%t20, 28;",
+        "%t8, 264, %t5=>%t8, 256, %t5",
+        "@%p1 ld.global.u64=>ld.global.u64",
+        // Both halves of a word are the first one.
+        "{%t22, %t23}=>{%t22, %t22}",
+        // Words of a message are made before the block's elements are there, or not wholly; elements stay while others need the room.
+        "st.shared.u64 [%t5], =>st.shared.u64 [%t4], ",
+        "bar.sync 0;=>",
+        "shl.b32 %t5, %t1, 6=>shl.b32 %t5, %t1, 5",
+    ];
+    for mistake in mistakes {
+        assert!(!passes(mistake), "{mistake} is not noticed");
+    }
 }
 
 #[test]
