@@ -95,10 +95,12 @@ impl Live {
                 })
             }
             Mistake::Added { party, program } => steps.any(|(step, live)| {
-                let taken = |input: &u16| takes_bits(&step.ins[usize::from(*input)]);
+                let taken = |instr: &Instr| match instr {
+                    Instr::In { input, .. } => takes_bits(&step.ins[usize::from(*input)]),
+                    _ => false,
+                };
                 let mut used = program.code.iter().zip(live).filter(|(_, live)| **live);
-                let taken = |(instr, _)| matches!(instr, &Instr::In { ref input, .. } if taken(input));
-                step.party == *party && runs(step, program) && used.any(taken)
+                step.party == *party && runs(step, program) && used.any(|(instr, _)| taken(instr))
             }),
             Mistake::Kernel { party, from: kernel, .. } => steps
                 .any(|(step, live)| live[0] && party.is_none_or(|party| party == step.party) && step.kernel == *kernel),

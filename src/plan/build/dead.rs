@@ -34,7 +34,7 @@ mod tests {
     fn what_nobody_wants_is_not_computed() {
         let mut b = Builder::new(Format::default());
         let x = b.input(Party(0), 8);
-        let mut double = |b: &mut Builder, name: &str, x: BufId| {
+        let double = |b: &mut Builder, name: &str, x: BufId| {
             let mut m = b.ring_map(Party(0), name, 8);
             let x = m.read(x);
             let sum = m.add(x, x);

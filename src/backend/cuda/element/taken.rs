@@ -22,16 +22,17 @@ const LANE: &str = "%t8";
 const OWN: &str = "%t9";
 const COLUMN: &str = "%t10";
 
-/// Which bytes a lane keeps and takes when halves and quarters of words change places.
-const BYTES: [(u32, &str, [u32; 2]); 2] = [(16, "%t11", [0x5410, 0x3276]), (8, "%t12", [0x6240, 0x3715])];
+/// A register, and what it holds in lanes whose bit of a level is 0 or 1.
+type Choice = (&'static str, [u32; 2]);
 
-/// At the other levels: the width, the bits that a lane keeps, and how far it turns what it takes; for lanes of the lower and
-/// of the upper half.
-#[rustfmt::skip]
-const LEVELS: [(u32, [&str; 2], [[u32; 2]; 2]); 3] = [
-    (4, ["%t13", "%t14"], [[0x0f0f_0f0f, 0xf0f0_f0f0], [4, 28]]),
-    (2, ["%t15", "%t16"], [[0x3333_3333, 0xcccc_cccc], [2, 30]]),
-    (1, ["%t17", "%t18"], [[0x5555_5555, 0xaaaa_aaaa], [1, 31]]),
+/// Which bytes a lane keeps and takes when halves and quarters of words change places.
+const BYTES: [(u32, Choice); 2] = [(16, ("%t11", [0x5410, 0x3276])), (8, ("%t12", [0x6240, 0x3715]))];
+
+/// At the other levels: the bits that a lane keeps, and how far it turns what it takes.
+const LEVELS: [(u32, [Choice; 2]); 3] = [
+    (4, [("%t13", [0x0f0f_0f0f, 0xf0f0_f0f0]), ("%t14", [4, 28])]),
+    (2, [("%t15", [0x3333_3333, 0xcccc_cccc]), ("%t16", [2, 30])]),
+    (1, [("%t17", [0x5555_5555, 0xaaaa_aaaa]), ("%t18", [1, 31])]),
 ];
 
 /// Where the next words go, how many words are done, what comes from another lane.
@@ -70,17 +71,11 @@ impl Writer<'_> {
         self.line(format_args!("cvt.u64.u32 {part}, {LANE}"));
         self.line(format_args!("add.u64 {element}, {element}, {part}"));
         self.element = element;
-        let mut choose = |width: u32, to: &str, [lower, upper]: [u32; 2]| {
+        let levels = LEVELS.map(|(width, choices)| choices.map(|choice| (width, choice)));
+        for (width, (to, [zero, one])) in BYTES.iter().chain(levels.as_flattened()) {
             self.line(format_args!("and.b32 %t4, {LANE}, {width}"));
             self.line(format_args!("setp.ne.u32 %p1, %t4, 0"));
-            self.line(format_args!("selp.b32 {to}, {upper:#x}, {lower:#x}, %p1"));
-        };
-        for (width, bytes, choices) in BYTES {
-            choose(width, bytes, choices);
-        }
-        for (width, [keep, turn], [kept, turns]) in LEVELS {
-            choose(width, keep, kept);
-            choose(width, turn, turns);
+            self.line(format_args!("selp.b32 {to}, {one:#x}, {zero:#x}, %p1"));
         }
     }
 
@@ -132,18 +127,21 @@ impl Writer<'_> {
 
     /// Transposes the bit matrix of which each lane has a row.
     fn transpose(&mut self, row: &str) {
-        let widths = BYTES.map(|(width, ..)| width).into_iter().chain(LEVELS.map(|(width, ..)| width));
-        for (level, width) in widths.enumerate() {
-            self.line(format_args!("shfl.sync.bfly.b32 {OTHER}, {row}, {width}, {}, 0xffffffff", LANES - 1));
-            match level.checked_sub(BYTES.len()).map(|level| LEVELS[level].1) {
-                None => self.line(format_args!("prmt.b32 {row}, {row}, {OTHER}, {}", BYTES[level].1)),
-                Some([keep, turn]) => {
-                    self.line(format_args!("shf.l.wrap.b32 {OTHER}, {OTHER}, {OTHER}, {turn}"));
-                    // (row & keep) | (other & !keep)
-                    self.line(format_args!("lop3.b32 {row}, {row}, {OTHER}, {keep}, 0xe4"));
-                }
-            }
+        for (width, (bytes, _)) in BYTES {
+            self.exchange(row, width);
+            self.line(format_args!("prmt.b32 {row}, {row}, {OTHER}, {bytes}"));
         }
+        for (width, [(keep, _), (turn, _)]) in LEVELS {
+            self.exchange(row, width);
+            self.line(format_args!("shf.l.wrap.b32 {OTHER}, {OTHER}, {OTHER}, {turn}"));
+            // (row & keep) | (other & !keep)
+            self.line(format_args!("lop3.b32 {row}, {row}, {OTHER}, {keep}, 0xe4"));
+        }
+    }
+
+    /// Gets the row of the lane whose number differs in one bit.
+    fn exchange(&mut self, row: &str, width: u32) {
+        self.line(format_args!("shfl.sync.bfly.b32 {OTHER}, {row}, {width}, {}, 0xffffffff", LANES - 1));
     }
 
     /// Reads the lane's word of a plane into a register: planes are numbered in the order in which they were taken.
