@@ -2,6 +2,7 @@
 //!
 //! A backend knows one party's buffers and the party's two stream keys; it knows nothing of peers, rounds or models.
 
+mod aes;
 pub mod cases;
 mod check;
 pub mod cpu;

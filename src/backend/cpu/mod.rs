@@ -21,6 +21,8 @@ mod simd;
 mod stream;
 mod sums;
 mod thin;
+#[cfg(target_arch = "x86_64")]
+mod vaes;
 
 use std::borrow::Cow;
 

@@ -7,6 +7,8 @@
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
 
+#[cfg(target_arch = "x86_64")]
+use super::vaes::Vaes;
 use crate::backend::StreamKey;
 use crate::fixed::low_mask;
 use crate::plan::Stream;
@@ -17,12 +19,18 @@ const BATCH: usize = 128;
 /// All streams of one key. The expanded key is zeroised on drop.
 pub struct Keystream {
     cipher: Aes128Enc,
+    #[cfg(target_arch = "x86_64")]
+    vaes: Option<Vaes>,
 }
 
 impl Keystream {
     /// Expands a key.
     pub fn new(key: &StreamKey) -> Keystream {
-        Keystream { cipher: Aes128Enc::new(&key.0.into()) }
+        Keystream {
+            cipher: Aes128Enc::new(&key.0.into()),
+            #[cfg(target_arch = "x86_64")]
+            vaes: Vaes::new(key),
+        }
     }
 
     /// Elements `start..` of a stream (for `bits == 1`: words, 64 elements each, planes one after the other).
@@ -99,8 +107,12 @@ impl Keystream {
 
     /// Keystream blocks `index..`, as pairs of words.
     fn blocks(&self, id: u32, index: u64, out: &mut [[u64; 2]]) {
-        for (words, n) in out.iter_mut().zip(index..) {
-            *words = [n.to_le(), u64::from(id).to_le()];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vaes) = &self.vaes {
+            return vaes.blocks(id, index, out);
+        }
+        for (words, n) in out.iter_mut().zip(0..) {
+            *words = [index.wrapping_add(n).to_le(), u64::from(id).to_le()];
         }
         self.cipher.encrypt_blocks(as_blocks(out));
         for words in out.as_flattened_mut() {
@@ -177,7 +189,31 @@ mod tests {
         }
     }
 
+    /// What the crate's cipher makes of the counters.
+    fn by_crate(key: [u8; 16], id: u32, index: u64, count: usize) -> Vec<[u64; 2]> {
+        let counter = |n: usize| [index.wrapping_add(n as u64).to_le(), u64::from(id).to_le()];
+        let mut blocks: Vec<[u64; 2]> = (0..count).map(counter).collect();
+        Aes128Enc::new(&key.into()).encrypt_blocks(as_blocks(&mut blocks));
+        blocks.into_iter().map(|block| block.map(u64::from_le)).collect()
+    }
+
+    #[test]
+    fn counters_carry_and_end() {
+        for index in [u64::from(u32::MAX) - 9, u64::MAX - 9] {
+            let mut found = [[0; 2]; 10];
+            Keystream::new(&key()).blocks(3, index, &mut found);
+            assert_eq!(found.to_vec(), by_crate(key().0, 3, index, 10));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn blocks_are_those_of_the_crate(key: [u8; 16], id: u32, index in 0..u64::MAX - 99, count in 0usize..99) {
+            let mut found = vec![[0; 2]; count];
+            Keystream::new(&StreamKey(key)).blocks(id, index, &mut found);
+            prop_assert_eq!(found, by_crate(key, id, index, count));
+        }
+
         #[test]
         fn random_access_agrees_with_reading_in_order(bits in 1u32..=64, start in 0usize..600, len in 0usize..600) {
             let streams = Keystream::new(&key());

@@ -9,8 +9,8 @@ use super::gpu::Grid;
 use super::lane::Lane;
 use super::params::StreamUse;
 use super::tables::Tables;
-use super::{address, aes, failed, room};
-use crate::backend::{BackendError, StreamKey};
+use super::{address, failed, room};
+use crate::backend::{BackendError, StreamKey, aes};
 use crate::plan::{Party, Stream};
 
 /// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.

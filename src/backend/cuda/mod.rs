@@ -23,7 +23,6 @@
 //! aes      expansion of stream keys
 //! ```
 
-mod aes;
 mod element;
 mod gpu;
 mod graph;

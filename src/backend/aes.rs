@@ -1,14 +1,14 @@
-//! The key expansion of AES-128 (FIPS 197, section 5.2). The rounds run on the device; round keys are made here.
+//! The key expansion of AES-128 (FIPS 197, section 5.2), for devices that compute the rounds themselves.
 
 use zeroize::Zeroizing;
 
 use crate::backend::StreamKey;
 
 /// Words of an expanded key: 11 round keys of 16 bytes.
-pub(super) const WORDS: usize = 22;
+pub(crate) const WORDS: usize = 22;
 
 /// The round keys, byte by byte in order, as little-endian words.
-pub(super) fn expand(key: &StreamKey) -> Zeroizing<[u64; WORDS]> {
+pub(crate) fn expand(key: &StreamKey) -> Zeroizing<[u64; WORDS]> {
     let mut columns = Zeroizing::new([0u32; 44]);
     for (column, bytes) in columns.iter_mut().zip(key.0.as_chunks::<4>().0) {
         *column = u32::from_le_bytes(*bytes);
