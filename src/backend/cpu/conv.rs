@@ -123,7 +123,8 @@ pub(super) fn add(
             })
             .collect();
         let Some(out) = out.get_mut(group * geometry.outputs * pixels..) else { break };
-        let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(targets) };
+        let cols = if geometry.images == 1 { Axis::Stride(1) } else { Axis::Table(targets) };
+        let target = Target { rows: Axis::Stride(pixels), cols };
         Product { rows: geometry.outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target }
             .run(isa, space, out);
     }

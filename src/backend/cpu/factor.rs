@@ -18,13 +18,21 @@ pub(super) enum Axis<'a> {
     Table(&'a [usize]),
 }
 
-impl Axis<'_> {
+impl<'a> Axis<'a> {
     /// The offset of an index, in words.
     #[inline(always)]
     pub(super) fn at(self, index: usize) -> usize {
         match self {
             Axis::Stride(stride) => index * stride,
             Axis::Table(table) => table[index],
+        }
+    }
+
+    /// The indices from `start` on, behind so many words.
+    pub(super) fn from(self, start: usize) -> (usize, Axis<'a>) {
+        match self {
+            Axis::Stride(stride) => (start * stride, self),
+            Axis::Table(table) => (0, Axis::Table(&table[start..])),
         }
     }
 
@@ -79,9 +87,9 @@ impl<'a> Words<'a> {
     /// Writes them all.
     #[inline(always)]
     pub(super) fn write(self, to: &mut [u64]) {
-        match self.second {
-            None => to.copy_from_slice(self.first),
-            Some(_) => to.iter_mut().enumerate().for_each(|(at, word)| *word = self.word(at)),
+        let Some((second, [a, b])) = self.second else { return to.copy_from_slice(self.first) };
+        for ((to, x), y) in to.iter_mut().zip(self.first).zip(second) {
+            *to = a.wrapping_mul(*x).wrapping_add(b.wrapping_mul(*y));
         }
     }
 
@@ -122,10 +130,13 @@ impl<'a> Factor<'a> {
 
     /// The columns from one on.
     pub(super) fn columns_from(self, start: usize) -> Factor<'a> {
-        match self.cols {
-            Axis::Stride(stride) => Factor { words: self.words.range(start * stride, self.words.len()), ..self },
-            Axis::Table(table) => Factor { cols: Axis::Table(&table[start..]), ..self },
-        }
+        self.part(0, start)
+    }
+
+    /// The rows from one on, and of them the columns from one on.
+    pub(super) fn part(self, row: usize, col: usize) -> Factor<'a> {
+        let ((above, rows), (before, cols)) = (self.rows.from(row), self.cols.from(col));
+        Factor { words: self.words.range(above + before, self.words.len()), rows, cols }
     }
 
     /// The same words with rows and columns exchanged.

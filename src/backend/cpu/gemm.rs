@@ -12,6 +12,7 @@ use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
 use super::products::{Products, totals};
 use super::simd::{GROUP, Group, Simd};
+use super::strassen::{self, MOST, Room};
 use super::thin::{Dots, Thin};
 
 /// Rows of the inner dimension packed at a time.
@@ -49,6 +50,8 @@ pub(super) struct Workspace {
     pub(super) others: Vec<Workspace>,
     /// A thread's columns of a result.
     part: Vec<u64>,
+    /// What large products need.
+    pub(super) strassen: Room,
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -140,8 +143,36 @@ impl Product<'_> {
             (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
             (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
             (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
-            _ => isa.run_tiles(Packed { product: self, space, out }),
+            _ => match strassen::levels([self.rows, self.depth, self.cols]) {
+                0 => self.packed(isa, space, out),
+                levels => strassen::add(self, levels, MOST, isa, space, out),
+            },
         }
+    }
+
+    /// The packed way.
+    pub(super) fn packed(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+        isa.run_tiles(Packed { product: self, space, out });
+    }
+
+    /// What part of the result comes of a part of the inner dimension: rows, inner dimension and columns from `start` on,
+    /// for a function that adds such a product to the words it is given. Nothing happens if the part is empty.
+    pub(super) fn part(
+        &self,
+        start: [usize; 3],
+        size: [usize; 3],
+        out: &mut [u64],
+        add: impl FnOnce(&Product<'_>, &mut [u64]),
+    ) {
+        if size.contains(&0) {
+            return;
+        }
+        let ([row, k, col], [rows, depth, cols]) = (start, size);
+        let pairs: SmallVec<[_; 2]> =
+            self.pairs.iter().map(|(left, right)| (left.part(row, k), right.part(k, col))).collect();
+        let ((above, target_rows), (before, target_cols)) = (self.target.rows.from(row), self.target.cols.from(col));
+        let target = Target { rows: target_rows, cols: target_cols };
+        add(&Product { rows, depth, cols, pairs: &pairs, target }, &mut out[above + before..]);
     }
 }
 

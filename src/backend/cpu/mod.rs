@@ -18,6 +18,7 @@ mod product;
 mod products;
 mod registers;
 mod simd;
+mod strassen;
 mod stream;
 mod sums;
 mod thin;
@@ -334,6 +335,21 @@ mod tests {
             // Each thread has room of its own once it has had a part.
             let shared = device.space.others.len().max(device.room.threads());
             assert!(shared > 1, "{} was not shared", case.name);
+        }
+    }
+
+    #[test]
+    fn large_products_agree_with_their_definition() {
+        let window = Window { size: [3, 3], stride: [1, 1], pad: [1, 1], dilation: [1, 1] };
+        let cases = [
+            (products::matmul([1, 171, 305, 270], [false, false], 2), [171, 305, 270]),
+            (products::conv([1, 64, 18, 18], 130, window, 1, 2), [130, 576, 18 * 18]),
+            (products::conv([3, 32, 14, 13], 129, window, 1, 2), [129, 288, 3 * 14 * 13]),
+        ];
+        for (case, size) in cases {
+            assert!(strassen::levels(size) > 0, "{}", case.name);
+            check(&case).unwrap();
+            check(&products::of_sums(case, [[1, 2], [-1, 1]])).unwrap();
         }
     }
 

@@ -1,0 +1,508 @@
+//! Large products with fewer multiplications: Strassen's way, in Winograd's form.
+//!
+//! A matrix product is one of quarters: eight products of them, or seven products of sums of quarters. Modulo 2^64 sums are
+//! exact, so the words are the same. Each of the seven may be computed in the same way: every level takes an eighth of the
+//! multiplications away, until the additions, 4 for a quarter of each factor and 7 for one of the result, cost more.
+
+use std::array::from_fn;
+
+use smallvec::SmallVec;
+
+use super::factor::{Axis, Factor, Lanes, Words};
+use super::gemm::{Product, Target, Workspace};
+use super::isa::{Isa, Task};
+use super::simd::GROUP;
+
+/// Rows, inner dimension and columns that are multiplied at a time, at most. Twice as many are a little faster, for several
+/// times the memory.
+pub(super) const MOST: [usize; 3] = [512, 512, 1024];
+
+/// Multiply-adds that take as long as an addition, which waits for memory: from what was measured.
+const ADDITION: usize = 6;
+
+/// Levels that a product has at most.
+const DEEPEST: usize = 3;
+
+/// Columns that are put together at a time, where they do not lie in one piece.
+const STRIP: usize = 128;
+
+/// How many levels are worth their additions, for a product of these rows, inner dimension and columns.
+pub(super) fn levels([rows, depth, cols]: [usize; 3]) -> usize {
+    let [rows, depth, cols] = [rows.min(MOST[0]), depth.min(MOST[1]), cols.min(MOST[2])];
+    let pays = |level: &usize| {
+        let [rows, depth, cols] = [rows >> level, depth >> level, cols >> level];
+        // A quarter of each factor four times, one of the result seven times.
+        let additions = rows * depth + depth * cols + 2 * rows * cols;
+        rows * depth * cols / 8 > ADDITION * additions
+    };
+    (0..DEEPEST).take_while(pays).count()
+}
+
+/// Room for large products, kept from launch to launch.
+#[derive(Default)]
+pub(super) struct Room {
+    /// Factors that do not lie in memory row by row.
+    left: Vec<u64>,
+    right: Vec<u64>,
+    /// A result that does not either.
+    result: Vec<u64>,
+    /// Sums of quarters.
+    sums: Vec<u64>,
+}
+
+/// Adds a product to `out`, by so many levels and in parts of at most so many rows, inner dimension and columns.
+///
+/// What is left over of sizes that cannot be halved so often is multiplied without levels.
+pub(super) fn add(
+    product: &Product<'_>,
+    levels: usize,
+    most: [usize; 3],
+    isa: Isa,
+    space: &mut Workspace,
+    out: &mut [u64],
+) {
+    let size = [product.rows, product.depth, product.cols];
+    // Rows may be odd, and columns come in groups.
+    let units = [1, 1 << levels, GROUP << levels];
+    let [rows, depth, cols] = from_fn(|i| size[i] - size[i] % units[i]);
+    let step: [_; 3] = from_fn(|i| size[i].div_ceil(size[i].div_ceil(most[i])).next_multiple_of(units[i]));
+    let mut room = std::mem::take(&mut space.strassen);
+    for col in (0..cols).step_by(step[2]) {
+        for k in (0..depth).step_by(step[1]) {
+            for row in (0..rows).step_by(step[0]) {
+                let size = [step[0].min(rows - row), step[1].min(depth - k), step[2].min(cols - col)];
+                product.part([row, k, col], size, out, |part, out| part_of(part, levels, isa, space, &mut room, out));
+            }
+        }
+    }
+    space.strassen = room;
+    product.part([0, 0, cols], [rows, size[1], size[2] - cols], out, |rest, out| rest.run(isa, space, out));
+    product.part([0, depth, 0], [rows, size[1] - depth, cols], out, |rest, out| rest.run(isa, space, out));
+}
+
+/// The same for a part whose sizes, but that of rows, can be halved so often.
+fn part_of(product: &Product<'_>, levels: usize, isa: Isa, space: &mut Workspace, room: &mut Room, out: &mut [u64]) {
+    let Product { rows, depth, cols, pairs, target } = *product;
+    // The last of many parts may have few rows.
+    let levels = levels.min(rows.ilog2() as usize);
+    let Room { left: left_words, right: right_words, result, sums } = room;
+    grow(sums, words(rows, depth, cols, levels));
+    let stride = match target {
+        Target { rows: Axis::Stride(stride), cols: Axis::Stride(1) } => Some(stride),
+        _ => None,
+    };
+    result.clear();
+    result.resize(if stride.is_some() { 0 } else { rows * cols }, 0);
+    for (left, right) in pairs {
+        let left = row_by_row(left, [rows, depth], isa, left_words);
+        let right = row_by_row(right, [depth, cols], isa, right_words);
+        let out = match stride {
+            Some(stride) => (&mut *out, stride),
+            None => (&mut result[..], cols),
+        };
+        multiply(levels, left, right, out, sums, (isa, space));
+    }
+    if stride.is_none() {
+        isa.run(Spread { words: result, cols, target, out });
+    }
+}
+
+/// Words of sums that so many levels need.
+fn words(rows: usize, depth: usize, cols: usize, levels: usize) -> usize {
+    let quarter = |level: usize| [rows.div_ceil(1 << level), depth >> level, cols >> level];
+    (1..=levels).map(quarter).map(|[rows, depth, cols]| rows * depth + depth * cols + rows * cols).sum()
+}
+
+/// Makes room for so many words.
+fn grow(room: &mut Vec<u64>, words: usize) {
+    room.resize(words.max(room.len()), 0);
+}
+
+/// A matrix whose rows lie in memory one after the other, `stride` words apart.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    words: &'a [u64],
+    stride: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Its quarters: above left, above right, below left, below right. Of an odd number of rows more are above.
+    fn quarters(self) -> [Matrix<'a>; 4] {
+        let (above, cols) = (self.rows.div_ceil(2), self.cols / 2);
+        let below = self.rows - above;
+        [(0, 0, above), (0, cols, above), (above, 0, below), (above, cols, below)].map(|(row, col, rows)| Matrix {
+            words: &self.words[row * self.stride + col..],
+            rows,
+            cols,
+            ..self
+        })
+    }
+
+    /// Row `row`; behind the last one, that again.
+    #[inline(always)]
+    fn row(self, row: usize) -> &'a [u64] {
+        &self.words[row.min(self.rows - 1) * self.stride..][..self.cols]
+    }
+
+    /// The matrix as a factor.
+    fn factor(self) -> Factor<'a> {
+        Factor::row_major(self.words.into(), self.stride)
+    }
+}
+
+/// A matrix without gaps.
+fn dense(words: &[u64], rows: usize, cols: usize) -> Matrix<'_> {
+    Matrix { words, stride: cols, rows, cols }
+}
+
+/// Adds the product of two matrices to `out`, whose rows are `stride` words apart, by so many levels.
+///
+/// `m` is in turn the products P5; P1, P1 + P6 and P1 + P6 + P7 of the literature, `s` its S1, S2, S4 and S3, and `t` its T1,
+/// T2, T4 with the other sign, and T3.
+fn multiply(
+    levels: usize,
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    (out, stride): (&mut [u64], usize),
+    room: &mut [u64],
+    (isa, space): (Isa, &mut Workspace),
+) {
+    if levels == 0 {
+        let target = Target { rows: Axis::Stride(stride), cols: Axis::Stride(1) };
+        let pairs = &[(left.factor(), right.factor())];
+        let product = Product { rows: left.rows, depth: left.cols, cols: right.cols, pairs, target };
+        return product.packed(isa, space, out);
+    }
+    let ([a11, a12, a21, a22], [b11, b12, b21, b22]) = (left.quarters(), right.quarters());
+    let (above, below, depth, cols) = (a11.rows, a21.rows, a11.cols, b11.cols);
+    let (s, room) = room.split_at_mut(above * depth);
+    let (t, room) = room.split_at_mut(depth * cols);
+    let (m, room) = room.split_at_mut(above * cols);
+    let [c11, c12, c21, c22] = [0, cols, above * stride, above * stride + cols];
+    let mut product = |left: Matrix<'_>, right: Matrix<'_>, out: (&mut [u64], usize)| {
+        multiply(levels - 1, left, right, out, room, (isa, &mut *space));
+    };
+    let add = |m: &[u64], rows: usize, to: &mut [u64]| {
+        isa.run(Add { to, stride, what: dense(m, rows, cols) });
+    };
+
+    isa.run(Form { to: s, sum: Sum::Plus(a21, a22) });
+    isa.run(Form { to: t, sum: Sum::Minus(b12, b11) });
+    m.fill(0);
+    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    add(m, above, &mut out[c12..]);
+    add(m, below, &mut out[c22..]);
+
+    m.fill(0);
+    product(a11, b11, (m, cols));
+    add(m, above, &mut out[c11..]);
+    product(a12, b21, (&mut out[c11..], stride));
+
+    isa.run(Form { to: s, sum: Sum::Less(a11) });
+    isa.run(Form { to: t, sum: Sum::From(b22) });
+    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    add(m, above, &mut out[c12..]);
+
+    isa.run(Form { to: s, sum: Sum::From(a12) });
+    isa.run(Form { to: t, sum: Sum::From(b21) });
+    product(dense(s, above, depth), b22, (&mut out[c12..], stride));
+    product(a22, dense(t, depth, cols), (&mut out[c21..], stride));
+
+    isa.run(Form { to: s, sum: Sum::Minus(a11, a21) });
+    isa.run(Form { to: t, sum: Sum::Minus(b22, b12) });
+    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    add(m, below, &mut out[c21..]);
+    add(m, below, &mut out[c22..]);
+}
+
+/// Sums of matrices, of which one may be what there is.
+enum Sum<'a> {
+    /// `x + y`.
+    Plus(Matrix<'a>, Matrix<'a>),
+    /// `x - y`.
+    Minus(Matrix<'a>, Matrix<'a>),
+    /// What there is, less `x`.
+    Less(Matrix<'a>),
+    /// `x`, less what there is.
+    From(Matrix<'a>),
+}
+
+/// Forms a sum in a matrix without gaps.
+struct Form<'a> {
+    to: &'a mut [u64],
+    sum: Sum<'a>,
+}
+
+impl Task for Form<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (Sum::Plus(x, _) | Sum::Minus(x, _) | Sum::Less(x) | Sum::From(x)) = self.sum;
+        for (i, to) in self.to.chunks_exact_mut(x.cols).enumerate() {
+            match self.sum {
+                Sum::Plus(x, y) => {
+                    for ((to, x), y) in to.iter_mut().zip(x.row(i)).zip(y.row(i)) {
+                        *to = x.wrapping_add(*y);
+                    }
+                }
+                Sum::Minus(x, y) => {
+                    for ((to, x), y) in to.iter_mut().zip(x.row(i)).zip(y.row(i)) {
+                        *to = x.wrapping_sub(*y);
+                    }
+                }
+                Sum::Less(x) => {
+                    for (to, x) in to.iter_mut().zip(x.row(i)) {
+                        *to = to.wrapping_sub(*x);
+                    }
+                }
+                Sum::From(x) => {
+                    for (to, x) in to.iter_mut().zip(x.row(i)) {
+                        *to = x.wrapping_sub(*to);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds a matrix to one whose rows are `stride` words apart.
+struct Add<'a> {
+    to: &'a mut [u64],
+    stride: usize,
+    what: Matrix<'a>,
+}
+
+impl Task for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (i, to) in self.to.chunks_mut(self.stride).enumerate().take(self.what.rows) {
+            for (to, word) in to.iter_mut().zip(self.what.row(i)) {
+                *to = to.wrapping_add(*word);
+            }
+        }
+    }
+}
+
+/// A factor of these rows and columns as a matrix: where it lies, or put together in `room`.
+fn row_by_row<'a>(factor: &Factor<'a>, [rows, cols]: [usize; 2], isa: Isa, room: &'a mut Vec<u64>) -> Matrix<'a> {
+    if let (Axis::Stride(stride), Axis::Stride(1), None) = (factor.rows, factor.cols, factor.words.second) {
+        return Matrix { words: factor.words.first, stride, rows, cols };
+    }
+    grow(room, rows * cols);
+    let to = &mut room[..rows * cols];
+    isa.run(Gather { factor, cols, to: &mut *to });
+    dense(to, rows, cols)
+}
+
+/// Puts a factor together, row by row.
+struct Gather<'a, 'b> {
+    factor: &'a Factor<'b>,
+    cols: usize,
+    to: &'a mut [u64],
+}
+
+impl Task for Gather<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Gather { factor: Factor { words, rows, cols: axis }, cols, to } = self;
+        if let Axis::Stride(1) = axis {
+            for (i, to) in to.chunks_exact_mut(cols).enumerate() {
+                let start = rows.at(i);
+                words.range(start, start + cols).write(to);
+            }
+            return;
+        }
+        let whole = cols - cols % GROUP;
+        for first in (0..whole).step_by(STRIP) {
+            let end = whole.min(first + STRIP);
+            let lanes: SmallVec<[_; STRIP / GROUP]> =
+                (first..end).step_by(GROUP).map(|col| Lanes::<1>::new(*axis, col, end)).collect();
+            for (i, to) in to.chunks_exact_mut(cols).enumerate() {
+                let base = rows.at(i);
+                for (to, lanes) in to[first..end].as_chunks_mut::<GROUP>().0.iter_mut().zip(&lanes) {
+                    *to = lanes.load(words.first, base, 0);
+                    if let Some((second, by)) = words.second {
+                        let first = *to;
+                        Words { first: &first, second: Some((&lanes.load(second, base, 0), by)) }.write(to);
+                    }
+                }
+            }
+        }
+        for (i, to) in to.chunks_exact_mut(cols).enumerate() {
+            for (j, word) in to.iter_mut().enumerate().skip(whole) {
+                *word = words.word(rows.at(i) + axis.at(j));
+            }
+        }
+    }
+}
+
+/// Adds a matrix without gaps to a target.
+struct Spread<'a> {
+    words: &'a [u64],
+    cols: usize,
+    target: Target<'a>,
+    out: &'a mut [u64],
+}
+
+impl Task for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Spread { words, cols, target, out } = self;
+        for (i, words) in words.chunks_exact(cols).enumerate() {
+            let base = target.rows.at(i);
+            for (group, col) in words.as_chunks::<GROUP>().0.iter().zip((0..cols).step_by(GROUP)) {
+                Lanes::<1>::new(target.cols, col, cols).add(out, base, &[*group], GROUP);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words without a pattern.
+    fn noise(len: usize, seed: u64) -> Vec<u64> {
+        let word = |at: u64| (at ^ seed.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (0..len as u64).map(|at| word(at) ^ word(at) >> 29).collect()
+    }
+
+    /// Adds the product to `out` as it is defined.
+    fn by_definition(product: &Product<'_>, out: &mut [u64]) {
+        let Product { rows, depth, cols, pairs, target } = *product;
+        for (left, right) in pairs {
+            for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+                let word = |k| {
+                    let left = left.words.word(left.rows.at(row) + left.cols.at(k));
+                    left.wrapping_mul(right.words.word(right.rows.at(k) + right.cols.at(col)))
+                };
+                let to = &mut out[target.rows.at(row) + target.cols.at(col)];
+                *to = (0..depth).fold(*to, |sum, k| sum.wrapping_add(word(k)));
+            }
+        }
+    }
+
+    /// Computes a product to so many words with each instruction set, by each number of levels, whole and in parts.
+    fn check(name: &str, product: &Product<'_>, words: usize) {
+        let before = noise(words, 9);
+        let mut expected = before.clone();
+        by_definition(product, &mut expected);
+        let Product { rows, depth, cols, .. } = *product;
+        for isa in Isa::available() {
+            // What earlier products left in the workspace does not matter.
+            let mut space = Workspace::default();
+            for (levels, most) in (0..4).flat_map(|levels| [(levels, MOST), (levels, [11, 24, 80])]) {
+                let mut out = before.clone();
+                add(product, levels, most, isa, &mut space, &mut out);
+                assert!(out == expected, "{name}, {rows}x{depth}x{cols}, {levels} levels, at most {most:?}, {isa:?}");
+            }
+        }
+    }
+
+    /// `a` times words `i` and `b` times those after them.
+    fn sum(words: &[Vec<u64>; 4], i: usize, by: [u64; 2]) -> Words<'_> {
+        Words { first: &words[i], second: Some((&words[i + 1], by)) }
+    }
+
+    /// A target without gaps.
+    fn row_major(cols: usize) -> Target<'static> {
+        Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) }
+    }
+
+    #[test]
+    fn matrices_of_all_sizes() {
+        for rows in [1, 2, 3, 5, 8, 13, 16, 22] {
+            for depth in [1, 7, 8, 12, 19, 33] {
+                for cols in [1, 15, 16, 50, 64, 137] {
+                    let (left, right) = (noise(rows * depth, 1), noise(depth * cols, 2));
+                    let pairs =
+                        [(Factor::row_major(left[..].into(), depth), Factor::row_major(right[..].into(), cols))];
+                    let product = Product { rows, depth, cols, pairs: &pairs, target: row_major(cols) };
+                    check("matrices", &product, rows * cols);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_two_pairs_of_sums() {
+        for [rows, depth, cols] in [[9, 17, 130], [16, 32, 64], [23, 50, 199]] {
+            let words: [_; 4] = from_fn(|i| noise(rows * depth, i as u64));
+            let others: [_; 4] = from_fn(|i| noise(depth * cols, 10 + i as u64));
+            let minus = |n: u64| n.wrapping_neg();
+            let pairs = [
+                (
+                    Factor::row_major(sum(&words, 0, [1, 2]), depth),
+                    Factor::row_major(sum(&others, 0, [minus(1), 1]), cols),
+                ),
+                (
+                    Factor::row_major(words[3][..].into(), depth),
+                    Factor::row_major(sum(&others, 2, [minus(2), 3]), cols),
+                ),
+            ];
+            let product = Product { rows, depth, cols, pairs: &pairs, target: row_major(cols) };
+            check("sums", &product, rows * cols);
+        }
+    }
+
+    #[test]
+    fn transposed_factors_and_results_with_gaps() {
+        for [rows, depth, cols] in [[9, 17, 130], [16, 32, 64], [18, 45, 77]] {
+            let (left, right) = (noise(rows * depth, 1), noise(depth * cols, 2));
+            let pairs = [(
+                Factor::row_major(left[..].into(), rows).transposed(),
+                Factor::row_major(right[..].into(), depth).transposed(),
+            )];
+            let target = row_major(cols + 3);
+            check("transposed", &Product { rows, depth, cols, pairs: &pairs, target }, rows * (cols + 3));
+            let target = Target { rows: Axis::Stride(1), cols: Axis::Stride(rows) };
+            check("to transposed", &Product { rows, depth, cols, pairs: &pairs, target }, rows * cols);
+        }
+    }
+
+    #[test]
+    fn windows_of_images() {
+        let ([images, channels, height, width], outputs) = ([2, 5, 19, 23], 13);
+        for (side, stride) in [(3, 1), (3, 2), (1, 1), (2, 3)] {
+            let places = |len: usize| (0..=len - side).step_by(stride);
+            let taps: Vec<usize> = (0..channels * side * side)
+                .map(|i| (i / (side * side) * height + i / side % side) * width + i % side)
+                .collect();
+            let sources: Vec<usize> = (0..images)
+                .flat_map(|image| places(height).map(move |y| image * channels * height + y))
+                .flat_map(|row| places(width).map(move |x| row * width + x))
+                .collect();
+            let pixels = sources.len() / images;
+            let targets: Vec<usize> =
+                (0..images).flat_map(|image| (0..pixels).map(move |at| image * outputs * pixels + at)).collect();
+            let image = [1, 2].map(|seed| noise(images * channels * height * width, seed));
+            let weights = noise(outputs * taps.len(), 3);
+            for words in [Words::from(&image[0][..]), Words { first: &image[0], second: Some((&image[1], [2, 1])) }] {
+                let windows = Factor { words, rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
+                let pairs = [(Factor::row_major(weights[..].into(), taps.len()), windows)];
+                let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) };
+                let product = Product { rows: outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target };
+                check("windows", &product, outputs * sources.len());
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_for_large_products() {
+        for size in [[0; 3], [1, 1024, 1024], [64, 64, 64], [1024, 9, 1024], [128, 4096, 8]] {
+            assert_eq!(levels(size), 0, "{size:?}");
+        }
+        for size in [[256, 256, 256], [128, 576, 784], [342, 1024, 1024], [1 << 20, 1 << 20, 1 << 20]] {
+            assert!(levels(size) > 0, "{size:?}");
+        }
+    }
+}
