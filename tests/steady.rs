@@ -108,6 +108,17 @@ fn rounds_of_later_runs_allocate_nothing() {
     }
 }
 
+#[test]
+fn large_products_allocate_nothing_either() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\n\
+        entry f(x: fix[384, 512] from a, y: fix[512, 512] from b) -> fix[384, 512] to a { matmul(x, y) }\n";
+    let plan = plan_of("large.sml", text.to_string());
+    for isa in Isa::available() {
+        let [_, _, third] = allocations(&plan, isa);
+        assert_eq!(third, 0, "{isa:?}");
+    }
+}
+
 /// A device that counts the sums it makes once for all runs.
 type Counting = Around<Cpu, Box<dyn FnMut(&mut Cpu, Launch<'_>) -> Result<(), BackendError>>>;
 
