@@ -94,7 +94,7 @@ pub fn unpack_to(buf: &Buf, bytes: &[u8], words: &mut [u64]) {
 
 /// Unpacks the first words of a plane, or of what lies behind a whole number of bytes of it.
 #[inline(always)]
-pub(super) fn unpack_part(width: u32, bytes: &[u8], words: &mut [u64]) {
+pub fn unpack_part(width: u32, bytes: &[u8], words: &mut [u64]) {
     match width {
         1 | 64 => {
             let (whole, rest) = bytes.as_chunks::<8>();

@@ -210,10 +210,22 @@ pub fn received(plan: &Plan, owner: u32) -> impl Iterator<Item = (usize, &Output
     })
 }
 
+/// Elements of a result that are unpacked at a time; a multiple of 8, so that they begin with a byte.
+const PIECE: usize = 512;
+
 /// A result from its two halves, as real numbers.
 #[must_use]
 pub fn combine(plan: &Plan, output: &Output, halves: [&[u8]; 2]) -> Vec<f64> {
     let buf = plan.buf(output.bufs[0]);
-    let [a, b] = halves.map(|h| wire::unpack(buf, h));
-    a.iter().zip(&b).map(|(a, b)| plan.format.decode(a.wrapping_add(*b), output.scale)).collect()
+    let mut values = Vec::with_capacity(buf.len);
+    let mut words = [[0; PIECE]; 2];
+    for start in (0..buf.len).step_by(PIECE) {
+        let count = PIECE.min(buf.len - start);
+        for (words, half) in words.iter_mut().zip(halves) {
+            wire::unpack_part(buf.width, &half[start * buf.width as usize / 8..], &mut words[..count]);
+        }
+        let pairs = words[0].iter().zip(&words[1]).take(count);
+        values.extend(pairs.map(|(a, b)| plan.format.decode(a.wrapping_add(*b), output.scale)));
+    }
+    values
 }

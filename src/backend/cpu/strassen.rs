@@ -13,9 +13,8 @@ use super::gemm::{Product, Target, Workspace};
 use super::isa::{Isa, Task};
 use super::simd::GROUP;
 
-/// Rows, inner dimension and columns that are multiplied at a time, at most. Twice as many are a little faster, for several
-/// times the memory.
-pub(super) const MOST: [usize; 3] = [512, 512, 1024];
+/// Rows, inner dimension and columns that are multiplied at a time, at most: the room for it is some 17 MB.
+pub(super) const MOST: [usize; 3] = [512, 1024, 1024];
 
 /// Multiply-adds that take as long as an addition, which waits for memory: from what was measured.
 const ADDITION: usize = 6;
