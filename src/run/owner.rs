@@ -213,19 +213,28 @@ pub fn received(plan: &Plan, owner: u32) -> impl Iterator<Item = (usize, &Output
 /// Elements of a result that are unpacked at a time; a multiple of 8, so that they begin with a byte.
 const PIECE: usize = 512;
 
+/// Pieces that are worth a thread.
+const LEAST: usize = 64;
+
 /// A result from its two halves, as real numbers.
 #[must_use]
 pub fn combine(plan: &Plan, output: &Output, halves: [&[u8]; 2]) -> Vec<f64> {
     let buf = plan.buf(output.bufs[0]);
-    let mut values = Vec::with_capacity(buf.len);
-    let mut words = [[0; PIECE]; 2];
-    for start in (0..buf.len).step_by(PIECE) {
-        let count = PIECE.min(buf.len - start);
-        for (words, half) in words.iter_mut().zip(halves) {
-            wire::unpack_part(buf.width, &half[start * buf.width as usize / 8..], &mut words[..count]);
+    let mut values = vec![0.0; buf.len];
+    let piece = |(number, values): (usize, &mut [f64])| {
+        let words = halves.map(|half| {
+            let mut words = [0; PIECE];
+            wire::unpack_part(buf.width, &half[number * PIECE * buf.width as usize / 8..], &mut words[..values.len()]);
+            words
+        });
+        for (value, (a, b)) in values.iter_mut().zip(words[0].iter().zip(&words[1])) {
+            *value = plan.format.decode(a.wrapping_add(*b), output.scale);
         }
-        let pairs = words[0].iter().zip(&words[1]).take(count);
-        values.extend(pairs.map(|(a, b)| plan.format.decode(a.wrapping_add(*b), output.scale)));
+    };
+    if buf.len <= PIECE {
+        piece((0, &mut values));
+    } else {
+        values.par_chunks_mut(PIECE).enumerate().with_min_len(LEAST).for_each(piece);
     }
     values
 }

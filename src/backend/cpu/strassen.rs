@@ -186,13 +186,16 @@ fn multiply(
     let add = |m: &[u64], rows: usize, to: &mut [u64]| {
         isa.run(Add { to, stride, what: dense(m, rows, cols) });
     };
+    let add_above_and_below = |m: &[u64], to: &mut [u64]| {
+        let (to, other) = to.split_at_mut(above * stride);
+        isa.run(AddTwice { to, other: (other, below), stride, what: dense(m, above, cols) });
+    };
 
     isa.run(Form { to: s, sum: Sum::Plus(a21, a22) });
     isa.run(Form { to: t, sum: Sum::Minus(b12, b11) });
     m.fill(0);
     product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
-    add(m, above, &mut out[c12..]);
-    add(m, below, &mut out[c22..]);
+    add_above_and_below(m, &mut out[c12..]);
 
     m.fill(0);
     product(a11, b11, (m, cols));
@@ -281,6 +284,34 @@ impl Task for Add<'_> {
     fn run(self) {
         for (i, to) in self.to.chunks_mut(self.stride).enumerate().take(self.what.rows) {
             for (to, word) in to.iter_mut().zip(self.what.row(i)) {
+                *to = to.wrapping_add(*word);
+            }
+        }
+    }
+}
+
+/// Adds a matrix to one and its first rows, so many, to another one; the rows of both are `stride` words apart.
+struct AddTwice<'a> {
+    to: &'a mut [u64],
+    other: (&'a mut [u64], usize),
+    stride: usize,
+    what: Matrix<'a>,
+}
+
+impl Task for AddTwice<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (other, rows) = self.other;
+        let mut other = other.chunks_mut(self.stride).take(rows);
+        for (i, to) in self.to.chunks_mut(self.stride).enumerate().take(self.what.rows) {
+            let words = self.what.row(i);
+            for (to, word) in to.iter_mut().zip(words) {
+                *to = to.wrapping_add(*word);
+            }
+            // The row is near by now.
+            for (to, word) in other.next().unwrap_or_default().iter_mut().zip(words) {
                 *to = to.wrapping_add(*word);
             }
         }
