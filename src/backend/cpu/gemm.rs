@@ -143,11 +143,16 @@ impl Product<'_> {
             (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
             (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
             (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
-            _ => match strassen::levels([self.rows, self.depth, self.cols]) {
+            _ => match strassen::levels([self.rows, self.depth, self.cols], self.is_gathered()) {
                 0 => self.packed(isa, space, out),
                 levels => strassen::add(self, levels, MOST, isa, space, out),
             },
         }
+    }
+
+    /// Whether a right factor does not lie in memory row by row.
+    fn is_gathered(&self) -> bool {
+        self.pairs.iter().any(|(_, right)| matches!(right.cols, Axis::Table(_)))
     }
 
     /// The packed way.

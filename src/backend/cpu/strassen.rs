@@ -25,13 +25,17 @@ const DEEPEST: usize = 3;
 /// Columns that are put together at a time, where they do not lie in one piece.
 const STRIP: usize = 128;
 
-/// How many levels are worth their additions, for a product of these rows, inner dimension and columns.
-pub(super) fn levels([rows, depth, cols]: [usize; 3]) -> usize {
+/// How many levels are worth their additions, for a product of these rows, inner dimension and columns. A right factor that
+/// does not lie in memory row by row is put together first (`gathered`).
+pub(super) fn levels([rows, depth, cols]: [usize; 3], gathered: bool) -> usize {
     let [rows, depth, cols] = [rows.min(MOST[0]), depth.min(MOST[1]), cols.min(MOST[2])];
     let pays = |level: &usize| {
         let [rows, depth, cols] = [rows >> level, depth >> level, cols >> level];
         // A quarter of each factor four times, one of the result seven times.
-        let additions = rows * depth + depth * cols + 2 * rows * cols;
+        let mut additions = rows * depth + depth * cols + 2 * rows * cols;
+        if gathered && *level == 0 {
+            additions += 2 * depth * cols;
+        }
         rows * depth * cols / 8 > ADDITION * additions
     };
     (0..DEEPEST).take_while(pays).count()
@@ -529,10 +533,12 @@ mod tests {
     #[test]
     fn levels_are_for_large_products() {
         for size in [[0; 3], [1, 1024, 1024], [64, 64, 64], [1024, 9, 1024], [128, 4096, 8]] {
-            assert_eq!(levels(size), 0, "{size:?}");
+            assert_eq!(levels(size, false), 0, "{size:?}");
         }
         for size in [[256, 256, 256], [128, 576, 784], [342, 1024, 1024], [1 << 20, 1 << 20, 1 << 20]] {
-            assert!(levels(size) > 0, "{size:?}");
+            assert!(levels(size, false) > 0, "{size:?}");
         }
+        // Windows of 64 channels of an image.
+        assert!(levels([64, 576, 3136], true) == 0 && levels([512, 4608, 784], true) > 0);
     }
 }
