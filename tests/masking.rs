@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use smlc::fixed::Format;
 use smlc::graph;
-use smlc::plan::{BufId, Instr, Kernel, Part, Party, Plan, lower, verify};
+use smlc::plan::build::Builder;
+use smlc::plan::{BufId, Instr, Kernel, Operand, Part, Party, Plan, lower, verify};
 use smlc::span::Sources;
 
 fn plan() -> Plan {
@@ -25,6 +27,48 @@ fn plan() -> Plan {
 #[test]
 fn every_message_is_masked() {
     verify::verify(&plan()).unwrap();
+}
+
+/// A mask that is added to what came of it, by way of a word's bits, masks nothing.
+#[test]
+fn bits_depend_on_what_their_words_do() {
+    let check = |fresh: bool| {
+        let (mut b, sender, len) = (Builder::new(Format::default()), Party(0), 64);
+        let (mask, other) = (b.stream(), b.stream());
+        let mut m = b.plane_map(sender, "mask", len);
+        let bit = m.prf_plane(0, mask, 0);
+        let plane = m.write_planes(&[bit]);
+        m.finish();
+        let mut m = b.ring_map(sender, "word", len);
+        let (bit, ring) = (m.bit(plane, 0), m.ring());
+        let word = m.write(bit, ring);
+        m.finish();
+        let mut m = b.plane_map(sender, "message", len);
+        let bit = m.read_plane(Operand::bits(word, 0, 0), 0);
+        let mask = m.prf_plane(0, if fresh { other } else { mask }, 0);
+        let sum = m.xor(bit, mask);
+        let message = m.write_planes(&[sum]);
+        m.finish();
+        let received = b.send(message, Party(1), "message");
+        let format = b.format;
+        let (bufs, rounds) = b.finish(&[received], false);
+        let (entry, clear) = ("built".to_string(), String::new());
+        let plan = Plan {
+            entry,
+            format,
+            owners: vec![],
+            clear,
+            bufs,
+            inputs: vec![],
+            rounds,
+            outputs: vec![],
+            places: vec![],
+        };
+        verify::verify(&plan)
+    };
+    check(true).unwrap();
+    let error = check(false).unwrap_err().to_string();
+    assert!(error.contains("occurs in it again"), "{error}");
 }
 
 /// Removes the streams one at a time, or makes one repeat another: each time some message loses its mask.

@@ -231,10 +231,6 @@ pub fn combine(plan: &Plan, output: &Output, halves: [&[u8]; 2]) -> Vec<f64> {
             *value = plan.format.decode(a.wrapping_add(*b), output.scale);
         }
     };
-    if buf.len <= PIECE {
-        piece((0, &mut values));
-    } else {
-        values.par_chunks_mut(PIECE).enumerate().with_min_len(LEAST).for_each(piece);
-    }
+    values.par_chunks_mut(PIECE).enumerate().with_min_len(LEAST).for_each(piece);
     values
 }

@@ -54,7 +54,10 @@ extern "C" fn cuModuleLoad(module: Out<usize>, path: Text) -> Code {
 /// A kernel's text with the mistake of `SMLC_SIM_EDIT`.
 fn edited(text: String) -> String {
     let edit = std::env::var("SMLC_SIM_EDIT").unwrap_or_default();
-    edit.split_once("=>").map_or(text.clone(), |(old, new)| text.replace(old, new))
+    match edit.split_once("=>") {
+        Some((old, new)) => text.replace(old, new),
+        None => text,
+    }
 }
 
 /// Launches that are under way keep what they need.

@@ -11,6 +11,7 @@ mod gemm;
 mod isa;
 mod lookup;
 mod map;
+mod matrices;
 mod memory;
 mod messages;
 mod planes;

@@ -6,11 +6,10 @@
 
 use std::array::from_fn;
 
-use smallvec::SmallVec;
-
-use super::factor::{Axis, Factor, Lanes, Words};
+use super::factor::Axis;
 use super::gemm::{Product, Target, Workspace};
-use super::isa::{Isa, Task};
+use super::isa::Isa;
+use super::matrices::{Add, Form, Matrix, Spread, Sum, dense, grow, row_by_row};
 use super::simd::GROUP;
 
 /// Rows, inner dimension and columns that are multiplied at a time, at most: the room for it is some 17 MB.
@@ -21,9 +20,6 @@ const ADDITION: usize = 6;
 
 /// Levels that a product has at most.
 const DEEPEST: usize = 3;
-
-/// Columns that are put together at a time, where they do not lie in one piece.
-const STRIP: usize = 128;
 
 /// How many levels are worth their additions, for a product of these rows, inner dimension and columns. A right factor that
 /// does not lie in memory row by row is put together first (`gathered`).
@@ -116,50 +112,6 @@ fn words(rows: usize, depth: usize, cols: usize, levels: usize) -> usize {
     (1..=levels).map(quarter).map(|[rows, depth, cols]| rows * depth + depth * cols + rows * cols).sum()
 }
 
-/// Makes room for so many words.
-fn grow(room: &mut Vec<u64>, words: usize) {
-    room.resize(words.max(room.len()), 0);
-}
-
-/// A matrix whose rows lie in memory one after the other, `stride` words apart.
-#[derive(Clone, Copy)]
-struct Matrix<'a> {
-    words: &'a [u64],
-    stride: usize,
-    rows: usize,
-    cols: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// Its quarters: above left, above right, below left, below right. Of an odd number of rows more are above.
-    fn quarters(self) -> [Matrix<'a>; 4] {
-        let (above, cols) = (self.rows.div_ceil(2), self.cols / 2);
-        let below = self.rows - above;
-        [(0, 0, above), (0, cols, above), (above, 0, below), (above, cols, below)].map(|(row, col, rows)| Matrix {
-            words: &self.words[row * self.stride + col..],
-            rows,
-            cols,
-            ..self
-        })
-    }
-
-    /// Row `row`; behind the last one, that again.
-    #[inline(always)]
-    fn row(self, row: usize) -> &'a [u64] {
-        &self.words[row.min(self.rows - 1) * self.stride..][..self.cols]
-    }
-
-    /// The matrix as a factor.
-    fn factor(self) -> Factor<'a> {
-        Factor::row_major(self.words.into(), self.stride)
-    }
-}
-
-/// A matrix without gaps.
-fn dense(words: &[u64], rows: usize, cols: usize) -> Matrix<'_> {
-    Matrix { words, stride: cols, rows, cols }
-}
-
 /// Adds the product of two matrices to `out`, whose rows are `stride` words apart, by so many levels.
 ///
 /// `m` is in turn the products P5; P1, P1 + P6 and P1 + P6 + P7 of the literature, `s` its S1, S2, S4 and S3, and `t` its T1,
@@ -188,11 +140,11 @@ fn multiply(
         multiply(levels - 1, left, right, out, room, (isa, &mut *space));
     };
     let add = |m: &[u64], rows: usize, to: &mut [u64]| {
-        isa.run(Add { to, stride, what: dense(m, rows, cols) });
+        isa.run(Add { to, other: (&mut [], 0), stride, what: dense(m, rows, cols) });
     };
     let add_above_and_below = |m: &[u64], to: &mut [u64]| {
         let (to, other) = to.split_at_mut(above * stride);
-        isa.run(AddTwice { to, other: (other, below), stride, what: dense(m, above, cols) });
+        isa.run(Add { to, other: (other, below), stride, what: dense(m, above, cols) });
     };
 
     isa.run(Form { to: s, sum: Sum::Plus(a21, a22) });
@@ -223,186 +175,10 @@ fn multiply(
     add(m, below, &mut out[c22..]);
 }
 
-/// Sums of matrices, of which one may be what there is.
-enum Sum<'a> {
-    /// `x + y`.
-    Plus(Matrix<'a>, Matrix<'a>),
-    /// `x - y`.
-    Minus(Matrix<'a>, Matrix<'a>),
-    /// What there is, less `x`.
-    Less(Matrix<'a>),
-    /// `x`, less what there is.
-    From(Matrix<'a>),
-}
-
-/// Forms a sum in a matrix without gaps.
-struct Form<'a> {
-    to: &'a mut [u64],
-    sum: Sum<'a>,
-}
-
-impl Task for Form<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let (Sum::Plus(x, _) | Sum::Minus(x, _) | Sum::Less(x) | Sum::From(x)) = self.sum;
-        for (i, to) in self.to.chunks_exact_mut(x.cols).enumerate() {
-            match self.sum {
-                Sum::Plus(x, y) => {
-                    for ((to, x), y) in to.iter_mut().zip(x.row(i)).zip(y.row(i)) {
-                        *to = x.wrapping_add(*y);
-                    }
-                }
-                Sum::Minus(x, y) => {
-                    for ((to, x), y) in to.iter_mut().zip(x.row(i)).zip(y.row(i)) {
-                        *to = x.wrapping_sub(*y);
-                    }
-                }
-                Sum::Less(x) => {
-                    for (to, x) in to.iter_mut().zip(x.row(i)) {
-                        *to = to.wrapping_sub(*x);
-                    }
-                }
-                Sum::From(x) => {
-                    for (to, x) in to.iter_mut().zip(x.row(i)) {
-                        *to = x.wrapping_sub(*to);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds a matrix to one whose rows are `stride` words apart.
-struct Add<'a> {
-    to: &'a mut [u64],
-    stride: usize,
-    what: Matrix<'a>,
-}
-
-impl Task for Add<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for (i, to) in self.to.chunks_mut(self.stride).enumerate().take(self.what.rows) {
-            for (to, word) in to.iter_mut().zip(self.what.row(i)) {
-                *to = to.wrapping_add(*word);
-            }
-        }
-    }
-}
-
-/// Adds a matrix to one and its first rows, so many, to another one; the rows of both are `stride` words apart.
-struct AddTwice<'a> {
-    to: &'a mut [u64],
-    other: (&'a mut [u64], usize),
-    stride: usize,
-    what: Matrix<'a>,
-}
-
-impl Task for AddTwice<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let (other, rows) = self.other;
-        let mut other = other.chunks_mut(self.stride).take(rows);
-        for (i, to) in self.to.chunks_mut(self.stride).enumerate().take(self.what.rows) {
-            let words = self.what.row(i);
-            for (to, word) in to.iter_mut().zip(words) {
-                *to = to.wrapping_add(*word);
-            }
-            // The row is near by now.
-            for (to, word) in other.next().unwrap_or_default().iter_mut().zip(words) {
-                *to = to.wrapping_add(*word);
-            }
-        }
-    }
-}
-
-/// A factor of these rows and columns as a matrix: where it lies, or put together in `room`.
-fn row_by_row<'a>(factor: &Factor<'a>, [rows, cols]: [usize; 2], isa: Isa, room: &'a mut Vec<u64>) -> Matrix<'a> {
-    if let (Axis::Stride(stride), Axis::Stride(1), None) = (factor.rows, factor.cols, factor.words.second) {
-        return Matrix { words: factor.words.first, stride, rows, cols };
-    }
-    grow(room, rows * cols);
-    let to = &mut room[..rows * cols];
-    isa.run(Gather { factor, cols, to: &mut *to });
-    dense(to, rows, cols)
-}
-
-/// Puts a factor together, row by row.
-struct Gather<'a, 'b> {
-    factor: &'a Factor<'b>,
-    cols: usize,
-    to: &'a mut [u64],
-}
-
-impl Task for Gather<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Gather { factor: Factor { words, rows, cols: axis }, cols, to } = self;
-        if let Axis::Stride(1) = axis {
-            for (i, to) in to.chunks_exact_mut(cols).enumerate() {
-                let start = rows.at(i);
-                words.range(start, start + cols).write(to);
-            }
-            return;
-        }
-        let whole = cols - cols % GROUP;
-        for first in (0..whole).step_by(STRIP) {
-            let end = whole.min(first + STRIP);
-            let lanes: SmallVec<[_; STRIP / GROUP]> =
-                (first..end).step_by(GROUP).map(|col| Lanes::<1>::new(*axis, col, end)).collect();
-            for (i, to) in to.chunks_exact_mut(cols).enumerate() {
-                let base = rows.at(i);
-                for (to, lanes) in to[first..end].as_chunks_mut::<GROUP>().0.iter_mut().zip(&lanes) {
-                    *to = lanes.load(words.first, base, 0);
-                    if let Some((second, by)) = words.second {
-                        let first = *to;
-                        Words { first: &first, second: Some((&lanes.load(second, base, 0), by)) }.write(to);
-                    }
-                }
-            }
-        }
-        for (i, to) in to.chunks_exact_mut(cols).enumerate() {
-            for (j, word) in to.iter_mut().enumerate().skip(whole) {
-                *word = words.word(rows.at(i) + axis.at(j));
-            }
-        }
-    }
-}
-
-/// Adds a matrix without gaps to a target.
-struct Spread<'a> {
-    words: &'a [u64],
-    cols: usize,
-    target: Target<'a>,
-    out: &'a mut [u64],
-}
-
-impl Task for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Spread { words, cols, target, out } = self;
-        for (i, words) in words.chunks_exact(cols).enumerate() {
-            let base = target.rows.at(i);
-            for (group, col) in words.as_chunks::<GROUP>().0.iter().zip((0..cols).step_by(GROUP)) {
-                Lanes::<1>::new(target.cols, col, cols).add(out, base, &[*group], GROUP);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::cpu::factor::{Factor, Words};
 
     /// Words without a pattern.
     fn noise(len: usize, seed: u64) -> Vec<u64> {

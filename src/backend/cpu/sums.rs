@@ -95,7 +95,7 @@ fn clip(window: &Window, size: [usize; 2], axis: usize, position: usize) -> (usi
 
 /// Adds `row` to `sums`, word by word.
 #[inline(always)]
-fn accumulate(sums: &mut [u64], row: &[u64]) {
+pub(super) fn accumulate(sums: &mut [u64], row: &[u64]) {
     for (sum, word) in sums.iter_mut().zip(row) {
         *sum = sum.wrapping_add(*word);
     }

@@ -11,7 +11,7 @@
 //! programs their kernels and launches
 //! product  which kernel multiplies
 //! residue  large products by residues
-//! moves    views, concatenation, sums, tables, planes
+//! moves    views, concatenation, sums, tables
 //! messages packing, unpacking, and the ways they go
 //! staging  messages on their way between host and GPU
 //! tables   what kernels read beside buffers
@@ -20,7 +20,6 @@
 //! graph    launches that go with one call
 //! keystream what these draw
 //! lane     queues that wait for each other
-//! aes      expansion of stream keys
 //! ```
 
 mod element;
