@@ -6,7 +6,7 @@ use super::conv::Geometry;
 use super::factor::Words;
 use super::gemm::{SHARED, Workspace};
 use super::isa::{Isa, TileTask};
-use super::products::Products;
+use super::products::{Direct, Products};
 use super::simd::{GROUP, Simd};
 
 /// Adds the convolutions of `(image, weight)` pairs, whose groups have one channel, to `out`.
@@ -78,7 +78,7 @@ impl Lines {
 
 impl TileTask for Channels<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, P: Products, const R: usize, const G: usize>(self, _: S, products: P) {
+    fn run<S: Simd, P: Direct, const R: usize, const G: usize>(self, _: S, products: P) {
         let Channels { geometry, pairs, first, room, out } = self;
         let lines = Lines::of(geometry);
         // The padding is written once, here.
@@ -130,7 +130,7 @@ fn row<P: Products>(products: P, words: &[u64], taps: &[(usize, u64)], out: &mut
         for (offset, weight) in taps {
             let mut group = [0; GROUP];
             group.copy_from_slice(&words[at + offset..at + offset + GROUP]);
-            sum = products.accumulate(sum, products.splat(*weight), products.factor(group));
+            sum = products.accumulate(sum, products.splat(weight), products.factor(group));
         }
         for (out, sum) in out.iter_mut().zip(products.total(sum)) {
             *out = out.wrapping_add(sum);

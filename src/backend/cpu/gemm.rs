@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
-use super::products::{Products, totals};
+use super::products::{Direct, Panels, Products, totals};
 use super::simd::{GROUP, Group, Simd};
 use super::strassen::{self, MOST, Room};
 use super::thin::{Dots, Thin};
@@ -18,7 +18,7 @@ use super::thin::{Dots, Thin};
 /// Rows of the inner dimension packed at a time.
 const DEPTH: usize = 256;
 
-/// Left rows packed at a time; a multiple of every tile height.
+/// Left rows packed at a time, but for what fills the last tile up.
 const HEIGHT: usize = 128;
 
 /// Right columns packed at a time; a multiple of every tile width.
@@ -190,21 +190,23 @@ struct Packed<'a, 'b> {
 
 impl TileTask for Packed<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, P: Products, const R: usize, const G: usize>(self, simd: S, products: P) {
+    fn run<S: Simd, P: Direct, const R: usize, const G: usize>(self, simd: S, products: P) {
+        let panels = products.panels();
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: packed_right, .. } = self.space;
+        let height = rows.div_ceil(rows.div_ceil(HEIGHT)).next_multiple_of(R);
         for first_col in (0..cols).step_by(WIDTH) {
             let end_col = cols.min(first_col + WIDTH);
             for (left, right) in pairs {
                 for k in (0..depth).step_by(DEPTH) {
                     let inner = (k, depth.min(k + DEPTH));
-                    pack_right::<S, G>(simd, right, inner, (first_col, end_col), packed_right);
-                    for first_row in (0..rows).step_by(HEIGHT) {
-                        let end_row = rows.min(first_row + HEIGHT);
-                        pack_left::<S, R>(simd, left, inner, (first_row, end_row), packed_left);
-                        let block =
-                            Block { depth: inner.1 - inner.0, rows: (first_row, end_row), cols: (first_col, end_col) };
-                        block.multiply::<P, R, G>(products, packed_left, packed_right, target, self.out);
+                    pack_right::<S, _, G>((simd, panels), right, inner, (first_col, end_col), packed_right);
+                    for first_row in (0..rows).step_by(height) {
+                        let end_row = rows.min(first_row + height);
+                        pack_left::<S, _, R>((simd, panels), left, inner, (first_row, end_row), packed_left);
+                        let depth = inner.1 - inner.0 + P::Panels::CLOSING;
+                        let block = Block { depth, rows: (first_row, end_row), cols: (first_col, end_col) };
+                        block.multiply::<_, R, G>(panels, packed_left, packed_right, target, self.out);
                     }
                 }
             }
@@ -214,28 +216,39 @@ impl TileTask for Packed<'_, '_> {
 
 /// Packs rows `first..end` of columns `inner` into panels of `R` rows: for each column, its word in each row.
 #[inline(always)]
-fn pack_left<S: Simd, const R: usize>(
-    simd: S,
+fn pack_left<S: Simd, P: Panels, const R: usize>(
+    (simd, panels): (S, P),
     left: &Factor<'_>,
     inner: (usize, usize),
     (first, end): (usize, usize),
     packed: &mut Vec<u64>,
 ) {
-    let panel = R * (inner.1 - inner.0);
+    let panel = R * (inner.1 - inner.0 + P::CLOSING);
     let words = (end - first).div_ceil(R) * panel;
     if packed.len() < words {
         packed.resize(words, 0);
     }
-    let Some((second, [a, b])) = left.words.second else {
-        return pack_left_words::<S, R>(simd, left, left.words.first, inner, (first, end), packed, |_, word| word);
-    };
-    pack_left_words::<S, R>(simd, left, left.words.first, inner, (first, end), packed, |_, word| a.wrapping_mul(word));
-    pack_left_words::<S, R>(simd, left, second, inner, (first, end), packed, |sum, word| {
-        sum.wrapping_add(b.wrapping_mul(word))
-    });
+    let packed = &mut packed[..words];
+    let first_words = left.words.first;
+    match left.words.second {
+        None => pack_left_words::<S, R>(simd, left, first_words, inner, (first, end), packed, |_, word| word),
+        Some((second, [a, b])) => {
+            pack_left_words::<S, R>(simd, left, first_words, inner, (first, end), packed, |_, word| {
+                a.wrapping_mul(word)
+            });
+            pack_left_words::<S, R>(simd, left, second, inner, (first, end), packed, |sum, word| {
+                sum.wrapping_add(b.wrapping_mul(word))
+            });
+        }
+    }
+    for panel in packed.chunks_exact_mut(panel) {
+        let (rows, closing) = panel.as_chunks_mut::<R>().0.split_at_mut(inner.1 - inner.0);
+        panels.close(rows, closing);
+    }
 }
 
-/// The same with one storage: `put` makes a packed word of what was there before and what is read.
+/// The same with one storage, but for what closes panels: `put` makes a packed word of what was there before and what is
+/// read.
 #[inline(always)]
 fn pack_left_words<S: Simd, const R: usize>(
     simd: S,
@@ -246,7 +259,7 @@ fn pack_left_words<S: Simd, const R: usize>(
     packed: &mut [u64],
     put: impl Fn(u64, u64) -> u64 + Copy,
 ) {
-    let panel = R * (inner.1 - inner.0);
+    let panel = packed.len() / (end - first).div_ceil(R);
     for (panel, start) in packed.chunks_exact_mut(panel).zip((first..end).step_by(R)) {
         if let (Axis::Stride(1), GROUP) = (left.cols, R) {
             let offsets = from_fn(|i| left.rows.at((start + i).min(end - 1)));
@@ -264,30 +277,41 @@ fn pack_left_words<S: Simd, const R: usize>(
 
 /// Packs columns `first..end` of rows `inner` into panels of `G` groups: for each row, its words in these columns.
 #[inline(always)]
-fn pack_right<S: Simd, const G: usize>(
-    simd: S,
+fn pack_right<S: Simd, P: Panels, const G: usize>(
+    (simd, panels): (S, P),
     right: &Factor<'_>,
     inner: (usize, usize),
     (first, end): (usize, usize),
     packed: &mut Vec<Group>,
 ) {
-    let panel = G * (inner.1 - inner.0);
-    let groups = (end - first).div_ceil(G * GROUP) * panel;
+    let lanes: SmallVec<[_; WIDTH / GROUP]> =
+        (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    let depth = inner.1 - inner.0;
+    let panel = G * (depth + P::CLOSING);
+    let groups = lanes.len() * panel;
     if packed.len() < groups {
         packed.resize(groups, Group::default());
     }
-    let lanes: SmallVec<[_; WIDTH / GROUP]> =
-        (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    let packed = &mut packed[..groups];
+    for panel in packed.chunks_exact_mut(panel) {
+        panel[G * depth..].fill(P::OPEN);
+    }
+    let first = right.words.first;
     let Some((second, [a, b])) = right.words.second else {
-        return pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| word);
+        return pack_right_words::<S, G>(simd, right, first, inner, &lanes, packed, |_, words, closing| {
+            panels.pack(words, closing)
+        });
     };
-    pack_right_words::<S, G>(simd, right, right.words.first, inner, &lanes, packed, |_, word| a.wrapping_mul(word));
-    pack_right_words::<S, G>(simd, right, second, inner, &lanes, packed, |sum, word| {
-        sum.wrapping_add(b.wrapping_mul(word))
+    pack_right_words::<S, G>(simd, right, first, inner, &lanes, packed, |_, words, _| {
+        Group(words.map(|word| a.wrapping_mul(word)))
+    });
+    pack_right_words::<S, G>(simd, right, second, inner, &lanes, packed, |sums, words, closing| {
+        panels.pack(from_fn(|i| sums.0[i].wrapping_add(b.wrapping_mul(words[i]))), closing)
     });
 }
 
-/// The same with one storage: `put` makes a packed word of what was there before and what is read.
+/// The same with one storage: `put` makes a packed group of what was there before and the words that are read, and may
+/// change the group that closes it, if there is one.
 #[inline(always)]
 fn pack_right_words<S: Simd, const G: usize>(
     simd: S,
@@ -296,27 +320,30 @@ fn pack_right_words<S: Simd, const G: usize>(
     inner: (usize, usize),
     lanes: &[Lanes<G>],
     packed: &mut [Group],
-    put: impl Fn(u64, u64) -> u64 + Copy,
+    put: impl Fn(Group, [u64; GROUP], Option<&mut Group>) -> Group + Copy,
 ) {
-    let panel = G * (inner.1 - inner.0);
+    let depth = inner.1 - inner.0;
+    let panels = packed.chunks_exact_mut(packed.len() / lanes.len()).zip(lanes);
     if let Axis::Stride(1) = right.rows {
-        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(lanes) {
+        for (panel, lanes) in panels {
+            let (panel, closing) = panel.split_at_mut(G * depth);
             for g in 0..G {
                 columns(simd, source, lanes.offsets(g), inner, |i, words| {
-                    let group = &mut panel[i * G + g].0;
-                    *group = from_fn(|j| put(group[j], words[j]));
+                    let group = &mut panel[i * G + g];
+                    *group = put(*group, words, closing.get_mut(g));
                 });
             }
         }
         return;
     }
     // Row by row: neighbouring panels are neighbours in a row.
+    let mut panels: SmallVec<[_; WIDTH / GROUP]> =
+        panels.map(|(panel, lanes)| (panel.split_at_mut(G * depth), lanes)).collect();
     for (i, k) in (inner.0..inner.1).enumerate() {
         let base = right.rows.at(k);
-        for (panel, lanes) in packed.chunks_exact_mut(panel).zip(lanes) {
+        for ((panel, closing), lanes) in &mut panels {
             for (g, group) in panel[i * G..(i + 1) * G].iter_mut().enumerate() {
-                let words = lanes.load(source, base, g);
-                *group = Group(from_fn(|j| put(group.0[j], words[j])));
+                *group = put(*group, lanes.load(source, base, g), closing.get_mut(g));
             }
         }
     }
@@ -374,10 +401,12 @@ impl Block {
             let right = right.as_chunks::<G>().0;
             for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
                 let left = left.as_chunks::<R>().0;
-                let sums = match (end_col - col).div_ceil(GROUP) {
-                    1 if G > 1 => tile::<P, R, G, 1>(products, left, right),
-                    2 if G > 2 => tile::<P, R, G, 2>(products, left, right),
-                    _ => tile::<P, R, G, G>(products, left, right),
+                let sums = match (end_row - row, (end_col - col).div_ceil(GROUP)) {
+                    (_, 1) if G > 1 => tile::<P, R, G, R, 1>(products, left, right),
+                    (_, 2) if G > 2 => tile::<P, R, G, R, 2>(products, left, right),
+                    (1, _) if G == 1 => tile::<P, R, G, 1, G>(products, left, right),
+                    (2, _) if G == 1 && R > 2 => tile::<P, R, G, 2, G>(products, left, right),
+                    _ => tile::<P, R, G, R, G>(products, left, right),
                 };
                 for (i, sums) in sums.iter().enumerate().take(end_row - row) {
                     lanes.add(out, target.rows.at(row + i), sums, end_col - col);
@@ -387,26 +416,91 @@ impl Block {
     }
 }
 
-/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `USED` groups.
+/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `ROWS` rows and
+/// `GROUPS` groups.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
-fn tile<P: Products, const R: usize, const G: usize, const USED: usize>(
+fn tile<P: Products, const R: usize, const G: usize, const ROWS: usize, const GROUPS: usize>(
     products: P,
     left: &[[u64; R]],
     right: &[[Group; G]],
 ) -> [[[u64; GROUP]; G]; R] {
-    let mut sums = [[products.zero(); USED]; R];
+    let mut sums = [[products.zero(); GROUPS]; ROWS];
     for (left, right) in left.iter().zip(right) {
-        let mut factors = [products.factor(right[0].0); USED];
-        for g in 1..USED {
+        let mut factors = [products.factor(right[0].0); GROUPS];
+        for g in 1..GROUPS {
             factors[g] = products.factor(right[g].0);
         }
-        for r in 0..R {
-            let left = products.splat(left[r]);
-            for g in 0..USED {
+        for r in 0..ROWS {
+            let left = products.splat(&left[r]);
+            for g in 0..GROUPS {
                 sums[r][g] = products.accumulate(sums[r][g], left, factors[g]);
             }
         }
     }
     totals(products, &sums)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Words without a pattern.
+    pub(in crate::backend::cpu) fn noise(len: usize, seed: u64) -> Vec<u64> {
+        let word = |at: u64| (at ^ seed.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (0..len as u64).map(|at| word(at) ^ word(at) >> 29).collect()
+    }
+
+    /// Adds the product to `out` as it is defined.
+    pub(in crate::backend::cpu) fn by_definition(product: &Product<'_>, out: &mut [u64]) {
+        let Product { rows, depth, cols, pairs, target } = *product;
+        for (left, right) in pairs {
+            for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+                let word = |k| {
+                    let left = left.words.word(left.rows.at(row) + left.cols.at(k));
+                    left.wrapping_mul(right.words.word(right.rows.at(k) + right.cols.at(col)))
+                };
+                let to = &mut out[target.rows.at(row) + target.cols.at(col)];
+                *to = (0..depth).fold(*to, |sum, k| sum.wrapping_add(word(k)));
+            }
+        }
+    }
+
+    /// Checks a product of matrices, packed, with each instruction set.
+    fn check([rows, depth, cols]: [usize; 3], left: &[u64], right: &[u64]) {
+        let pairs = [(Factor::row_major(left.into(), depth), Factor::row_major(right.into(), cols))];
+        let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
+        let product = Product { rows, depth, cols, pairs: &pairs, target };
+        let before = noise(rows * cols, 3);
+        let mut expected = before.clone();
+        by_definition(&product, &mut expected);
+        for isa in Isa::available() {
+            let mut out = before.clone();
+            product.packed(isa, &mut Workspace::default(), &mut out);
+            assert!(out == expected, "{rows}x{depth}x{cols}, {isa:?}");
+        }
+    }
+
+    #[test]
+    fn packed_products_whose_sizes_are_no_multiples_of_tiles() {
+        for rows in [1, 2, 3, 4, 5, 8, 10, HEIGHT - 1, HEIGHT, HEIGHT + 1, 2 * HEIGHT + 2] {
+            for [depth, cols] in [[1, 1], [2, 7], [3, 8], [4, 17], [5, 24], [DEPTH, 9], [DEPTH + 1, 33], [6, WIDTH + 9]]
+            {
+                check([rows, depth, cols], &noise(rows * depth, 1), &noise(depth * cols, 2));
+            }
+        }
+    }
+
+    #[test]
+    fn packed_products_of_words_whose_halves_are_at_their_limits() {
+        let halves = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
+        let words: Vec<u64> = halves.iter().flat_map(|high| halves.map(|low| high << 32 | low)).collect();
+        // Each word by each one, alone and in sums of many.
+        check([words.len(), 1, words.len()], &words, &words);
+        for depth in [2, DEPTH - 1, DEPTH + 3] {
+            let cycle = |by: usize| -> Vec<u64> { (0..40 * depth).map(|i| words[i * by % words.len()]).collect() };
+            check([40, depth, 40], &cycle(5), &cycle(7));
+            check([40, depth, 40], &vec![u64::MAX; 40 * depth], &vec![u64::MAX; 40 * depth]);
+        }
+    }
 }

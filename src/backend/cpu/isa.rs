@@ -11,7 +11,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::products::Halves;
-use super::products::{Products, Whole};
+use super::products::{Direct, Whole};
 #[cfg(target_arch = "x86_64")]
 use super::simd::Avx512;
 use super::simd::{Plain, Simd};
@@ -28,13 +28,13 @@ pub(super) trait Task {
 /// A loop over groups of words, with a register tile of `ROWS` rows by `GROUPS` groups.
 pub(super) trait TileTask {
     /// The loop; implementations are `#[inline(always)]`.
-    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, simd: S, products: P);
+    fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(self, simd: S, products: P);
 }
 
 /// A tile task with its vectors and tile chosen.
 struct Tiled<T, S, P, const ROWS: usize, const GROUPS: usize>(T, S, P);
 
-impl<T: TileTask, S: Simd, P: Products, const ROWS: usize, const GROUPS: usize> Task for Tiled<T, S, P, ROWS, GROUPS> {
+impl<T: TileTask, S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize> Task for Tiled<T, S, P, ROWS, GROUPS> {
     type Output = ();
 
     #[inline(always)]
@@ -108,7 +108,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(simd) => self.run(Tiled::<_, _, _, 8, 3>(task, simd, Whole(simd))),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(halves) => self.run(Tiled::<_, _, _, 2, 1>(task, Plain, halves)),
+            Level::Avx2(halves) => self.run(Tiled::<_, _, _, 3, 1>(task, Plain, halves)),
             Level::Portable => self.run(Tiled::<_, _, _, 4, 1>(task, Plain, Whole(Plain))),
         }
     }

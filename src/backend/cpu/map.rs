@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::isa::{Isa, TileTask};
 use super::planes::{self, WORDS};
-use super::products::Products;
+use super::products::Direct;
 use super::registers::{Action, Allocated, Place, Taken, What, allocate};
 use super::simd::{GROUP, Simd};
 use super::stream::Keystream;
@@ -213,7 +213,7 @@ struct Blocks<'a, 'b> {
 
 impl TileTask for Blocks<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(mut self, simd: S, _: P) {
+    fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(mut self, simd: S, _: P) {
         let words = self.planes[0].len();
         for from in (0..words).step_by(BLOCK) {
             let (start, count) = (self.first + from, BLOCK.min(words - from));

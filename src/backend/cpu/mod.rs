@@ -14,6 +14,8 @@ mod map;
 mod matrices;
 mod memory;
 mod messages;
+#[cfg(target_arch = "x86_64")]
+mod paired;
 mod planes;
 mod product;
 mod products;

@@ -1,6 +1,7 @@
 //! Sums of products of vectors, where what several products have in common is done once.
 //!
-//! [`Whole`] multiplies words, [`Halves`] their halves: for processors that cannot multiply vectors of words.
+//! [`Whole`] multiplies words, [`Halves`] their halves: for processors that cannot multiply vectors of words. Packed factors
+//! those multiply by [`Paired`].
 
 #![allow(unsafe_code, reason = "vector instructions that the compiler does not find by itself")]
 
@@ -10,7 +11,9 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_shuffle_epi32, _mm256_slli_epi64,
 };
 
-use super::simd::{GROUP, Simd};
+#[cfg(target_arch = "x86_64")]
+use super::paired::Paired;
+use super::simd::{GROUP, Group, Simd};
 
 /// Permission to compute sums of products of vectors of [`GROUP`] words, modulo 2^64.
 pub(super) trait Products: Copy {
@@ -23,11 +26,8 @@ pub(super) trait Products: Copy {
     /// A sum that is being made.
     type Sum: Copy;
 
-    /// These words.
-    fn load(self, words: [u64; GROUP]) -> Self::Words;
-
     /// The same word in all places.
-    fn splat(self, word: u64) -> Self::Words;
+    fn splat(self, word: &u64) -> Self::Words;
 
     /// These words, made ready.
     fn factor(self, words: [u64; GROUP]) -> Self::Factor;
@@ -42,16 +42,43 @@ pub(super) trait Products: Copy {
     fn total(self, sum: Self::Sum) -> [u64; GROUP];
 }
 
-/// What the sums of a register tile have come to; groups that it has no sums for are zero.
+/// Products of words as they lie in memory.
+pub(super) trait Direct: Products {
+    /// The products of the same words, once they are packed.
+    type Panels: Panels;
+
+    /// These words.
+    fn load(self, words: [u64; GROUP]) -> Self::Words;
+
+    /// The products of the same words, once they are packed.
+    fn panels(self) -> Self::Panels;
+}
+
+/// Products of packed words, which may have a form of their own, and rows behind them without which a sum is not complete.
+pub(super) trait Panels: Products {
+    /// Rows behind those of a factor.
+    const CLOSING: usize;
+
+    /// What a group of the closing row is before any word is packed.
+    const OPEN: Group;
+
+    /// Writes the closing row behind rows of the left factor.
+    fn close<const R: usize>(self, rows: &[[u64; R]], closing: &mut [[u64; R]]);
+
+    /// A group of the right factor as it is packed. The closing row's group, if there is one, takes note of it.
+    fn pack(self, words: [u64; GROUP], closing: Option<&mut Group>) -> Group;
+}
+
+/// What the sums of a register tile have come to; rows and groups that it has no sums for are zero.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
-pub(super) fn totals<P: Products, const R: usize, const G: usize, const USED: usize>(
+pub(super) fn totals<P: Products, const R: usize, const G: usize, const ROWS: usize, const GROUPS: usize>(
     products: P,
-    sums: &[[P::Sum; USED]; R],
+    sums: &[[P::Sum; GROUPS]; ROWS],
 ) -> [[[u64; GROUP]; G]; R] {
     let mut totals = [[[0; GROUP]; G]; R];
-    for r in 0..R {
-        for g in 0..USED {
+    for r in 0..ROWS {
+        for g in 0..GROUPS {
             totals[r][g] = products.total(sums[r][g]);
         }
     }
@@ -68,13 +95,8 @@ impl<S: Simd> Products for Whole<S> {
     type Sum = S::Words;
 
     #[inline(always)]
-    fn load(self, words: [u64; GROUP]) -> S::Words {
-        self.0.load(words)
-    }
-
-    #[inline(always)]
-    fn splat(self, word: u64) -> S::Words {
-        self.0.splat(word)
+    fn splat(self, word: &u64) -> S::Words {
+        self.0.splat(*word)
     }
 
     #[inline(always)]
@@ -95,6 +117,33 @@ impl<S: Simd> Products for Whole<S> {
     #[inline(always)]
     fn total(self, sum: S::Words) -> [u64; GROUP] {
         self.0.store(sum)
+    }
+}
+
+impl<S: Simd> Direct for Whole<S> {
+    type Panels = Whole<S>;
+
+    #[inline(always)]
+    fn load(self, words: [u64; GROUP]) -> S::Words {
+        self.0.load(words)
+    }
+
+    #[inline(always)]
+    fn panels(self) -> Whole<S> {
+        self
+    }
+}
+
+impl<S: Simd> Panels for Whole<S> {
+    const CLOSING: usize = 0;
+    const OPEN: Group = Group([0; GROUP]);
+
+    #[inline(always)]
+    fn close<const R: usize>(self, _: &[[u64; R]], _: &mut [[u64; R]]) {}
+
+    #[inline(always)]
+    fn pack(self, words: [u64; GROUP], _: Option<&mut Group>) -> Group {
+        Group(words)
     }
 }
 
@@ -138,15 +187,9 @@ impl Products for Halves {
     type Sum = [[__m256i; 2]; 2];
 
     #[inline(always)]
-    fn load(self, words: [u64; GROUP]) -> [__m256i; 2] {
-        // SAFETY: both types are 64 bytes, and every bit pattern is a value of either.
-        unsafe { std::mem::transmute::<[u64; GROUP], [__m256i; 2]>(words) }
-    }
-
-    #[inline(always)]
-    fn splat(self, word: u64) -> [__m256i; 2] {
+    fn splat(self, word: &u64) -> [__m256i; 2] {
         // SAFETY: `self` proves that the instruction is there.
-        unsafe { [_mm256_set1_epi64x(word as i64); 2] }
+        unsafe { [_mm256_set1_epi64x(*word as i64); 2] }
     }
 
     #[inline(always)]
@@ -189,5 +232,21 @@ impl Products for Halves {
             let sums = [_mm256_add_epi64(low[0], first), _mm256_add_epi64(low[1], second)];
             std::mem::transmute::<[__m256i; 2], [u64; GROUP]>(sums)
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Direct for Halves {
+    type Panels = Paired;
+
+    #[inline(always)]
+    fn load(self, words: [u64; GROUP]) -> [__m256i; 2] {
+        // SAFETY: both types are 64 bytes, and every bit pattern is a value of either.
+        unsafe { std::mem::transmute::<[u64; GROUP], [__m256i; 2]>(words) }
+    }
+
+    #[inline(always)]
+    fn panels(self) -> Paired {
+        Paired::new(self)
     }
 }

@@ -179,27 +179,7 @@ fn multiply(
 mod tests {
     use super::*;
     use crate::backend::cpu::factor::{Factor, Words};
-
-    /// Words without a pattern.
-    fn noise(len: usize, seed: u64) -> Vec<u64> {
-        let word = |at: u64| (at ^ seed.rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (0..len as u64).map(|at| word(at) ^ word(at) >> 29).collect()
-    }
-
-    /// Adds the product to `out` as it is defined.
-    fn by_definition(product: &Product<'_>, out: &mut [u64]) {
-        let Product { rows, depth, cols, pairs, target } = *product;
-        for (left, right) in pairs {
-            for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
-                let word = |k| {
-                    let left = left.words.word(left.rows.at(row) + left.cols.at(k));
-                    left.wrapping_mul(right.words.word(right.rows.at(k) + right.cols.at(col)))
-                };
-                let to = &mut out[target.rows.at(row) + target.cols.at(col)];
-                *to = (0..depth).fold(*to, |sum, k| sum.wrapping_add(word(k)));
-            }
-        }
-    }
+    use crate::backend::cpu::gemm::tests::{by_definition, noise};
 
     /// Computes a product to so many words with each instruction set, by each number of levels, whole and in parts.
     fn check(name: &str, product: &Product<'_>, words: usize) {

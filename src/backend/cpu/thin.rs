@@ -5,7 +5,7 @@ use std::array::from_fn;
 use super::factor::{Lanes, Words};
 use super::gemm::{Product, Workspace};
 use super::isa::TileTask;
-use super::products::{Products, totals};
+use super::products::{Direct, Products, totals};
 use super::simd::{GROUP, Group, Simd};
 
 /// Up to `R` rows over a right factor that is read where it lies.
@@ -16,10 +16,10 @@ pub(super) struct Thin<'a, 'b, const R: usize> {
 
 impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
-    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
+    fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
         match (ROWS, GROUPS, R) {
-            (2, _, 1) => self.run_tiles::<P, 1, 2>(products),
-            (2, _, _) => self.run_tiles::<P, 2, 1>(products),
+            (3, _, 1) => self.run_tiles::<P, 1, 2>(products),
+            (3, _, _) => self.run_tiles::<P, 2, 1>(products),
             (_, 1, _) => self.run_tiles::<P, R, 1>(products),
             // Fewer rows leave registers for more columns.
             (_, _, ..4) => self.run_tiles::<P, R, 8>(products),
@@ -70,7 +70,7 @@ impl<const R: usize> Thin<'_, '_, R> {
                     });
                 }
                 for r in 0..T {
-                    let left = products.splat(left.words.word(offsets[r] + column));
+                    let left = products.splat(&left.words.word(offsets[r] + column));
                     for g in 0..G {
                         sums[r][g] = products.accumulate(sums[r][g], left, factors[g]);
                     }
@@ -84,8 +84,8 @@ impl<const R: usize> Thin<'_, '_, R> {
 /// `a x + b y`.
 #[inline(always)]
 fn weighted<P: Products>(products: P, [x, y]: [[u64; GROUP]; 2], [a, b]: [u64; 2]) -> [u64; GROUP] {
-    let sum = products.accumulate(products.zero(), products.splat(a), products.factor(x));
-    products.total(products.accumulate(sum, products.splat(b), products.factor(y)))
+    let sum = products.accumulate(products.zero(), products.splat(&a), products.factor(x));
+    products.total(products.accumulate(sum, products.splat(&b), products.factor(y)))
 }
 
 /// A few rows over a right factor whose columns lie in one piece: scalar products, a tile of up to four rows by four
@@ -101,9 +101,9 @@ const SIDE: usize = 4;
 
 impl TileTask for Dots<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, P: Products, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
+    fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
         match ROWS {
-            2 => self.run_tiles::<P, 2, 1>(products),
+            3 => self.run_tiles::<P, 2, 1>(products),
             _ => self.run_tiles::<P, SIDE, SIDE>(products),
         }
     }
@@ -111,7 +111,7 @@ impl TileTask for Dots<'_, '_> {
 
 impl Dots<'_, '_> {
     #[inline(always)]
-    fn run_tiles<P: Products, const R: usize, const C: usize>(self, products: P) {
+    fn run_tiles<P: Direct, const R: usize, const C: usize>(self, products: P) {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: packed_left, right: columns, .. } = self.space;
         let groups = depth.div_ceil(GROUP);
@@ -190,7 +190,7 @@ fn gather<P: Products>(products: P, words: Words<'_>, groups: &mut [Group]) {
 /// The scalar products of `R` rows with `C` columns, each of so many groups.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
-fn dots<P: Products, const R: usize, const C: usize>(
+fn dots<P: Direct, const R: usize, const C: usize>(
     products: P,
     rows: &[[u64; GROUP]],
     columns: &[Group],
