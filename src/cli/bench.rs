@@ -86,8 +86,10 @@ impl Bench {
             eval::results(&graph, &data, eval::Mode::Real).map_err(anyhow::Error::new)?
         };
         // The first run finds memory that was never touched.
-        let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, |client| {
+        let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, move |client| {
             client.submit(&data, |_| true)?;
+            // The parties' memory counts, not the owners'.
+            drop(data);
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });
         let outcomes = outcomes.map_err(told)?;
