@@ -1,5 +1,6 @@
 //! `--device` on the command line.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -106,10 +107,42 @@ fn failures_name_the_line() {
     let found = run("alloc:4");
     assert!(found.contains("bytes of memory for the plan's buffers: it is out of memory"), "{found}");
     let found = run("lost:200");
-    assert!(found.contains("the GPU failed: "), "{found}");
+    assert!(found.contains("the GPU failed: the GPU was lost"), "{found}");
+    assert!(found.contains("small_digits.sml:"), "no line: {found}");
     let (code, _, found) = smlc(&["run", MODEL, "--take", "1", "--device", "cuda"], &[("SMLC_SIM_MEM", "20000")]);
     assert_eq!(code, Some(2));
     assert!(found.contains("it is out of memory"), "{found}");
+}
+
+/// A driver that lacks a function that is called would end the program with a panic, so all of them are looked for at first.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn all_functions_of_the_driver_that_are_called_are_looked_for() {
+    if !is_emulated() {
+        return;
+    }
+    let source = include_str!("../../src/backend/cuda/gpu.rs");
+    let (_, listed) = source.split_once("const SYMBOLS").unwrap();
+    let listed: BTreeSet<&str> = listed.split_once("];").unwrap().0.split('"').skip(1).step_by(2).collect();
+    let run = ["run", MODEL, "--take", "1", "--repeat", "2", "--device"];
+    let bench = ["bench", "--kernels", "--shrink", "65536", "--device"];
+    for (arguments, device) in
+        [(&run[..], "cuda"), (&run, "cpu,cuda,cpu"), (&run, "cuda:0,cuda:1,cuda:1"), (&bench, "cuda")]
+    {
+        // The dynamic linker says what is looked up.
+        let environment = [("LD_DEBUG", "symbols"), ("SMLC_SIM_DEVICES", "2")];
+        let (code, _, found) = smlc(&[arguments, &[device]].concat(), &environment);
+        assert_eq!(code, Some(0));
+        let called: BTreeSet<&str> = found
+            .lines()
+            .filter_map(|line| line.split_once("symbol=cu")?.1.split_once(';').map(|(name, _)| name))
+            .filter(|name| name.starts_with(char::is_uppercase))
+            .collect();
+        assert!(called.contains("LaunchKernel"), "{called:?}");
+        for name in called {
+            assert!(listed.contains(format!("cu{name}").as_str()), "cu{name} is called and not looked for");
+        }
+    }
 }
 
 /// The order of work that the driver promises nothing about makes no difference.

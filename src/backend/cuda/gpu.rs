@@ -105,17 +105,51 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
-/// Functions that a driver of any use has.
-const SYMBOLS: [&[u8]; 9] = [
-    b"cuInit",
-    b"cuGetErrorString",
-    b"cuGetErrorName",
-    b"cuDevicePrimaryCtxRetain",
-    b"cuMemAllocAsync",
-    b"cuLaunchKernel",
-    b"cuGraphAddKernelNode_v2",
-    b"cuGraphInstantiateWithFlags",
-    b"cuGraphLaunch",
+/// The functions of the driver that are called: of itself or by cudarc.
+const SYMBOLS: [&str; 43] = [
+    "cuCtxGetCurrent",
+    "cuCtxSetCurrent",
+    "cuDeviceGet",
+    "cuDeviceGetAttribute",
+    "cuDeviceGetCount",
+    "cuDeviceGetDefaultMemPool",
+    "cuDeviceGetName",
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuDevicePrimaryCtxRetain",
+    "cuDeviceTotalMem_v2",
+    "cuDriverGetVersion",
+    "cuEventCreate",
+    "cuEventDestroy_v2",
+    "cuEventElapsedTime_v2",
+    "cuEventRecord",
+    "cuEventSynchronize",
+    "cuFuncSetAttribute",
+    "cuGetErrorName",
+    "cuGetErrorString",
+    "cuGraphAddKernelNode_v2",
+    "cuGraphCreate",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
+    "cuGraphInstantiateWithFlags",
+    "cuGraphLaunch",
+    "cuInit",
+    "cuLaunchKernel",
+    "cuMemAllocAsync",
+    "cuMemFreeAsync",
+    "cuMemFreeHost",
+    "cuMemHostAlloc",
+    "cuMemPoolSetAttribute",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyPeerAsync",
+    "cuMemsetD8Async",
+    "cuModuleGetFunction",
+    "cuModuleLoadData",
+    "cuModuleUnload",
+    "cuStreamCreate",
+    "cuStreamDestroy_v2",
+    "cuStreamSynchronize",
+    "cuStreamWaitEvent",
 ];
 
 impl Gpu {
@@ -132,8 +166,8 @@ impl Gpu {
         // A stub may lack functions, which would be a panic at their first use.
         // SAFETY: the library is there, and symbols are looked up but not called.
         for symbol in SYMBOLS {
-            if unsafe { sys::culib().get::<*const ()>(symbol) }.is_err() {
-                return Err(NoGpu::Driver(format!("it has no {}", String::from_utf8_lossy(symbol))));
+            if unsafe { sys::culib().get::<*const ()>(symbol.as_bytes()) }.is_err() {
+                return Err(NoGpu::Driver(format!("it has no {symbol}")));
             }
         }
         // The code alone: to say it in words is the driver's, which may be broken.

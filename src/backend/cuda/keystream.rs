@@ -13,7 +13,7 @@ use super::{address, failed, room};
 use crate::backend::{BackendError, StreamKey, aes};
 use crate::plan::{Party, Stream};
 
-/// Words of keystream that are drawn at a time: they stay in the second-level cache until they are used.
+/// Words of keystream that are drawn at a time.
 pub(super) const DRAWN: usize = 4 << 20;
 
 /// Blocks of keystream that a warp draws at a time, one a lane; and how often at most before it looks which are next.

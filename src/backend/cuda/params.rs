@@ -1,6 +1,6 @@
 //! Parameters of the kernels in `kernels/`, laid out as those declare them.
 //!
-//! A kernel is given the bytes of each; [`Gpu::launch`](super::gpu::Gpu::launch) compares their sizes with what its PTX
+//! A kernel is given the bytes of each; [`Function::expect`](super::gpu::Function::expect) compares their sizes with what its PTX
 //! declares. Padding is spelled out, so that every byte is one that was set.
 
 use bytemuck::{Pod, Zeroable};

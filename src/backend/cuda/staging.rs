@@ -46,7 +46,8 @@ impl Staging {
         let words = unsafe { context.alloc_pinned_with_flags(words, 0) }
             .map_err(|error| out_of_memory("messages, in memory of the host", words, error))?;
         let mut words = words;
-        let base = NonNull::new(words.as_mut_ptr().map_err(failed)?).expect("memory that was given is somewhere");
+        let base = NonNull::new(words.as_mut_ptr().map_err(failed)?)
+            .ok_or_else(|| BackendError::Device("it gave memory of the host at address 0".into()))?;
         Ok(Staging { words, base, copied })
     }
 
