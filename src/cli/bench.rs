@@ -88,7 +88,7 @@ impl Bench {
         // The first run finds memory that was never touched.
         let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, move |client| {
             client.submit(&data, |_| true)?;
-            // The parties' memory counts, not the owners'.
+            // Owners need no memory while parties compute.
             drop(data);
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });

@@ -2,8 +2,8 @@
 //!
 //! Element `(i, j)` of a [`Factor`] is word `rows.at(i) + cols.at(j)`. Row-major and transposed matrices are like that,
 //! and so is the matrix of a convolution's windows: a row is a channel and a position in the window, a column an image and
-//! a position of the window, and their offsets in the image add up. So one product kernel serves all of them, and the
-//! matrix of windows never exists in memory.
+//! a position of the window, and their offsets in the image add up. So one product kernel serves all of them, and of the
+//! matrix of windows no more exists in memory than the block that is multiplied.
 
 use std::array::from_fn;
 

@@ -41,6 +41,16 @@ fn group(halves: [__m256i; 2]) -> Group {
     Group(unsafe { transmute::<[__m256i; 2], [u64; GROUP]>(halves) })
 }
 
+/// Adds the products of the halves of each word of up to four rows.
+#[inline(always)]
+fn add_products<const R: usize>(sums: &mut [[u32; R]; 4], rows: &[[u64; R]]) {
+    for (sums, row) in sums.iter_mut().zip(rows) {
+        for (sum, word) in sums.iter_mut().zip(row) {
+            *sum = sum.wrapping_add((*word as u32).wrapping_mul((*word >> 32) as u32));
+        }
+    }
+}
+
 impl Products for Paired {
     /// Both halves, each in all places.
     type Words = [__m256i; 2];
@@ -111,22 +121,13 @@ impl Panels for Paired {
 
     #[inline(always)]
     fn close<const R: usize>(self, rows: &[[u64; R]], closing: &mut [[u64; R]]) {
-        let product = |word: u64| (word as u32).wrapping_mul((word >> 32) as u32);
         // Four rows at a time are vectors.
         let (fours, rest) = rows.as_chunks::<4>();
-        let mut sums = [[0u32; R]; 4];
-        for four in fours {
-            for (sums, row) in sums.iter_mut().zip(four) {
-                for (sum, word) in sums.iter_mut().zip(row) {
-                    *sum = sum.wrapping_add(product(*word));
-                }
-            }
+        let mut sums = [[0; R]; 4];
+        for rows in fours {
+            add_products(&mut sums, rows);
         }
-        for (sums, row) in sums.iter_mut().zip(rest) {
-            for (sum, word) in sums.iter_mut().zip(row) {
-                *sum = sum.wrapping_add(product(*word));
-            }
-        }
+        add_products(&mut sums, rest);
         for closing in closing {
             for (i, word) in closing.iter_mut().enumerate() {
                 let sum = sums.iter().fold(0u32, |sum, of| sum.wrapping_add(of[i]));

@@ -26,7 +26,7 @@ pub(super) trait Products: Copy {
     /// A sum that is being made.
     type Sum: Copy;
 
-    /// The same word in all places.
+    /// The same word in all places; its halves may be read where it lies.
     fn splat(self, word: &u64) -> Self::Words;
 
     /// These words, made ready.
@@ -44,7 +44,7 @@ pub(super) trait Products: Copy {
 
 /// Products of words as they lie in memory.
 pub(super) trait Direct: Products {
-    /// The products of the same words, once they are packed.
+    /// The same for words that are packed.
     type Panels: Panels;
 
     /// These words.
