@@ -115,7 +115,7 @@ impl Panels for Paired {
     /// its low half, one of the right factor's a one, so that the sum of the high halves is added.
     const CLOSING: usize = 1;
     const OPEN: Group = {
-        let ones = u32::MAX as u64 + 2;
+        let ones = 1 << 32 | 1;
         Group([ones, ones, ones, ones, 0, 0, 0, 0])
     };
 

@@ -18,6 +18,7 @@ impl<const R: usize> TileTask for Thin<'_, '_, R> {
     #[inline(always)]
     fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(self, _: S, products: P) {
         match (ROWS, GROUPS, R) {
+            // Sixteen registers of 256 bits.
             (3, _, 1) => self.run_tiles::<P, 1, 2>(products),
             (3, _, _) => self.run_tiles::<P, 2, 1>(products),
             (_, 1, _) => self.run_tiles::<P, R, 1>(products),
