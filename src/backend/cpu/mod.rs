@@ -14,6 +14,7 @@ mod map;
 mod matrices;
 mod memory;
 mod messages;
+mod packing;
 #[cfg(target_arch = "x86_64")]
 mod paired;
 mod planes;
