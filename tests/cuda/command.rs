@@ -78,6 +78,95 @@ fn what_cannot_be_used_is_said() {
     assert_eq!((code, found.matches("error").count()), (Some(2), 1), "{found}");
 }
 
+/// What is installed instead of a driver that can be used ends the program with one line, and no panic.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn drivers_that_cannot_be_used_say_why() {
+    if !is_emulated() {
+        return;
+    }
+    let says = |library: &Path, environment: &[(&str, &str)], wanted: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(library, folder.path().join("libcuda.so")).unwrap();
+        for arguments in [&["run", MODEL, "--take", "1"][..], &["bench", "--kernels", "--shrink", "65536"]] {
+            let (code, out, err) = plain(&[arguments, &["--device", "cuda"]].concat(), environment, folder.path());
+            assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+            let line = format!("error: {wanted}; `--device cpu` computes on the processor\n");
+            assert_eq!(err, line, "{environment:?}");
+        }
+    };
+    let driver = |environment: &[(&str, &str)], wanted: &str| {
+        says(&library(), environment, &format!("the CUDA driver on this machine cannot be used: {wanted}"));
+    };
+    for (version, said) in [("12080", "12.8"), ("12090", "12.9"), ("11000", "11.0")] {
+        let wanted = format!("it is of CUDA {said}, the kernels need CUDA 13.0 (driver 580) or newer");
+        driver(&[("SMLC_SIM_VERSION", version)], &wanted);
+    }
+    let codes = [
+        (
+            "34",
+            "it is the stub that CUDA's toolkit has for linking; the driver's own `libcuda.so.1` has to be found before it",
+        ),
+        ("802", "a service that its GPUs need is not running, as `nvidia-fabricmanager`"),
+        ("803", "it and the kernel's module are of different versions: restart the machine, or install both anew"),
+        ("804", "it is CUDA's compatibility library, which this GPU does not take: remove that from the library path"),
+        ("999", "it does not reach its module in the kernel, of which `nvidia-smi` says more"),
+    ];
+    for (code, wanted) in codes {
+        driver(&[("SMLC_SIM_INIT", code)], &format!("{wanted} (error {code})"));
+    }
+    // One that nobody knows yet.
+    driver(&[("SMLC_SIM_INIT", "77777")], "it begins with error 77777");
+    says(&library(), &[("SMLC_SIM_INIT", "100")], "no GPU number 0: the CUDA driver finds 0");
+    let old = "GPU 0 has compute capability 7.5, the kernels need 8.0";
+    says(&library(), &[("SMLC_SIM_CAPABILITY", "7.5")], old);
+    let (code, _, err) =
+        smlc(&["bench", "--kernels", "--shrink", "65536", "--device", "cuda"], &[("SMLC_SIM_CAPABILITY", "8.0")]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+
+    // A library that is none of the driver's: one that this process has.
+    let lacks = |symbol: &str| {
+        format!(
+            "the CUDA driver on this machine cannot be used: it has no function `{symbol}`: it is no driver, or older than \
+             CUDA 13.0 (driver 580)"
+        )
+    };
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let other = maps.split_whitespace().find(|word| word.contains("/libgcc_s.so")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let other = std::fs::copy(other, folder.path().join("other")).map(|_| folder.path().join("other")).unwrap();
+    says(&other, &[], &lacks("cuDriverGetVersion"));
+    // Drivers that lack one function each.
+    let whole = std::fs::read(library()).unwrap();
+    let without = |symbol: &str| {
+        let mut bytes = whole.clone();
+        let name = format!("\0{symbol}\0").into_bytes();
+        let places: Vec<usize> =
+            bytes.windows(name.len()).enumerate().filter(|(_, w)| *w == name).map(|p| p.0).collect();
+        assert!(!places.is_empty(), "{symbol}");
+        places.into_iter().for_each(|at| bytes[at + 1] = b'x');
+        let path = folder.path().join(symbol);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    for symbol in symbols() {
+        let path = without(symbol);
+        says(&path, &[], &lacks(symbol));
+        std::fs::remove_file(path).unwrap();
+    }
+    // Where the version says it as well, that is said.
+    let path = without("cuEventElapsedTime_v2");
+    let version = "the CUDA driver on this machine cannot be used: it is of CUDA 12.4, the kernels need CUDA 13.0 (driver 580) or newer";
+    says(&path, &[("SMLC_SIM_VERSION", "12040")], version);
+}
+
+/// The functions that the program looks for.
+fn symbols() -> BTreeSet<&'static str> {
+    let source = include_str!("../../src/backend/cuda/gpu.rs");
+    let (_, listed) = source.split_once("const SYMBOLS").unwrap();
+    listed.split_once("];").unwrap().0.split('"').skip(1).step_by(2).collect()
+}
+
 /// Failures of the driver end a run with what failed and the line of the model.
 #[test]
 fn failures_name_the_line() {
@@ -121,9 +210,7 @@ fn all_functions_of_the_driver_that_are_called_are_looked_for() {
     if !is_emulated() {
         return;
     }
-    let source = include_str!("../../src/backend/cuda/gpu.rs");
-    let (_, listed) = source.split_once("const SYMBOLS").unwrap();
-    let listed: BTreeSet<&str> = listed.split_once("];").unwrap().0.split('"').skip(1).step_by(2).collect();
+    let listed = symbols();
     let run = ["run", MODEL, "--take", "1", "--repeat", "2", "--device"];
     let bench = ["bench", "--kernels", "--shrink", "65536", "--device"];
     for (arguments, device) in

@@ -22,12 +22,12 @@ const POOLS: usize = 0x1000;
 
 #[unsafe(no_mangle)]
 extern "C" fn cuInit(_flags: c_uint) -> Code {
-    enter().map_or_else(|code| code, |state| if state.devices.is_empty() { NO_DEVICE } else { SUCCESS })
+    enter().map_or_else(|code| code, |state| if state.devices.is_empty() { NO_DEVICE } else { state.init })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuDriverGetVersion(version: Out<c_int>) -> Code {
-    version.set(13_000)
+    version.set(lock().version)
 }
 
 #[unsafe(no_mangle)]
@@ -101,8 +101,8 @@ extern "C" fn cuDeviceGetAttribute(value: Out<c_int>, attribute: c_int, _device:
         // Bytes of the second cache.
         38 => 50 << 20,
         // Compute capability.
-        75 => 9,
-        76 => 0,
+        75 => lock().capability.0,
+        76 => lock().capability.1,
         // Mapped host memory, concurrent kernels, copy engines, one address space, pools.
         19 | 31 | 41 | 115 => 1,
         40 => 3,

@@ -18,6 +18,9 @@
 //! | `SMLC_SIM_WIPED` | 1: memory that is freed holds only zeros where anything was written | 0 |
 //! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready) or launch fails, the devices are lost from the N-th call on | |
 //! | `SMLC_SIM_PLANT` | a mistake of the program: the N-th time, a stream does not wait for an event (`wait:N`), an event is recorded before what is in line (`record:N`), the host does not wait for a stream or an event (`sync:N`), memory is freed before what is in line (`free:N`) | |
+//! | `SMLC_SIM_VERSION` | the version of CUDA that the driver says it is of | 13000 |
+//! | `SMLC_SIM_INIT` | the code that `cuInit` returns | 0 |
+//! | `SMLC_SIM_CAPABILITY` | the compute capability of the devices, as in `8.0` | 9.0 |
 //! | `SMLC_SIM_EDIT` | `OLD=>NEW`: kernels are loaded with another text where they have `OLD` | |
 //!
 //! Programs that have loaded the library may look up [`smlc_sim_launches`] and the other functions of this module there.

@@ -1,6 +1,7 @@
 //! What the driver knows: devices, memory, streams, events, modules.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::c_int;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -79,6 +80,10 @@ impl Injection {
 pub(super) struct State {
     pub devices: Vec<Device>,
     pub limit: usize,
+    pub version: c_int,
+    /// What `cuInit` returns, if there are devices.
+    pub init: Code,
+    pub capability: (c_int, c_int),
     pub reverse: bool,
     pub ignore_unwritten: bool,
     /// Memory that is freed holds nothing but zeros.
@@ -179,8 +184,15 @@ impl State {
     fn from_environment() -> State {
         let text = |name: &str| std::env::var(name).ok();
         let number = |name: &str, default: u64| text(name).and_then(|v| v.parse().ok()).unwrap_or(default);
+        let capability = text("SMLC_SIM_CAPABILITY").and_then(|text| {
+            let (major, minor) = text.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        });
         let mut state = State {
             limit: number("SMLC_SIM_MEM", 8 << 30) as usize,
+            version: number("SMLC_SIM_VERSION", 13_000) as c_int,
+            init: number("SMLC_SIM_INIT", 0) as Code,
+            capability: capability.unwrap_or((9, 0)),
             reverse: number("SMLC_SIM_REVERSE", 0) != 0,
             ignore_unwritten: number("SMLC_SIM_UNWRITTEN", 0) != 0,
             wiped: number("SMLC_SIM_WIPED", 0) != 0,

@@ -13,8 +13,7 @@ use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS};
 use super::queue::{Stream, Work, drain, push, push_early, stream_id, until};
 use super::state::{Event, Injection, current_context, current_device, device_of, enter, lock};
 
-#[unsafe(no_mangle)]
-extern "C" fn cuStreamCreate(stream: Out<usize>, _flags: c_uint) -> Code {
+fn create(stream: Out<usize>) -> Code {
     let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -29,8 +28,13 @@ extern "C" fn cuStreamCreate(stream: Out<usize>, _flags: c_uint) -> Code {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuStreamCreateWithPriority(stream: Out<usize>, flags: c_uint, _priority: c_int) -> Code {
-    cuStreamCreate(stream, flags)
+extern "C" fn cuStreamCreate(stream: Out<usize>, _flags: c_uint) -> Code {
+    create(stream)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamCreateWithPriority(stream: Out<usize>, _flags: c_uint, _priority: c_int) -> Code {
+    create(stream)
 }
 
 /// Does not wait: the stream goes once its work is done.
@@ -165,7 +169,7 @@ extern "C" fn cuEventQuery(event: usize) -> Code {
 
 /// The time that the emulator took, which says nothing of a GPU.
 #[unsafe(no_mangle)]
-extern "C" fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
     let state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -183,6 +187,6 @@ extern "C" fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: usize, end: u
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
-    cuEventElapsedTime_v2(milliseconds, start, end)
+extern "C" fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+    cuEventElapsedTime(milliseconds, start, end)
 }

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_uint, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, result, sys};
@@ -24,8 +24,9 @@ use crate::plan::Program;
 /// The oldest GPUs that the kernels run on: compute capability 8.0 (A100, 2020).
 const OLDEST: (i32, i32) = (8, 0);
 
-/// The oldest driver that takes the kernels' PTX, of version 9.0.
-const OLDEST_DRIVER: i32 = 13_000;
+/// The oldest driver that takes the kernels' PTX, of version 9.0; and in words.
+const OLDEST_DRIVER: c_int = 13_000;
+const OLDEST_WORDS: &str = "CUDA 13.0 (driver 580)";
 
 /// The kernels, file by file.
 const FILES: [(&str, &str); 8] = [
@@ -163,29 +164,12 @@ impl Gpu {
         if !unsafe { sys::is_culib_present() } {
             return Err(NoGpu::NoDriver);
         }
-        // A stub may lack functions, which would be a panic at their first use.
-        // SAFETY: the library is there, and symbols are looked up but not called.
-        for symbol in SYMBOLS {
-            if unsafe { sys::culib().get::<*const ()>(symbol.as_bytes()) }.is_err() {
-                return Err(NoGpu::Driver(format!("it has no {symbol}")));
-            }
+        let none = |found| NoGpu::NoDevice { number, found };
+        if !begin().map_err(NoGpu::Driver)? {
+            return Err(none(0));
         }
         // The code alone: to say it in words is the driver's, which may be broken.
         let broken = |error: DriverError| NoGpu::Driver(format!("{:?}", error.0));
-        let none = |found| NoGpu::NoDevice { number, found };
-        match result::init() {
-            Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NO_DEVICE => return Err(none(0)),
-            other => other.map_err(broken)?,
-        }
-        let mut version = 0;
-        // SAFETY: writes a number that lives until the call is over.
-        unsafe { sys::cuDriverGetVersion(&raw mut version) }.result().map_err(broken)?;
-        if version < OLDEST_DRIVER {
-            let (major, minor) = (version / 1000, version % 1000 / 10);
-            return Err(NoGpu::Driver(format!(
-                "it is of CUDA {major}.{minor}, the kernels need 13.0 (driver 580) or newer"
-            )));
-        }
         let found = usize::try_from(result::device::get_count().map_err(broken)?).unwrap_or(0);
         if number >= found {
             return Err(none(found));
@@ -278,6 +262,64 @@ impl Gpu {
     fn load(&self, ptx: &str) -> Result<Arc<CudaModule>, BackendError> {
         self.context.load_module(Ptx::from_src(ptx)).map_err(failed)
     }
+}
+
+/// Begins to use the driver that was found, if it can be used: whether it finds any GPU, or why it cannot.
+///
+/// Functions that a stub or an old driver lacks would be a panic at their first use. Codes are numbers here: a newer driver
+/// may have others than are known.
+fn begin() -> Result<bool, String> {
+    let lacks = |symbol: &str| format!("it has no function `{symbol}`: it is no driver, or older than {OLDEST_WORDS}");
+    // The version first, as old drivers lack functions.
+    let mut version = 0;
+    // SAFETY: the library is there; the function has this type, and writes a number that lives until the call is over.
+    let code = unsafe {
+        let symbol = "cuDriverGetVersion";
+        let function = sys::culib().get::<unsafe extern "C" fn(*mut c_int) -> c_uint>(symbol.as_bytes());
+        function.map_err(|_| lacks(symbol))?(&raw mut version)
+    };
+    if code != SUCCESS {
+        return Err(meaning(code));
+    }
+    if version < OLDEST_DRIVER {
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        return Err(format!("it is of CUDA {major}.{minor}, the kernels need {OLDEST_WORDS} or newer"));
+    }
+    for symbol in SYMBOLS {
+        // SAFETY: symbols are looked up but not called.
+        if unsafe { sys::culib().get::<*const ()>(symbol.as_bytes()) }.is_err() {
+            return Err(lacks(symbol));
+        }
+    }
+    // SAFETY: the function is there, and has this type.
+    let code = unsafe {
+        let symbol = "cuInit";
+        let function = sys::culib().get::<unsafe extern "C" fn(c_uint) -> c_uint>(symbol.as_bytes());
+        function.map_err(|_| lacks(symbol))?(0)
+    };
+    match code {
+        SUCCESS => Ok(true),
+        NO_DEVICE => Ok(false),
+        other => Err(meaning(other)),
+    }
+}
+
+const SUCCESS: c_uint = sys::CUresult::CUDA_SUCCESS as c_uint;
+const NO_DEVICE: c_uint = sys::CUresult::CUDA_ERROR_NO_DEVICE as c_uint;
+
+/// What a driver lacks that begins with such a code, and what helps.
+fn meaning(code: c_uint) -> String {
+    let what = match code {
+        34 => {
+            "it is the stub that CUDA's toolkit has for linking; the driver's own `libcuda.so.1` has to be found before it"
+        }
+        802 => "a service that its GPUs need is not running, as `nvidia-fabricmanager`",
+        803 => "it and the kernel's module are of different versions: restart the machine, or install both anew",
+        804 => "it is CUDA's compatibility library, which this GPU does not take: remove that from the library path",
+        999 => "it does not reach its module in the kernel, of which `nvidia-smi` says more",
+        other => return format!("it begins with error {other}"),
+    };
+    format!("{what} (error {code})")
 }
 
 /// Lets the driver keep memory that was given back, for what comes next.
