@@ -55,7 +55,7 @@ fn ordered_failures() {
         assert_eq!(launch(&context).unwrap(), [1]);
         assert_eq!(launch(&context).unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
         assert_eq!(stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
-        assert_eq!(fail(3, 1), 1);
+        assert_eq!(fail(5, 1), 1);
     }
     // A context that all have left takes its error along.
     let context = CudaContext::new(0).unwrap();
@@ -66,6 +66,13 @@ fn ordered_failures() {
     stream.synchronize().unwrap();
     assert_eq!(stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE);
     assert_eq!(stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE);
+    // That is for the thread that ordered it.
+    std::thread::scope(|scope| scope.spawn(|| stream.synchronize().unwrap()).join().unwrap());
     fail(2, 0);
+    stream.synchronize().unwrap();
+    // What fails where no error can be returned comes out at the next call.
+    assert_eq!(fail(4, 2), 0);
+    (0..2).for_each(|_| drop(context.new_event(None).unwrap()));
+    assert_eq!(stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_UNKNOWN);
     stream.synchronize().unwrap();
 }

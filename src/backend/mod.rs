@@ -37,9 +37,16 @@ pub enum BackendError {
     /// The plan uses a stream whose key this party does not hold.
     #[error("stream key k{0} is not this party's: the plan is damaged")]
     Key(u8),
-    /// The device has no room for a plan's buffers.
-    #[error("no {0} bytes of memory for the plan's buffers: {1}")]
-    Memory(u64, String),
+    /// There is no room.
+    #[error("no {bytes} bytes of memory for {what}: {cause}")]
+    Memory {
+        /// How much was wanted.
+        bytes: u64,
+        /// What for.
+        what: &'static str,
+        /// Why there is none, and what helps.
+        cause: String,
+    },
     /// The device itself failed.
     #[error("the GPU failed: {0}")]
     Device(String),
@@ -53,6 +60,9 @@ pub enum BackendError {
     #[error("{0}: the plan is damaged")]
     Shape(String),
 }
+
+/// What a plan's memory is for.
+const BUFFERS: &str = "the plan's buffers";
 
 /// A kernel launch with everything it needs to know about its buffers.
 #[derive(Clone, Copy, Debug)]

@@ -113,7 +113,7 @@ impl<'p, B: Backend> Parties<'p, B> {
     /// If a device has no room.
     pub fn new(plan: &'p Plan, devices: [B; 3]) -> Result<Parties<'p, B>, RunError> {
         let [p0, p1, p2] = devices;
-        let session = |party, device| Session::new(plan, Party(party), device, false).map_err(failed);
+        let session = |party, device| Session::new(plan, Party(party), device, false);
         Ok(Parties { plan, sessions: [session(0, p0)?, session(1, p1)?, session(2, p2)?] })
     }
 
@@ -159,7 +159,7 @@ impl<'p, B: Backend> Parties<'p, B> {
                 observe(number, from, to, &payload);
             }
         }
-        outcome.halves = [sessions[0].outputs().map_err(failed)?, sessions[1].outputs().map_err(failed)?];
+        outcome.halves = [sessions[0].outputs()?, sessions[1].outputs()?];
         for (at, output) in plan.outputs.iter().enumerate() {
             let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
             outcome.outputs.insert(output.name.clone(), values);

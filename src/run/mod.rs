@@ -15,6 +15,7 @@ pub mod session;
 use crate::backend::BackendError;
 use crate::net::NetError;
 use crate::net::owner::LinkError;
+use crate::plan::cost::memory::memory;
 use crate::plan::{Party, Plan};
 use crate::span::Span;
 
@@ -76,6 +77,17 @@ impl RunError {
     #[must_use]
     pub fn device(plan: &Plan, cause: BackendError, span: Option<Span>) -> RunError {
         let place = plan.place(span).map(|p| format!(" (at {p})")).unwrap_or_default();
+        RunError::Device { cause, place }
+    }
+
+    /// A device's failure to make room for a plan: with the place that needs most, if it is for lack of memory.
+    #[must_use]
+    pub fn room(plan: &Plan, party: Party, cause: BackendError) -> RunError {
+        if !matches!(cause, BackendError::Memory { .. }) {
+            return RunError::device(plan, cause, None);
+        }
+        let place = plan.place(memory(plan).at[party.index()]);
+        let place = place.map_or(" (most of it for the inputs)".to_string(), |p| format!(" (most of it at {p})"));
         RunError::Device { cause, place }
     }
 

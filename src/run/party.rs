@@ -119,7 +119,7 @@ fn serve<B: Backend>(
     let own = give_key(mesh).map_err(net)?;
     let keys = take_key(mesh, own).map_err(net)?;
     let device = device(me, keys).map_err(refused)?;
-    let mut session = Session::new(plan, me, device, service.runs > 1).map_err(refused)?;
+    let mut session = Session::new(plan, me, device, service.runs > 1)?;
     let result = runs(plan, &mut session, mesh, owners, service);
     if let Err(error) = &result {
         // Before the device ends, which may take as long as what is in line there.
@@ -181,7 +181,7 @@ fn runs<B: Backend>(
             // Before the owners have their results, after which they may leave: between two runs no party waits for another.
             next = Some(give_key(mesh).map_err(net)?);
         }
-        let outputs = session.outputs().map_err(refused)?;
+        let outputs = session.outputs()?;
         for (output, payload) in plan.outputs.iter().zip(outputs) {
             owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
         }

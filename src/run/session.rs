@@ -96,9 +96,9 @@ impl<'p, B: Backend> Session<'p, B> {
     /// ([`Session::again`], [`layout::kept`]) if they are `kept`.
     ///
     /// # Errors
-    /// If the device has no room for the plan's buffers.
-    pub fn new(plan: &'p Plan, party: Party, mut backend: B, kept: bool) -> Result<Session<'p, B>, BackendError> {
-        backend.reserve(Layout::of(plan, party, kept))?;
+    /// If the device has no room for the plan's buffers, with the line of the model that needs most.
+    pub fn new(plan: &'p Plan, party: Party, mut backend: B, kept: bool) -> Result<Session<'p, B>, RunError> {
+        backend.reserve(Layout::of(plan, party, kept)).map_err(|error| RunError::room(plan, party, error))?;
         let course = Course::of(plan, party);
         let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
         let taken = Vec::with_capacity(sends.count());
@@ -334,21 +334,26 @@ impl<'p, B: Backend> Session<'p, B> {
     /// # Errors
     /// If a launch failed: which one, the device may not know, so the line is that of the last.
     pub fn settle(&mut self) -> Result<(), RunError> {
+        self.backend.settle().map_err(|e| RunError::device(self.plan, e, self.last()))
+    }
+
+    /// The line of the last step.
+    fn last(&self) -> Option<Span> {
         let steps = self.plan.rounds.iter().rev().flat_map(|round| round.steps.iter().rev());
-        let last = steps.filter(|step| step.party == self.party).find_map(|step| step.span);
-        self.backend.settle().map_err(|e| RunError::device(self.plan, e, last))
+        steps.filter(|step| step.party == self.party).find_map(|step| step.span)
     }
 
     /// The packed output buffers this party contributes, in the plan's order; none for P2.
     ///
     /// # Errors
-    /// If a buffer is missing.
-    pub fn outputs(&mut self) -> Result<Vec<Vec<u8>>, BackendError> {
-        let mine = self.plan.outputs.iter().filter_map(|o| o.bufs.get(self.party.index()));
+    /// If a buffer is missing or the device fails, with the line of the last step.
+    pub fn outputs(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
+        let (plan, last) = (self.plan, self.last());
+        let mine = plan.outputs.iter().filter_map(|o| o.bufs.get(self.party.index()));
         mine.map(|id| {
             let mut bytes = Vec::new();
-            self.backend.pack(&self.plan.bufs, &[*id], &mut bytes)?;
-            Ok(bytes)
+            let packed = self.backend.pack(&plan.bufs, &[*id], &mut bytes);
+            packed.map(|()| bytes).map_err(|e| RunError::device(plan, e, last))
         })
         .collect()
     }

@@ -193,14 +193,79 @@ fn failures_name_the_line() {
         assert!(err.contains("a kernel failed, this one or one before"), "{err}");
         assert!(err.contains("small_digits.sml:"), "no line: {err}");
     }
-    let found = run("alloc:4");
-    assert!(found.contains("bytes of memory for the plan's buffers: it is out of memory"), "{found}");
     let found = run("lost:200");
     assert!(found.contains("the GPU failed: the GPU was lost"), "{found}");
     assert!(found.contains("small_digits.sml:"), "no line: {found}");
     let (code, _, found) = smlc(&["run", MODEL, "--take", "1", "--device", "cuda"], &[("SMLC_SIM_MEM", "20000")]);
     assert_eq!(code, Some(2));
-    assert!(found.contains("it is out of memory"), "{found}");
+    assert!(found.contains("the GPU is out of memory; fewer inputs at a time take less"), "{found}");
+}
+
+/// Wherever memory is missing, it is said how much for what and what helps; and the line of the model, once a plan is begun.
+#[test]
+fn lack_of_memory_names_the_line() {
+    if !is_emulated() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.sml");
+    // Each party needs most at another line, as `smlc cost` says.
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+                entry f(x: fix[40, 1] from a, y: fix[1, 40] from b) -> fix[40, 1] to a {\n\
+                let wide = matmul(x, y);\nlet high = relu(wide);\nmatmul(high, x)\n}\n";
+    std::fs::write(&model, text).unwrap();
+    let model = model.to_str().unwrap();
+    let (_, cost, _) = smlc(&["cost", model, "--format", "json"], &[]);
+    let cost: serde_json::Value = serde_json::from_str(&cost).unwrap();
+    let places = [0, 1, 2].map(|party| cost["peak_places"][party].as_str().unwrap().to_string());
+    assert!(
+        (0..3).all(|party| places[party].starts_with(model) && places[party] != places[(party + 1) % 3]),
+        "{places:?}"
+    );
+    let mut said = BTreeSet::new();
+    for (device, most) in [("cpu,cuda,cpu", 25), ("cuda", 40)] {
+        for allocation in 1..=most {
+            let fail = format!("alloc:{allocation}");
+            let arguments = ["bench", model, "--repeat", "1", "--device", device];
+            let (code, _, err) = smlc(&arguments, &[("SMLC_SIM_FAIL", &fail)]);
+            if code == Some(0) {
+                continue;
+            }
+            assert_eq!((code, err.lines().count()), (Some(2), 1), "{fail} with {device}: {err}");
+            let (wanted, rest) = err.split_once(" bytes of memory for ").unwrap_or_else(|| panic!("{fail}: {err}"));
+            let (party, bytes) = wanted.strip_prefix("error: P").unwrap().split_once(" stopped: no ").unwrap();
+            let (party, bytes): (usize, u64) = (party.parse().unwrap(), bytes.parse().unwrap());
+            assert!(bytes > 0, "{err}");
+            let (what, rest) = rest.split_once(": ").unwrap();
+            let what = what.to_string();
+            let helps = match what.as_str() {
+                "tables, in memory of the host" | "messages, in memory of the host" => {
+                    "the host has no more that stays in place; fewer inputs at a time take less"
+                }
+                _ => {
+                    "the GPU is out of memory; fewer inputs at a time take less, `--device cpu` computes on the processor"
+                }
+            };
+            let place = rest.strip_prefix(helps).unwrap_or_else(|| panic!("{fail}: {err}"));
+            match what.as_str() {
+                "keys" | "tables, in memory of the host" => assert_eq!(place, "\n"),
+                "the plan's buffers" => {
+                    assert_eq!(place, format!(" (most of it at {})\n", places[party]));
+                    assert!(bytes >= cost["live_bytes"][party].as_u64().unwrap(), "{err}");
+                }
+                _ => assert!(place.starts_with(" (at ") && place.contains("model.sml:"), "{fail}: {err}"),
+            }
+            said.insert(what);
+        }
+    }
+    let all = [
+        "keys",
+        "messages, in memory of the host",
+        "tables, in memory of the host",
+        "the plan's buffers",
+        "what kernels need",
+    ];
+    assert!(all.iter().all(|what| said.contains(*what)), "{said:?}");
 }
 
 /// A driver that lacks a function that is called would end the program with a panic, so all of them are looked for at first.

@@ -40,10 +40,21 @@ pub fn counter(name: &str) -> u64 {
     function()
 }
 
-/// Lets the next of so many allocations of the emulated driver fail; none of 0.
-pub fn fail_allocation(count: u64) {
+/// What may be ordered to fail, by the emulated driver's numbers.
+#[derive(Clone, Copy)]
+pub enum Fails {
+    /// An allocation, or a graph that is made ready, for lack of memory.
+    Allocation = 0,
+    /// A graph that is made ready.
+    Graph = 3,
+    /// An event that goes.
+    Event = 4,
+}
+
+/// Lets this thread's next of so many such calls of the emulated driver fail; none of 0.
+pub fn fail(kind: Fails, count: u64) {
     let Some(library) = driver() else { return };
-    // SAFETY: the emulator's function takes the kind, of which 0 are allocations, and a number.
+    // SAFETY: the emulator's function takes the kind and a number.
     let function = unsafe { library.get::<extern "C" fn(i32, u64) -> i32>(b"smlc_sim_fail") }.unwrap();
-    assert_eq!(function(0, count), 0);
+    assert_eq!(function(kind as i32, count), 0);
 }

@@ -21,6 +21,7 @@ pub(super) const ILLEGAL_ADDRESS: Code = 700;
 pub(super) const PEER_ACCESS_ALREADY_ENABLED: Code = 704;
 pub(super) const MISALIGNED_ADDRESS: Code = 716;
 pub(super) const LAUNCH_FAILED: Code = 719;
+pub(super) const UNKNOWN: Code = 999;
 
 /// Name and meaning of a code.
 pub(super) fn describe(code: Code) -> Option<(&'static CStr, &'static CStr)> {
@@ -46,6 +47,7 @@ pub(super) fn describe(code: Code) -> Option<(&'static CStr, &'static CStr)> {
         PEER_ACCESS_ALREADY_ENABLED => (c"CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED", c"peer access is already enabled"),
         MISALIGNED_ADDRESS => (c"CUDA_ERROR_MISALIGNED_ADDRESS", c"misaligned address"),
         LAUNCH_FAILED => (c"CUDA_ERROR_LAUNCH_FAILED", c"unspecified launch failure"),
+        UNKNOWN => (c"CUDA_ERROR_UNKNOWN", c"unknown error"),
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use std::ffi::{c_uint, c_ulonglong};
 use std::sync::Arc;
 
 use super::c::{In, Out, Params};
-use super::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS};
+use super::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, UNKNOWN};
 use super::launch::kernel;
 use super::queue::{Kernel, Work, push};
 use super::state::{Injection, current_context, enter, lock};
@@ -88,6 +88,9 @@ extern "C" fn cuGraphInstantiateWithFlags(ready: Out<usize>, graph: usize, _flag
     let Some(graph) = state.graphs.get(&graph).cloned() else { return INVALID_HANDLE };
     if state.fails(Injection::Allocation) {
         return OUT_OF_MEMORY;
+    }
+    if state.fails(Injection::Graph) {
+        return UNKNOWN;
     }
     let id = state.handle();
     state.ready.insert(id, graph);

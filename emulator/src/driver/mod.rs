@@ -16,7 +16,7 @@
 //! | `SMLC_SIM_REVERSE` | 1: blocks, warps and lanes take turns from last to first | 0 |
 //! | `SMLC_SIM_UNWRITTEN` | 1: kernels may read memory that nothing has written | 0 |
 //! | `SMLC_SIM_WIPED` | 1: memory that is freed holds only zeros where anything was written | 0 |
-//! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready) or launch fails, the devices are lost from the N-th call on | |
+//! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready, for lack of memory) or launch fails, the devices are lost from the N-th call on; `graph:N`, `event:N`: the N-th graph is not made ready, the N-th event does not go, for no known reason | |
 //! | `SMLC_SIM_PLANT` | a mistake of the program: the N-th time, a stream does not wait for an event (`wait:N`), an event is recorded before what is in line (`record:N`), the host does not wait for a stream or an event (`sync:N`), memory is freed before what is in line (`free:N`) | |
 //! | `SMLC_SIM_VERSION` | the version of CUDA that the driver says it is of | 13000 |
 //! | `SMLC_SIM_INIT` | the code that `cuInit` returns | 0 |
@@ -153,17 +153,20 @@ mod exported {
         CALLS.with(std::cell::Cell::get)
     }
 
-    /// Lets the `count`-th allocation (0) or launch (1) from now on fail, or loses the devices after so many calls (2);
-    /// a count of 0 takes the order back. Returns 0, or 1 if there is no such kind.
+    /// Lets the `count`-th allocation (0), launch (1), graph that is made ready (3) or event that goes (4) of the calling thread
+    /// from now on fail, or loses the devices for it after so many calls (2); a count of 0 takes the order back. Returns 0, or
+    /// 1 if there is no such kind.
     #[unsafe(no_mangle)]
     pub extern "C" fn smlc_sim_fail(kind: c_int, count: u64) -> c_int {
         let kind = match kind {
             0 => Injection::Allocation,
             1 => Injection::Launch,
             2 => Injection::Lost,
+            3 => Injection::Graph,
+            4 => Injection::Event,
             _ => return 1,
         };
-        state::lock().inject(kind, count);
+        state::order(kind, count);
         0
     }
 

@@ -54,6 +54,10 @@ pub(super) enum Injection {
     Allocation,
     Launch,
     Lost,
+    /// A graph is not made ready.
+    Graph,
+    /// An event goes, and the call says that it does not.
+    Event,
     /// A stream does not wait for an event.
     NoWait,
     /// An event is recorded before what is in line.
@@ -66,8 +70,13 @@ pub(super) enum Injection {
 
 impl Injection {
     /// By the names of `SMLC_SIM_FAIL`, and of `SMLC_SIM_PLANT`.
-    const FAIL: [(&str, Injection); 3] =
-        [("alloc", Injection::Allocation), ("launch", Injection::Launch), ("lost", Injection::Lost)];
+    const FAIL: [(&str, Injection); 5] = [
+        ("alloc", Injection::Allocation),
+        ("launch", Injection::Launch),
+        ("lost", Injection::Lost),
+        ("graph", Injection::Graph),
+        ("event", Injection::Event),
+    ];
     const PLANT: [(&str, Injection); 4] = [
         ("wait", Injection::NoWait),
         ("record", Injection::EarlyRecord),
@@ -75,6 +84,9 @@ impl Injection {
         ("free", Injection::EarlyFree),
     ];
 }
+
+/// In which call each kind comes, if it is to come.
+type Orders = [u64; 9];
 
 #[derive(Default)]
 pub(super) struct State {
@@ -103,7 +115,7 @@ pub(super) struct State {
     pub peers: BTreeSet<(i32, i32)>,
     pub pool_peers: BTreeSet<(i32, i32)>,
     pub last_fault: Option<String>,
-    fail: [u64; 7],
+    fail: Orders,
     next: usize,
     random: u64,
 }
@@ -114,6 +126,15 @@ pub(super) static PROGRESS: Condvar = Condvar::new();
 
 thread_local! {
     static CONTEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// What is ordered for calls of this thread.
+    static ORDERS: std::cell::Cell<Orders> = const { std::cell::Cell::new([0; 9]) };
+}
+
+/// Orders what comes of calls of this thread; a count of 0 takes the order back.
+pub(super) fn order(kind: Injection, count: u64) {
+    let mut orders = ORDERS.get();
+    orders[kind as usize] = count;
+    ORDERS.set(orders);
 }
 
 /// The state, locked.
@@ -148,13 +169,16 @@ pub(super) fn lock() -> Locked {
 /// The state, for a call that a lost device does not answer.
 pub(super) fn enter() -> Result<Locked, Code> {
     let mut state = lock();
-    if state.fail[Injection::Lost as usize] == 1 {
-        return Err(DEVICE_UNAVAILABLE);
+    let mut mine = ORDERS.get();
+    let mut lost = false;
+    for orders in [&mut state.fail, &mut mine] {
+        // Counts down to one, and stays there.
+        let left = &mut orders[Injection::Lost as usize];
+        lost |= *left == 1;
+        *left = if *left > 1 { *left - 1 } else { *left };
     }
-    // Counts down to one, and stays there.
-    let left = &mut state.fail[Injection::Lost as usize];
-    *left = if *left > 1 { *left - 1 } else { *left };
-    Ok(state)
+    ORDERS.set(mine);
+    if lost { Err(DEVICE_UNAVAILABLE) } else { Ok(state) }
 }
 
 pub(super) fn current_context() -> usize {
@@ -207,21 +231,22 @@ impl State {
                 && let Ok(count) = count.parse()
                 && let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind)
             {
-                state.inject(*kind, count);
+                state.fail[*kind as usize] = count;
             }
         }
         state
     }
 
-    pub fn inject(&mut self, kind: Injection, count: u64) {
-        self.fail[kind as usize] = count;
-    }
-
     /// Whether the call that is being made is the one that was ordered to fail, or to be wrong.
     pub fn fails(&mut self, kind: Injection) -> bool {
-        let left = &mut self.fail[kind as usize];
-        let now = *left == 1;
-        *left = left.saturating_sub(1);
+        let mut mine = ORDERS.get();
+        let mut now = false;
+        for orders in [&mut self.fail, &mut mine] {
+            let left = &mut orders[kind as usize];
+            now |= *left == 1;
+            *left = left.saturating_sub(1);
+        }
+        ORDERS.set(mine);
         now
     }
 

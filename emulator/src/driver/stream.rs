@@ -9,7 +9,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use super::c::{Callback, Out};
-use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS};
+use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS, UNKNOWN};
 use super::queue::{Stream, Work, drain, push, push_early, stream_id, until};
 use super::state::{Event, Injection, current_context, current_device, device_of, enter, lock};
 
@@ -118,7 +118,7 @@ extern "C" fn cuEventDestroy_v2(event: usize) -> Code {
     if state.events.get(&event).is_some_and(|e| e.done >= e.recorded) {
         state.events.remove(&event);
     }
-    SUCCESS
+    if state.fails(Injection::Event) { UNKNOWN } else { SUCCESS }
 }
 
 #[unsafe(no_mangle)]
@@ -168,8 +168,7 @@ extern "C" fn cuEventQuery(event: usize) -> Code {
 }
 
 /// The time that the emulator took, which says nothing of a GPU.
-#[unsafe(no_mangle)]
-extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+fn elapsed(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
     let state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -187,6 +186,11 @@ extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usiz
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
+    elapsed(milliseconds, start, end)
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn cuEventElapsedTime_v2(milliseconds: Out<f32>, start: usize, end: usize) -> Code {
-    cuEventElapsedTime(milliseconds, start, end)
+    elapsed(milliseconds, start, end)
 }

@@ -8,9 +8,9 @@ use std::ops::Range;
 use memmap2::MmapMut;
 use smallvec::SmallVec;
 
-use crate::backend::BackendError;
 use crate::backend::check::misfit;
 use crate::backend::places::Places;
+use crate::backend::{BUFFERS, BackendError};
 use crate::plan::layout::Layout;
 use crate::plan::program::MOST;
 
@@ -40,7 +40,10 @@ impl Memory {
         let room = self.map.as_ref().map_or(0, |map| map.len() as u64);
         if bytes > room {
             self.map = None;
-            let refused = |cause: String| BackendError::Memory(bytes, cause);
+            let refused = |cause: String| {
+                let cause = format!("{cause}; fewer inputs at a time take less");
+                BackendError::Memory { bytes, what: BUFFERS, cause }
+            };
             let size = usize::try_from(bytes).map_err(|error| refused(error.to_string()))?;
             let map = MmapMut::map_anon(size).map_err(|error| refused(error.to_string()))?;
             #[cfg(target_os = "linux")]
@@ -137,6 +140,6 @@ mod tests {
     #[test]
     fn too_much_is_refused() {
         let layout = Layout::apart(&[Buf::ring(Party(0), usize::MAX / 64, 64), Buf::ring(Party(0), usize::MAX, 64)]);
-        assert!(matches!(Memory::default().reserve(layout), Err(BackendError::Memory(..))));
+        assert!(matches!(Memory::default().reserve(layout), Err(BackendError::Memory { .. })));
     }
 }

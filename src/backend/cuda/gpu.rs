@@ -209,8 +209,13 @@ impl Gpu {
         self.bytes / size_of::<u64>()
     }
 
-    pub(super) fn context(&self) -> &Arc<CudaContext> {
-        &self.context
+    /// The GPU's context, as an object of a party's own. What fails where no error can be returned, as when memory is given back,
+    /// is noted in the object, and comes out at its next use: that has to be by the same party.
+    pub(super) fn context(&self) -> Result<Arc<CudaContext>, DriverError> {
+        let context = CudaContext::new(self.context.ordinal())?;
+        // SAFETY: as in `open`.
+        unsafe { context.disable_event_tracking() };
+        Ok(context)
     }
 
     /// A kernel of `kernels/`, with room for `shared` bytes of dynamic shared memory.

@@ -35,21 +35,37 @@ impl Drop for Template {
 }
 
 impl Graph {
-    /// A graph of launches, one after the other: each a kernel, its grid, and its parameters, each from a word on.
+    /// A graph of launches, one after the other: each a kernel, its grid, and its parameters, each from a word on. `None`: there
+    /// is no memory for it, or the driver takes no such graph.
+    ///
+    /// # Errors
+    /// If the GPU fails, now or before.
     pub(super) fn of<'l>(
         context: &Arc<CudaContext>,
         launches: impl Iterator<Item = (&'l Arc<Function>, Grid, &'l [u64])>,
-    ) -> Result<Graph, BackendError> {
-        context.bind_to_thread().map_err(failed)?;
-        let template = template().map_err(failed)?;
+    ) -> Result<Option<Graph>, BackendError> {
+        use sys::CUresult;
+        match Graph::try_of(context, launches) {
+            Ok(graph) => Ok(Some(graph)),
+            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY | CUresult::CUDA_ERROR_NOT_SUPPORTED)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn try_of<'l>(
+        context: &Arc<CudaContext>,
+        launches: impl Iterator<Item = (&'l Arc<Function>, Grid, &'l [u64])>,
+    ) -> Result<Graph, DriverError> {
+        context.bind_to_thread()?;
+        let template = template()?;
         let (mut functions, mut before) = (Vec::new(), None);
         for (function, grid, parameters) in launches {
-            before = Some(append(&template, before, function, grid, parameters).map_err(failed)?);
+            before = Some(append(&template, before, function, grid, parameters)?);
             functions.push(function.clone());
         }
         // SAFETY: the graph is whole.
-        let exec = unsafe { result::graph::instantiate(template.0, sys::CUgraphInstantiate_flags(0)) };
-        Ok(Graph { exec: exec.map_err(failed)?, context: context.clone(), _functions: functions })
+        let exec = unsafe { result::graph::instantiate(template.0, sys::CUgraphInstantiate_flags(0)) }?;
+        Ok(Graph { exec, context: context.clone(), _functions: functions })
     }
 
     /// Puts all launches in line.

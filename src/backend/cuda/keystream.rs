@@ -9,7 +9,7 @@ use super::gpu::Grid;
 use super::lane::Lane;
 use super::params::StreamUse;
 use super::tables::Tables;
-use super::{address, failed, room};
+use super::{address, failed, out_of_memory, room};
 use crate::backend::{BackendError, StreamKey, aes};
 use crate::plan::{Party, Stream};
 
@@ -73,7 +73,8 @@ impl Parameters {
 impl Keystream {
     /// Keys are still to be set.
     pub(super) fn new(stream: &Arc<CudaStream>, party: Party) -> Result<Keystream, BackendError> {
-        let keys = stream.alloc_zeros(2 * aes::WORDS).map_err(failed)?;
+        let keys = stream.alloc_zeros(2 * aes::WORDS);
+        let keys = keys.map_err(|error| out_of_memory("keys", 2 * aes::WORDS, error))?;
         Ok(Keystream { party, keys, room: None, taken: 0, uses: Vec::new(), blocks: Vec::new() })
     }
 

@@ -4,15 +4,15 @@
 #![allow(unsafe_code, reason = "launches of kernels")]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream};
+use cudarc::driver::{CudaContext, CudaSlice, CudaStream};
 use smallvec::SmallVec;
 
 use super::gpu::{Function, Gpu, Grid, failed};
 use super::graph::Graph;
 use super::keystream::{self, Draw, Keystream};
+use super::known::Known;
 use super::lane::{Lane, Mark, Queue};
 use super::outbox::Packet;
 use super::tables::Tables;
@@ -50,9 +50,7 @@ struct State {
     read: Vec<Packet>,
     /// By the words of all their launches: what was handed over once, or more often and then as a graph. Kernels are where they
     /// are as long as there is a GPU.
-    graphs: HashMap<Box<[u64]>, Option<Graph>>,
-    /// Words of all these.
-    known: usize,
+    graphs: Known<Graph>,
     /// Something did not get to the GPU, so that nothing behind it may.
     broken: bool,
 }
@@ -127,8 +125,8 @@ impl Launches {
 
 impl Line {
     /// A line without keys.
-    pub(super) fn new(gpu: &Arc<Gpu>, party: Party) -> Result<Line, BackendError> {
-        let stream = gpu.context().new_stream().map_err(failed)?;
+    pub(super) fn new(gpu: &Arc<Gpu>, context: &Arc<CudaContext>, party: Party) -> Result<Line, BackendError> {
+        let stream = context.new_stream().map_err(failed)?;
         let (keystream, tables) = (Keystream::new(&stream, party)?, Tables::new(&stream)?);
         let state = State {
             launches: Launches::default(),
@@ -137,8 +135,7 @@ impl Line {
             mark: None,
             last: None,
             read: Vec::new(),
-            graphs: HashMap::new(),
-            known: 0,
+            graphs: Known::new(KNOWN),
             broken: false,
         };
         Ok(Line { gpu: gpu.clone(), lane: Lane::new(stream), state: RefCell::new(state) })
@@ -177,10 +174,12 @@ impl Line {
         Ok(self.state.borrow_mut().keystream.draw(self.ahead(), draw))
     }
 
-    /// Other keys for what comes.
+    /// Other keys for what comes, which is another run.
     pub(super) fn rekey(&self, keys: &[StreamKey; 2]) -> Result<(), BackendError> {
         let stream = self.stream()?;
-        self.state.borrow_mut().keystream.rekey(stream, keys)
+        let state = &mut *self.state.borrow_mut();
+        state.graphs.next_run();
+        state.keystream.rekey(stream, keys)
     }
 
     /// Forgets tables if they are too many.
@@ -212,9 +211,7 @@ impl Line {
     /// Forgets all graphs: other memory will be used.
     pub(super) fn forget(&self) -> Result<(), BackendError> {
         self.stream()?.synchronize().map_err(failed)?;
-        let state = &mut *self.state.borrow_mut();
-        state.graphs.clear();
-        state.known = 0;
+        self.state.borrow_mut().graphs.clear();
         Ok(())
     }
 
@@ -256,32 +253,17 @@ impl Line {
         Ok(())
     }
 
-    fn hand_over(
-        &self,
-        State { launches, keystream, tables, graphs, known, .. }: &mut State,
-    ) -> Result<(), BackendError> {
+    fn hand_over(&self, State { launches, keystream, tables, graphs, .. }: &mut State) -> Result<(), BackendError> {
         let stream = self.lane.stream();
         if let Some((grid, parameters)) = keystream.launch(stream, tables, self.gpu.multiprocessors())? {
             let function = self.gpu.kernel("streams", keystream::SHARED)?;
             launches.push_first(&function, grid, &parameters.bytes())?;
         }
-        self.gpu.context().bind_to_thread().map_err(failed)?;
-        let graph = match graphs.get_mut(&launches.words[..]) {
-            _ if launches.all.len() < WORTH => None,
-            Some(graph) => {
-                // Where there is no memory for a graph, they go by themselves.
-                if graph.is_none() {
-                    *graph = Graph::of(self.gpu.context(), launches.iter()).ok();
-                }
-                graph.as_ref()
-            }
-            None => {
-                if *known + launches.words.len() <= KNOWN {
-                    *known += launches.words.len();
-                    graphs.insert(launches.words[..].into(), None);
-                }
-                None
-            }
+        stream.context().bind_to_thread().map_err(failed)?;
+        let graph = match launches.all.len() {
+            ..WORTH => None,
+            // Where the GPU cannot have a graph of them, they go by themselves.
+            _ => graphs.get(&launches.words, || Graph::of(stream.context(), launches.iter()))?,
         };
         // SAFETY: the callers of `launch` answer for each; keystream is drawn into its room.
         unsafe { graph.map_or_else(|| launches.launch(stream), |graph| graph.launch(stream)) }

@@ -241,7 +241,7 @@ impl Cuda {
             let (len, stride) = (buf.len as u64, buf.stride() as u64);
             let plane_bytes = wire::plane_bytes(buf) as u64;
             all.push(Packed {
-                words: self.address(self.places.find(*id)?.start),
+                words: self.address(self.places.find(*id)?.start)?,
                 len,
                 stride,
                 plane_bytes,

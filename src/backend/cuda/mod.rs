@@ -19,6 +19,7 @@
 //! line     launches, until they go to the GPU together
 //! graph    launches that go with one call
 //! keystream what these draw
+//! known    what was handed over before
 //! lane     queues that wait for each other
 //! ```
 
@@ -26,6 +27,7 @@ mod element;
 mod gpu;
 mod graph;
 mod keystream;
+mod known;
 mod lane;
 mod line;
 mod messages;
@@ -58,7 +60,7 @@ use self::outbox::{Outbox, Packet};
 use self::staging::Staging;
 use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
-use crate::backend::{Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
+use crate::backend::{BUFFERS, Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Kernel, Party};
 
@@ -124,8 +126,9 @@ impl Cuda {
     /// # Errors
     /// If the GPU has no memory for a queue.
     pub fn new(gpu: &Arc<Gpu>, party: Party, keys: &[StreamKey; 2]) -> Result<Cuda, BackendError> {
-        let line = Line::new(gpu, party)?;
-        let copying = Lane::new(gpu.context().new_stream().map_err(failed)?);
+        let context = gpu.context().map_err(failed)?;
+        let line = Line::new(gpu, &context, party)?;
+        let copying = Lane::new(context.new_stream().map_err(failed)?);
         let (outbox, inbox) = (Outbox::new(gpu, line.ahead()), Outbox::new(gpu, copying.stream()));
         let device = Cuda {
             party,
@@ -160,13 +163,14 @@ impl Cuda {
     }
 
     /// Where a word of the memory is.
-    fn address(&self, word: usize) -> u64 {
-        self.memory.as_ref().map_or(0, |memory| address(memory, self.line.ahead())) + 8 * word as u64
+    fn address(&self, word: usize) -> Result<u64, BackendError> {
+        let memory = self.memory.as_ref().ok_or_else(no_memory)?;
+        Ok(address(memory, self.line.ahead()) + 8 * word as u64)
     }
 
     /// Where the first word of an operand or a result is.
     fn operand(&self, bufs: &[Buf], id: BufId) -> Result<u64, BackendError> {
-        Ok(self.address(self.places.operand(bufs, id)?.start))
+        self.address(self.places.operand(bufs, id)?.start)
     }
 
     /// Puts a launch in line.
@@ -185,7 +189,7 @@ impl Cuda {
 
     /// Puts zeros in words of the memory.
     fn clear(&self, place: Range<usize>) -> Result<(), BackendError> {
-        let (at, count) = (self.address(place.start), place.len() as u64);
+        let (at, count) = (self.address(place.start)?, place.len() as u64);
         self.call("zero_words", self.through(place.len()), &[bytes_of(&at), bytes_of(&count)])
     }
 
@@ -197,7 +201,7 @@ impl Cuda {
 }
 
 fn no_memory() -> BackendError {
-    BackendError::Device("it was given no memory: a mistake in smlc".to_string())
+    BackendError::Device("it was given no memory".to_string())
 }
 
 /// Where memory is.
@@ -230,12 +234,14 @@ fn rounded(words: usize) -> usize {
     if words < 1 << 20 { words.next_power_of_two().max(1 << 12) } else { words }
 }
 
-fn out_of_memory(what: &str, words: usize, error: DriverError) -> BackendError {
-    match failed(error) {
-        BackendError::Device(cause) if error.0 == CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-            BackendError::Device(format!("no {} bytes for {what}: {cause}", 8 * words))
+/// The error where the GPU has no so many words.
+fn out_of_memory(what: &'static str, words: usize, error: DriverError) -> BackendError {
+    let cause = "the GPU is out of memory; fewer inputs at a time take less, `--device cpu` computes on the processor";
+    match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+            BackendError::Memory { bytes: 8 * words as u64, what, cause: cause.to_string() }
         }
-        other => other,
+        _ => failed(error),
     }
 }
 
@@ -259,7 +265,8 @@ impl Backend for Cuda {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         let words = layout.words();
         if words > isize::MAX as usize / size_of::<u64>() {
-            return Err(BackendError::Memory(layout.bytes(), "more than there are addresses".to_string()));
+            let cause = "more than there are addresses".to_string();
+            return Err(BackendError::Memory { bytes: layout.bytes(), what: BUFFERS, cause });
         }
         if self.memory.as_ref().is_none_or(|memory| memory.len() < words) {
             let stream = self.line.stream()?;
@@ -268,10 +275,7 @@ impl Backend for Cuda {
             }
             // SAFETY: a buffer is read only after it was written: `Places` knows.
             let new = unsafe { stream.alloc(words.max(1)) };
-            self.memory = Some(new.map_err(|error| match failed(error) {
-                BackendError::Device(cause) => BackendError::Memory(8 * words as u64, cause),
-                other => other,
-            })?);
+            self.memory = Some(new.map_err(|error| out_of_memory(BUFFERS, words, error))?);
         }
         // What is in line may still read the messages that were kept.
         self.messages.reset(layout.buffers()).for_each(|packet| self.line.was_read(packet));

@@ -116,7 +116,8 @@ impl Outbox {
                     return Ok((Slot { words, read: None }, Some(number)));
                 }
                 // Then there is none for any other, and what there is has to do.
-                Err(_) => *all = self.most,
+                Err(BackendError::Memory { .. }) => *all = self.most,
+                Err(other) => return Err(other),
             }
         }
         let fits = back.iter().enumerate().filter(|(_, slot)| slot.words.len() >= words);

@@ -124,7 +124,7 @@ impl Cuda {
                 let parameters = Conv {
                     image,
                     weight,
-                    out: self.address(out.start),
+                    out: self.address(out.start)?,
                     image_factor,
                     weight_factor,
                     images: size(n)?,
@@ -193,7 +193,7 @@ impl Cuda {
         let parameters = Gemm {
             a,
             b,
-            c: self.address(out.start),
+            c: self.address(out.start)?,
             step_a: if one_left { 0 } else { (m * k) as u64 },
             step_b: if one_right { 0 } else { (k * n) as u64 },
             factor_a,
@@ -230,7 +230,7 @@ impl Cuda {
             }
             None => [0, 1].map(|pair: usize| [single(a[pair]), single(b[pair])]),
         };
-        let out = self.address(base.out.start + item * m * n);
+        let out = self.address(base.out.start + item * m * n)?;
         let large = Large { pairs: terms, count: pairs, out, m, k, n, add: base.accumulate };
         self.by_residues(&large, moduli)
     }

@@ -5,11 +5,23 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaEvent, CudaStream, DevicePtrMut, PinnedHostSlice, result};
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaEvent, CudaStream, DevicePtrMut, DriverError, PinnedHostSlice, result};
 
 use super::gpu::failed;
-use super::{out_of_memory, rounded};
+use super::rounded;
 use crate::backend::BackendError;
+
+/// The error where the host has no so many words that stay where they are.
+fn no_room(what: &'static str, words: usize, error: DriverError) -> BackendError {
+    let cause = "the host has no more that stays in place; fewer inputs at a time take less";
+    match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+            BackendError::Memory { bytes: 8 * words as u64, what, cause: cause.to_string() }
+        }
+        _ => failed(error),
+    }
+}
 
 /// Memory for a message.
 pub(super) struct Staging {
@@ -32,19 +44,19 @@ impl Staging {
             _ => {
                 // What was there is given back first.
                 *staging = None;
-                *staging = Some(Staging::new(stream, rounded(words))?);
+                *staging = Some(Staging::new(stream, "messages, in memory of the host", rounded(words))?);
             }
         }
         Ok(staging.as_mut().expect("memory was just taken if there was none"))
     }
 
-    fn new(stream: &Arc<CudaStream>, words: usize) -> Result<Staging, BackendError> {
+    fn new(stream: &Arc<CudaStream>, what: &'static str, words: usize) -> Result<Staging, BackendError> {
         let context = stream.context();
         let copied = context.new_event(None).map_err(failed)?;
         // Not write-combined, which would be slow to read.
         // SAFETY: only words that were written are copied or read.
-        let words = unsafe { context.alloc_pinned_with_flags(words, 0) }
-            .map_err(|error| out_of_memory("messages, in memory of the host", words, error))?;
+        let words =
+            unsafe { context.alloc_pinned_with_flags(words, 0) }.map_err(|error| no_room(what, words, error))?;
         let mut words = words;
         let base = NonNull::new(words.as_mut_ptr().map_err(failed)?)
             .ok_or_else(|| BackendError::Device("it gave memory of the host at address 0".into()))?;
@@ -129,7 +141,10 @@ const HALF: usize = 1 << 16;
 
 impl Ring {
     pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Ring, BackendError> {
-        let halves = [Staging::new(stream, HALF)?, Staging::new(stream, HALF)?];
+        let halves = [
+            Staging::new(stream, "tables, in memory of the host", HALF)?,
+            Staging::new(stream, "tables, in memory of the host", HALF)?,
+        ];
         Ok(Ring { halves, half: 0, next: 0, large: None })
     }
 
