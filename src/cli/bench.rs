@@ -134,14 +134,14 @@ impl Bench {
     /// Measures kernels.
     fn measure_kernels(&self) -> Outcome {
         let devices = self.device.first().open()?;
-        let keys = [StreamKey([1; 16]), StreamKey([2; 16])];
-        let mut device = devices[0].make(Party(0), keys, local::threads()).map_err(anyhow::Error::new)?;
+        let key = |party: Party| StreamKey([party.0 + 1; 16]);
+        let mut make = |party: Party| devices[0].make(party, [party, party.plus(1)].map(key), local::threads());
         let name = machine_name(&devices[..1]);
         let mut said = match self.format {
             Format::Table => output::line(format_args!("{name}")),
             Format::Json => Ok(()),
         };
-        let measured = kernels::measure(&mut device, self.shrink as usize, &mut |kernel| {
+        let measured = kernels::measure(&mut make, self.shrink as usize, &mut |kernel| {
             if said.is_ok() && self.format == Format::Table {
                 let rate = count((kernel.amount / kernel.seconds) as u64, "");
                 let time = seconds(kernel.seconds);

@@ -4,10 +4,15 @@
 
 use std::time::Instant;
 
+use std::collections::BTreeMap;
+
 use crate::backend::{Backend, BackendError, Launch};
-use crate::graph::Window;
+use crate::graph::{self, Window};
 use crate::plan::layout::Layout;
-use crate::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream, View};
+use crate::plan::lower::{self, Cut, Options};
+use crate::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Plan, Product, Program, Reg, Step, Stream, View};
+use crate::span::Sources;
+use crate::{hir, pass};
 
 /// A kernel that was measured.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -172,16 +177,17 @@ fn probes(shrink: usize) -> Vec<Probe> {
     probes
 }
 
-/// Measures the kernels on a device of P0; `report` is told each.
+/// Measures the kernels on a device of P0, and on each party's what it launches in a ReLU; `report` is told each.
 ///
 /// # Errors
-/// If the device fails, or has no room.
+/// If a device fails, or has no room.
 pub fn measure(
-    device: &mut dyn Backend,
+    make: &mut dyn FnMut(Party) -> Result<Box<dyn Backend>, BackendError>,
     shrink: usize,
     report: &mut dyn FnMut(&Measured),
 ) -> Result<Vec<Measured>, BackendError> {
     let mut all = Vec::new();
+    let device = &mut make(Party(0))?;
     for probe in probes(shrink.max(1)) {
         let measured =
             Measured { seconds: seconds(device, &probe)?, name: probe.name, amount: probe.amount, unit: probe.unit };
@@ -192,7 +198,61 @@ pub fn measure(
         report(&message);
         all.push(message);
     }
+    let len = less(1 << 20, shrink.max(1), 1 << 10);
+    let plan = relu(len);
+    for party in Party::ALL {
+        let seconds = launches(&mut make(party)?, &plan, party)?;
+        let name = format!("ReLU of {len} sums, all that {party} launches");
+        let measured = Measured { name, seconds, amount: len as f64, unit: "elements" };
+        report(&measured);
+        all.push(measured);
+    }
     Ok(all)
+}
+
+/// The plan of a ReLU of so many sums of two owners' numbers, tensors left whole as between parties on GPUs.
+fn relu(len: usize) -> Plan {
+    let text = format!(
+        "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
+         entry f(x: fix[{len}] from a, y: fix[{len}] from b) -> fix[{len}] to a {{ relu(x + y) }}\n"
+    );
+    let mut sources = Sources::default();
+    let file = sources.add("relu.sml".to_string(), text);
+    let program = hir::check(&mut sources, file, &mut Vec::new()).expect("the program has no mistake");
+    let lowered = graph::lower::lower(&program, "f", &BTreeMap::new(), &mut Vec::new());
+    let mut graph = lowered.expect("all of its sizes are known");
+    pass::run(&mut graph, None, &[]).expect("all passes have names");
+    lower::lower(&graph, &sources, Options { cut: Cut::Whole, ..Options::default() })
+}
+
+/// Seconds of all that a party launches in a plan, one after the other. Its messages are left out: what it receives is there, and
+/// what it sends stays. Buffers have places of their own, so that less of them is still in caches than in a run.
+fn launches(device: &mut dyn Backend, plan: &Plan, party: Party) -> Result<f64, BackendError> {
+    let last = BufId(plan.bufs.len() as u32);
+    let theirs = |buf: &Buf| Buf { len: 0, part: None, ..buf.clone() };
+    let bufs = plan.bufs.iter().map(|buf| if buf.party == party { buf.clone() } else { theirs(buf) });
+    let bufs: Vec<Buf> = bufs.chain([Buf::ring(party, 1, 64)]).collect();
+    device.reserve(Layout::apart(&bufs))?;
+    let inputs = plan.inputs.iter().flat_map(|input| input.bufs).map(|bufs| bufs[party.index()]);
+    let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
+    for id in inputs.chain(sends.map(|send| send.target)).chain([last]) {
+        fill(device, id)?;
+    }
+    let steps = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party);
+    let (once, steps): (Vec<(usize, &Step)>, Vec<_>) = steps.enumerate().partition(|(_, step)| step.once);
+    let run = |device: &mut dyn Backend, steps: &[(usize, &Step)]| {
+        steps.iter().try_for_each(|(site, Step { kernel, ins, streams, outs, .. })| {
+            device.launch(Launch { kernel, ins, streams, outs, bufs: &bufs, site: Some(*site) })
+        })
+    };
+    run(device, &once)?;
+    median(device, last, &mut |device| run(device, &steps))
+}
+
+/// Fills a buffer with words that are all different.
+fn fill(device: &mut dyn Backend, id: BufId) -> Result<(), BackendError> {
+    let noise = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    device.write(id, &mut |words| words.iter_mut().enumerate().for_each(|(i, word)| *word = noise(i)))
 }
 
 /// Seconds of a launch.
@@ -204,31 +264,37 @@ fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError>
     let bufs: Vec<Buf> = probe.ins.iter().chain(&probe.outs).cloned().chain([ring(1)]).collect();
     let last = BufId(operands + results);
     device.reserve(Layout::apart(&bufs))?;
-    for id in (0..operands).map(BufId).chain([last]) {
-        let noise = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        device.write(id, &mut |words| words.iter_mut().enumerate().for_each(|(i, word)| *word = noise(i)))?;
-    }
-    let mut timing = |launches: usize| {
+    (0..operands).map(BufId).chain([last]).try_for_each(|id| fill(device, id))?;
+    median(device, last, &mut |device| {
+        device.launch(Launch {
+            kernel: &probe.kernel,
+            ins: &ins,
+            streams: &probe.streams,
+            outs: &outs,
+            bufs: &bufs,
+            site: Some(0),
+        })
+    })
+}
+
+/// Seconds that something takes on a device, the median of several timings; `last` is a buffer to wait with.
+fn median(
+    device: &mut dyn Backend,
+    last: BufId,
+    run: &mut dyn FnMut(&mut dyn Backend) -> Result<(), BackendError>,
+) -> Result<f64, BackendError> {
+    let mut timing = |times: usize| {
         device.read(last)?;
         let start = Instant::now();
-        for _ in 0..launches {
-            device.launch(Launch {
-                kernel: &probe.kernel,
-                ins: &ins,
-                streams: &probe.streams,
-                outs: &outs,
-                bufs: &bufs,
-                site: Some(0),
-            })?;
-        }
+        (0..times).try_for_each(|_| run(device))?;
         device.read(last)?;
-        Ok::<f64, BackendError>(start.elapsed().as_secs_f64() / launches as f64)
+        Ok::<f64, BackendError>(start.elapsed().as_secs_f64() / times as f64)
     };
     // The first one compiles.
     timing(1)?;
     let once = timing(1)?;
-    let launches = if once > LONG_ENOUGH { 1 } else { ((LONG_ENOUGH / once) as usize).clamp(1, 1000) };
-    let mut timings = (0..TIMINGS).map(|_| timing(launches)).collect::<Result<Vec<f64>, _>>()?;
+    let times = if once > LONG_ENOUGH { 1 } else { ((LONG_ENOUGH / once) as usize).clamp(1, 1000) };
+    let mut timings = (0..TIMINGS).map(|_| timing(times)).collect::<Result<Vec<f64>, _>>()?;
     timings.sort_by(f64::total_cmp);
     Ok(timings[TIMINGS / 2])
 }
@@ -280,4 +346,40 @@ fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
     timing()?;
     let name = "a message of 8 words that stays on the GPU".to_string();
     Ok(timing()?.map(|seconds| Measured { name, seconds, amount: 1.0, unit: "messages" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::backend::cpu::Cpu;
+    use crate::backend::{Around, StreamKey};
+
+    /// What is called all that a party launches is that, once a timing, but for what is computed once for all runs.
+    #[test]
+    fn a_relu_is_all_that_a_party_launches() {
+        let plan = relu(64);
+        for party in Party::ALL {
+            let mut sites = BTreeMap::new();
+            let keys = [party, party.plus(1)].map(|party| StreamKey([party.0 + 1; 16]));
+            let mut device = Around {
+                inner: Cpu::new(party, keys),
+                launch: |device: &mut Cpu, launch: Launch<'_>| {
+                    *sites.entry(launch.site).or_insert(0) += 1;
+                    device.launch(launch)
+                },
+            };
+            assert!(launches(&mut device, &plan, party).unwrap() > 0.0);
+            let steps = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party);
+            let steps: Vec<&Step> = steps.collect();
+            assert_eq!(sites.len(), steps.len());
+            let times: Vec<u64> = sites.into_values().collect();
+            let often = times.iter().copied().max().unwrap();
+            for (times, step) in times.into_iter().zip(&steps) {
+                assert_eq!(times, if step.once { 1 } else { often });
+            }
+            assert!(steps.len() > 2 && often > 5, "{} steps, {often} times", steps.len());
+        }
+    }
 }

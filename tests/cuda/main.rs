@@ -4,6 +4,7 @@
 
 mod command;
 mod device;
+mod gpu_check;
 mod networks;
 
 use std::process::Command;
