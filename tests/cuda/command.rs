@@ -1,6 +1,6 @@
 //! `--device` on the command line.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -368,6 +368,39 @@ fn memory_is_overwritten_before_it_is_given_back() {
         let (code, _, err) = smlc(&["run", MODEL, "--take", "1", "--device", "cpu,cuda,cuda"], &environment);
         assert!(matches!(code, Some(0 | 2)) && !err.contains("freed with words"), "{fail}: {err}");
     }
+}
+
+/// The PTX of what is loaded can be had without waiting for kernels to run, as `scripts/element-programs` wants it.
+#[test]
+fn the_emulated_driver_keeps_programs() {
+    if !is_emulated() {
+        return;
+    }
+    let kept = tempfile::tempdir().unwrap();
+    let run = |idle: &str| {
+        let arguments = ["run", MODEL, "--take", "4", "--format", "json", "--device", "cuda"];
+        let environment = [("SMLC_SIM_IDLE", idle), ("SMLC_SIM_KEEP", kept.path().to_str().unwrap())];
+        let (code, out, err) = smlc(&arguments, &environment);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        let files = std::fs::read_dir(kept.path()).unwrap().map(|file| file.unwrap().path());
+        let texts: BTreeMap<String, String> = files
+            .map(|path| {
+                (path.file_name().unwrap().to_str().unwrap().to_string(), std::fs::read_to_string(&path).unwrap())
+            })
+            .collect();
+        (predictions(&out), texts)
+    };
+    let (nothing, texts) = run("1");
+    let elements = texts.iter().filter(|(name, _)| name.starts_with("element_"));
+    let entry = |(name, text): (&String, &String)| {
+        text.contains(&format!(".visible .entry {}(", name.rsplit_once('-').unwrap().0))
+    };
+    assert!(elements.clone().all(entry) && elements.count() > 5, "{:?}", texts.keys());
+    let streams = include_str!("../../kernels/ptx/streams.ptx");
+    assert!(texts.values().any(|text| text == streams));
+    // Kernels did nothing, and nothing else is loaded where they do something.
+    let (something, same) = run("0");
+    assert!(nothing != something && texts == same);
 }
 
 /// `SMLC_KERNEL_SRC` takes kernels from their sources.

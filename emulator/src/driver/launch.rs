@@ -7,6 +7,7 @@
 )]
 
 use std::ffi::{c_int, c_uint};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::c::{Out, Params, Text};
@@ -24,7 +25,8 @@ use crate::module::Module;
 #[allow(clippy::print_stderr, reason = "a driver's functions return numbers; this is the only place for words")]
 extern "C" fn cuModuleLoadData(module: Out<usize>, image: Text) -> Code {
     let Some(text) = image.read().filter(|text| !text.starts_with("\u{7f}ELF")) else { return NO_BINARY_FOR_GPU };
-    let parsed = match Module::parse(&edited(text)) {
+    let text = edited(text);
+    let parsed = match Module::parse(&text) {
         Ok(parsed) => parsed,
         Err(error) => {
             eprintln!("emulated driver: {error}");
@@ -32,6 +34,10 @@ extern "C" fn cuModuleLoadData(module: Out<usize>, image: Text) -> Code {
             return INVALID_PTX;
         }
     };
+    if let Err(error) = keep(&parsed, &text) {
+        eprintln!("emulated driver: cannot keep a module's text: {error}");
+        return INVALID_VALUE;
+    }
     let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -49,6 +55,16 @@ extern "C" fn cuModuleLoad(module: Out<usize>, path: Text) -> Code {
     let id = state.handle();
     state.modules.insert(id, Arc::new(parsed));
     module.set(id)
+}
+
+/// Writes a module's text to the folder of `SMLC_SIM_KEEP`, if there is one. The same text has the same name.
+fn keep(module: &Module, text: &str) -> std::io::Result<()> {
+    let Some(folder) = std::env::var_os("SMLC_SIM_KEEP").map(PathBuf::from) else { return Ok(()) };
+    let name = module.entries.keys().next().map_or("none", String::as_str);
+    // FNV-1a.
+    let number = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(format!("{name}-{number:016x}.ptx")), text)
 }
 
 /// A kernel's text with the mistake of `SMLC_SIM_EDIT`.

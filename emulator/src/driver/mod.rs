@@ -21,6 +21,8 @@
 //! | `SMLC_SIM_VERSION` | the version of CUDA that the driver says it is of | 13000 |
 //! | `SMLC_SIM_INIT` | the code that `cuInit` returns | 0 |
 //! | `SMLC_SIM_CAPABILITY` | the compute capability of the devices, as in `8.0` | 9.0 |
+//! | `SMLC_SIM_IDLE` | 1: kernels are launched and do nothing, for who wants no results | 0 |
+//! | `SMLC_SIM_KEEP` | a folder where the text of each module that is loaded is kept, under its first kernel's name and a number | |
 //! | `SMLC_SIM_EDIT` | `OLD=>NEW`: kernels are loaded with another text where they have `OLD` | |
 //!
 //! Programs that have loaded the library may look up [`smlc_sim_launches`] and the other functions of this module there.

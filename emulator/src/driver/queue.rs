@@ -192,6 +192,9 @@ fn run(mut state: Locked, device: i32, kernel: &Kernel) -> Locked {
         state.fault(device, LAUNCH_FAILED, format!("kernel `{}` was ordered to fail", kernel.name));
         return state;
     }
+    if state.idle {
+        return state;
+    }
     let mut memory = Memory::default();
     for (base, buffer) in &state.buffers {
         let peers = if buffer.pooled { &state.pool_peers } else { &state.peers };

@@ -98,6 +98,8 @@ pub(super) struct State {
     pub capability: (c_int, c_int),
     pub reverse: bool,
     pub ignore_unwritten: bool,
+    /// Kernels do nothing.
+    pub idle: bool,
     /// Memory that is freed holds nothing but zeros.
     wiped: bool,
     pub buffers: BTreeMap<u64, Buffer>,
@@ -219,6 +221,7 @@ impl State {
             capability: capability.unwrap_or((9, 0)),
             reverse: number("SMLC_SIM_REVERSE", 0) != 0,
             ignore_unwritten: number("SMLC_SIM_UNWRITTEN", 0) != 0,
+            idle: number("SMLC_SIM_IDLE", 0) != 0,
             wiped: number("SMLC_SIM_WIPED", 0) != 0,
             random: number("SMLC_SIM_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             next: 0x10_0000,
