@@ -14,6 +14,7 @@ use super::prepare::told;
 use super::results;
 use super::{Outcome, Talk, build, machine, output};
 use crate::backend::StreamKey;
+use crate::backend::cpu::Threads;
 use crate::graph::{Graph, eval};
 use crate::hir::{Kind, Leaf};
 use crate::net::Shape;
@@ -135,7 +136,8 @@ impl Bench {
     fn measure_kernels(&self) -> Outcome {
         let devices = self.device.first().open()?;
         let key = |party: Party| StreamKey([party.0 + 1; 16]);
-        let mut make = |party: Party| devices[0].make(party, [party, party.plus(1)].map(key), local::threads());
+        let threads = Threads::new(local::threads());
+        let mut make = |party: Party| devices[0].make(party, [party, party.plus(1)].map(key), &threads);
         let name = machine_name(&devices[..1]);
         let mut said = match self.format {
             Format::Table => output::line(format_args!("{name}")),

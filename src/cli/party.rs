@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::device::DeviceArg;
 use super::{Outcome, Talk};
+use crate::backend::cpu::Threads;
 use crate::net::handshake::{Refusal, RefusalCode};
 use crate::net::{NetError, SessionId, Shape};
 use crate::plan::{Party, file};
@@ -55,12 +56,8 @@ impl PartyCommand {
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
         let device = self.device.open_one()?;
-        let service = Service {
-            runs: self.runs,
-            device: &device,
-            threads: self.threads.map_or_else(local::threads, |threads| threads as usize),
-            ..Service::ONCE
-        };
+        let threads = Threads::new(self.threads.map_or_else(local::threads, |threads| threads as usize));
+        let service = Service { runs: self.runs, device: &device, threads: &threads, ..Service::ONCE };
         local::party_tcp(&plan, me, &session, self.net, service).map_err(agreeing).with_context(|| me.to_string())?;
         Ok(())
     }

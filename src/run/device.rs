@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::cpu::Cpu;
+use crate::backend::cpu::{Cpu, Threads};
 use crate::backend::cuda::{Cuda, Gpu};
 use crate::backend::{Backend, BackendError, StreamKey};
 use crate::plan::Party;
@@ -27,12 +27,17 @@ impl Device {
         }
     }
 
-    /// A party's device without buffers. `keys` are stream keys `party` and `party + 1` (mod 3); a processor uses so many
+    /// A party's device without buffers. `keys` are stream keys `party` and `party + 1` (mod 3); a processor uses these
     /// threads for large launches.
     ///
     /// # Errors
     /// If a GPU fails.
-    pub fn make(&self, party: Party, keys: [StreamKey; 2], threads: usize) -> Result<Box<dyn Backend>, BackendError> {
+    pub fn make(
+        &self,
+        party: Party,
+        keys: [StreamKey; 2],
+        threads: &Threads,
+    ) -> Result<Box<dyn Backend>, BackendError> {
         match self {
             Device::Cpu => Ok(Box::new(Cpu::new(party, keys).with_threads(threads))),
             Device::Cuda(gpu) => Ok(Box::new(Cuda::new(gpu, party, &keys)?)),

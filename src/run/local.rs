@@ -9,6 +9,7 @@ use super::client::{Client, Data, Outcome};
 use super::device::Device;
 use super::party::{self, Progress, Service};
 use super::profile::{Log, Timed};
+use crate::backend::cpu::Threads;
 use crate::net::handshake::Role;
 use crate::net::owner::MemoryLink;
 use crate::net::tcp::{self, Plain, Settings};
@@ -30,7 +31,7 @@ pub fn parties<T, E: From<RunError>>(
     owners: impl FnOnce(&mut Client<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     // Three parties share the machine.
-    let threads = threads() / 3;
+    let threads = &Threads::new(threads());
     let gpus = devices.each_ref().map(|device| device.gpu().is_some());
     std::thread::scope(|scope| {
         let mut links = Vec::new();

@@ -8,6 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::device::Device;
 use super::session::{Link, Session};
 use super::{RunError, owner};
+use crate::backend::cpu::Threads;
 use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, Nearby, NetError};
@@ -51,15 +52,21 @@ pub struct Service<'s> {
     /// What it computes on.
     pub device: &'s Device,
     /// Threads for large launches of a processor.
-    pub threads: usize,
+    pub threads: &'s Threads,
     /// Which parties compute on GPUs, where all are in one process: messages between these may stay on them.
     pub gpus: [bool; 3],
 }
 
 impl Service<'_> {
     /// One run, as patient as can be.
-    pub const ONCE: Service<'static> =
-        Service { runs: 1, patience: None, progress: &|_| {}, device: &Device::Cpu, threads: 1, gpus: [false; 3] };
+    pub const ONCE: Service<'static> = Service {
+        runs: 1,
+        patience: None,
+        progress: &|_| {},
+        device: &Device::Cpu,
+        threads: &Threads::ONE,
+        gpus: [false; 3],
+    };
 }
 
 /// Submissions that a plan asks for: the owner (`None`: public) and the message's name.

@@ -8,6 +8,7 @@ use super::gemm::{SHARED, Workspace};
 use super::isa::{Isa, TileTask};
 use super::products::{Direct, Products};
 use super::simd::{GROUP, Simd};
+use super::threads::each_part;
 
 /// Adds the convolutions of `(image, weight)` pairs, whose groups have one channel, to `out`.
 pub(super) fn add(
@@ -29,12 +30,9 @@ pub(super) fn add(
     }
     let step = channels.div_ceil(space.threads);
     space.others.resize_with(space.threads.max(space.others.len()), Workspace::default);
-    rayon::scope(|scope| {
-        let parts = out.chunks_mut(step * of_channel).zip((0..channels).step_by(step));
-        for ((out, first), space) in parts.zip(&mut space.others) {
-            let room = &mut space.images[0];
-            scope.spawn(move |_| isa.run_tiles(Channels { geometry, pairs, first, room, out }));
-        }
+    let parts = out.chunks_mut(step * of_channel).zip((0..channels).step_by(step));
+    each_part(parts.zip(&mut space.others), |((out, first), space)| {
+        isa.run_tiles(Channels { geometry, pairs, first, room: &mut space.images[0], out });
     });
 }
 

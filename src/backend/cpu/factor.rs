@@ -128,11 +128,6 @@ impl<'a> Factor<'a> {
         Factor { words, rows: Axis::Stride(cols), cols: Axis::Stride(1) }
     }
 
-    /// The columns from one on.
-    pub(super) fn columns_from(self, start: usize) -> Factor<'a> {
-        self.part(0, start)
-    }
-
     /// The rows from one on, and of them the columns from one on.
     pub(super) fn part(self, row: usize, col: usize) -> Factor<'a> {
         let ((above, rows), (before, cols)) = (self.rows.from(row), self.cols.from(col));

@@ -13,6 +13,7 @@ use super::products::{Direct, Panels, Products, totals};
 use super::simd::{GROUP, Group, Simd};
 use super::strassen::{self, MOST, Room};
 use super::thin::{Dots, Thin};
+use super::threads::each_part;
 
 /// Rows of the inner dimension packed at a time.
 const DEPTH: usize = 256;
@@ -32,8 +33,9 @@ const DOTS: usize = 16;
 /// Columns up to which the roles of rows and columns are exchanged, when rows are more.
 const NARROW: usize = 16;
 
-/// Multiplications from which on threads share a product: fewer take no longer than to wake the threads up.
-pub(super) const SHARED: usize = 1 << 20;
+/// Multiplications from which on threads share a product, some 0.2 ms of a thread: of fewer, waking the others up is a large
+/// part.
+pub(super) const SHARED: usize = 1 << 21;
 
 /// Room for packed panels, kept from launch to launch.
 #[derive(Default)]
@@ -44,7 +46,7 @@ pub(super) struct Workspace {
     pub(super) images: [Vec<u64>; 2],
     /// Offsets of a convolution.
     pub(super) offsets: Offsets,
-    /// Threads that share a large launch, if more than one, and what each of them needs for a product.
+    /// Threads that share the launch, if it is large, and what each of them needs for a product.
     pub(super) threads: usize,
     pub(super) others: Vec<Workspace>,
     /// A thread's columns of a result.
@@ -94,31 +96,46 @@ impl Product<'_> {
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
         let work = self.rows.saturating_mul(self.depth).saturating_mul(self.cols).saturating_mul(self.pairs.len());
-        if space.threads > 1 && work >= SHARED && self.cols >= GROUP * space.threads {
-            return self.shared(isa, space, out);
+        if space.threads < 2 || work < SHARED {
+            return self.alone(isa, space, out);
         }
-        self.alone(isa, space, out);
+        match (self.target.rows, self.target.cols) {
+            (Axis::Stride(stride), Axis::Stride(1)) if self.rows > self.cols && stride >= self.cols => {
+                self.by_rows(stride, isa, space, out);
+            }
+            _ if self.cols >= GROUP * space.threads => self.by_columns(isa, space, out),
+            _ => self.alone(isa, space, out),
+        }
     }
 
-    /// The same by several threads: each computes some of the columns.
-    fn shared(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+    /// The same by several threads: each computes some of the rows, which lie one after the other, `stride` words apart.
+    fn by_rows(&self, stride: usize, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+        let Product { rows, depth, cols, pairs, target } = *self;
+        let step = rows.div_ceil(space.threads).next_multiple_of(GROUP);
+        let starts = (0..rows).step_by(step);
+        space.others.resize_with(starts.len().max(space.others.len()), Workspace::default);
+        let parts = starts.zip(out.chunks_mut(step * stride)).zip(&mut space.others);
+        each_part(parts, |((start, out), space)| {
+            let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (left.part(start, 0), *right)).collect();
+            Product { rows: step.min(rows - start), depth, cols, pairs: &pairs, target }.alone(isa, space, out);
+        });
+    }
+
+    /// The same: each thread computes some of the columns.
+    fn by_columns(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
         let Product { rows, depth, cols, pairs, target } = *self;
         let step = cols.div_ceil(space.threads).next_multiple_of(GROUP);
         let starts = (0..cols).step_by(step);
         space.others.resize_with(starts.len().max(space.others.len()), Workspace::default);
-        rayon::scope(|scope| {
-            for (start, space) in starts.clone().zip(&mut space.others) {
-                scope.spawn(move |_| {
-                    let cols = step.min(cols - start);
-                    let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(l, r)| (*l, r.columns_from(start))).collect();
-                    let mut part = std::mem::take(&mut space.part);
-                    part.clear();
-                    part.resize(rows * cols, 0);
-                    let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
-                    Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
-                    space.part = part;
-                });
-            }
+        each_part(starts.clone().zip(&mut space.others), |(start, space)| {
+            let cols = step.min(cols - start);
+            let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (*left, right.part(0, start))).collect();
+            let mut part = std::mem::take(&mut space.part);
+            part.clear();
+            part.resize(rows * cols, 0);
+            let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
+            Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
+            space.part = part;
         });
         for (start, space) in starts.zip(&space.others) {
             let width = step.min(cols - start);

@@ -11,6 +11,7 @@ use super::products::Direct;
 use super::registers::{Action, Allocated, Place, Taken, What, allocate};
 use super::simd::{GROUP, Simd};
 use super::stream::Keystream;
+use super::threads::each_part;
 use super::{Input, Output};
 use crate::backend::held::Forms;
 use crate::backend::{BackendError, check, wire};
@@ -103,14 +104,12 @@ pub(super) fn run(
         return;
     }
     let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
-    rayon::scope(|scope| {
-        for (first, slots) in (0..stride).step_by(step).zip(slots) {
-            let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
-            let bytes = packed.iter_mut().map(|plane| plane.split_off(step));
-            let blocks = blocks(first, part.collect(), bytes.collect(), slots);
-            scope.spawn(move |_| isa.run_tiles(blocks));
-        }
+    let parts = (0..stride).step_by(step).zip(slots).map(|(first, slots)| {
+        let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
+        let bytes = packed.iter_mut().map(|plane| plane.split_off(step));
+        blocks(first, part.collect(), bytes.collect(), slots)
     });
+    each_part(parts, |blocks| isa.run_tiles(blocks));
 }
 
 /// Planes of results, or as many words of each.

@@ -26,6 +26,7 @@ mod strassen;
 mod stream;
 mod sums;
 mod thin;
+mod threads;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
 
@@ -43,6 +44,7 @@ pub use isa::Isa;
 use memory::{Memory, Ranges, Split};
 use messages::Bytes;
 pub use stream::Keystream;
+pub use threads::Threads;
 
 /// An operand of a launch, checked: its description and its words, `buf.words()` of them.
 #[derive(Clone, Copy)]
@@ -93,6 +95,7 @@ pub struct Cpu {
     done: Vec<Vec<u8>>,
     /// Bytes from which on they are written and read in place.
     least: usize,
+    threads: Threads,
     space: Workspace,
     room: map::Room,
     /// Launches that were found to be sound, by their number in the plan.
@@ -132,16 +135,17 @@ impl Cpu {
             messages: Held::default(),
             done: Vec::new(),
             least: messages::LEAST,
+            threads: Threads::ONE,
             space: Workspace::default(),
             room: map::Room::default(),
             sites: Vec::new(),
         }
     }
 
-    /// The same device with so many threads for large launches: itself, and others of the program's pool.
+    /// The same device with a share of these threads for large launches: its own thread, and others of the program's pool.
     #[must_use]
-    pub fn with_threads(mut self, threads: usize) -> Cpu {
-        self.space.threads = threads;
+    pub fn with_threads(mut self, threads: &Threads) -> Cpu {
+        self.threads = threads.clone();
         self
     }
 
@@ -183,7 +187,7 @@ fn compute(
     match launch.kernel {
         Kernel::Map(_) => {
             let Some(program) = program else { return check::misfit("an element program that was not prepared") };
-            map::run(isa, program, ins, streams, outs, (room, space.threads.max(1)));
+            map::run(isa, program, ins, streams, outs, (room, space.threads));
         }
         Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
         Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
@@ -256,7 +260,7 @@ impl Backend for Cpu {
             }
             None => Box::new(self.sound(&launch)?),
         };
-        let Cpu { party, keys, isa, memory, messages: held, space, room, .. } = self;
+        let Cpu { party, keys, isa, memory, messages: held, threads, space, room, .. } = self;
         let keystream = |stream: &Stream| (*stream, &keys[usize::from(stream.key != party.0)]);
         let streams: SmallVec<[_; MOST]> = launch.streams.iter().map(keystream).collect();
         let result = memory.split(&site.ins, &site.outs).and_then(|Split { ins, outs }| {
@@ -272,6 +276,8 @@ impl Backend for Cpu {
             let mut outs: SmallVec<[_; MOST]> =
                 outs.map(|(at, stored)| Output::new(&bufs[launch.outs[at].index()], stored, packed_out(at))).collect();
             let program = site.program.as_ref().map(|(number, _)| *number);
+            let share = threads.share();
+            space.threads = share.threads;
             compute(*isa, &launch, program, &streams, (space, room), &ins, &mut outs)
         });
         if let (Some(number), Ok(())) = (launch.site, &result) {
@@ -326,15 +332,16 @@ mod tests {
             elements::every_instruction_on_planes(64 * 33_000 + 5),
             elements::bit_of(40_003),
             elements::stream(17, 40_003),
-            products::matmul([1, 130, 120, 110], [false, false], 2),
-            products::matmul([1, 1, 1100, 1003], [false, false], 1),
+            products::matmul([1, 110, 120, 130], [false, false], 2),
+            products::matmul([1, 203, 120, 101], [false, false], 2),
+            products::matmul([1, 1, 2200, 1003], [false, false], 1),
             products::matmul([1, 1200, 1100, 9], [false, false], 1),
-            products::conv([2, 16, 40, 39], 18, window, 2, 2),
+            products::conv([2, 16, 40, 39], 22, window, 2, 2),
             products::conv([3, 67, 40, 39], 67, window, 67, 2),
         ];
         let keys = [cases::stream_key(1), cases::stream_key(2)];
         for (case, isa) in cases.iter().flat_map(|case| Isa::available().into_iter().map(move |isa| (case, isa))) {
-            let mut device = Cpu::with_isa(Party(1), &keys, isa).with_threads(3);
+            let mut device = Cpu::with_isa(Party(1), &keys, isa).with_threads(&Threads::new(3));
             assert_eq!(case.run(&mut device), Ok(()), "{} with {isa:?}", case.name);
             // Each thread has room of its own once it has had a part.
             let shared = device.space.others.len().max(device.room.threads());
