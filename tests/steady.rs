@@ -9,11 +9,16 @@ use std::rc::Rc;
 
 use smlc::backend::cpu::{Cpu, Isa};
 use smlc::backend::{Around, Backend as _, BackendError, Launch, StreamKey};
-use smlc::net::{Loss, NetError};
+use smlc::net::handshake::Role;
+use smlc::net::owner::{MemoryLink, Message, MessageKind, OwnerLink as _, Room};
+use smlc::net::{Loss, MemoryMesh, Mesh as _, NetError};
 use smlc::plan::course::Piece;
 use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::{Party, Plan, Step, verify};
+use smlc::run::client::Data;
+use smlc::run::owner;
+use smlc::run::party::{self, Service};
 use smlc::run::session::{Link, Session};
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
@@ -195,6 +200,59 @@ fn factors_are_summed_once_for_each_of_their_inputs() {
         }
         assert!(found == run(&plan, &mut fresh), "{owners:?} with {seeds:?}");
         assert_eq!(found == first, seeds == [0, 0]);
+    }
+}
+
+/// Between two runs an owner's tensors come anew all together, in the plan's order, or not at all.
+#[test]
+fn a_run_waits_for_all_tensors_of_an_owner() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\n\
+                entry f(x: fix[4, 3] from a, w: fix[3, 5] from b, v: fix[5, 2] from b) -> fix[4, 2] to a {\n\
+                matmul(matmul(x, w), v)\n}\n";
+    let plan = &plan_of("owners.sml", text.to_string());
+    let clear = owner::clear_graph(plan).unwrap();
+    let data: Data = [("x", 12), ("w", 15), ("v", 10)].map(|(name, len)| (name.to_string(), vec![0.5; len])).into();
+    let submissions = |whose: &str| -> Vec<[Message; 3]> {
+        let inputs = plan.inputs.iter().filter(|input| owner::submission_name(plan, input) == whose);
+        let parts = inputs.map(|input| owner::submit(plan, &clear, input, &data).unwrap());
+        parts.map(|parts| parts.map(|part| Message::new(MessageKind::Input, whose, part))).collect()
+    };
+    // The tensors of `b` that come anew, and whether the parties then run again.
+    for (anew, admitted) in [(0, true), (1, false), (2, true), (3, false), (4, true)] {
+        std::thread::scope(|scope| {
+            let (mut links, mut parties) = (Vec::new(), Vec::new());
+            for mut mesh in MemoryMesh::new(None) {
+                let (client, mut link) = MemoryLink::pair(Role::Owner(0), Role::Party(mesh.me()));
+                links.push(client);
+                let serve = move || party::run(plan, &mut mesh, &mut link, Service { runs: 2, ..Service::ONCE });
+                parties.push(scope.spawn(serve));
+            }
+            let all = |_: MessageKind, _: &str| Some(Room::AtMost(1 << 20));
+            let run = |links: &mut Vec<MemoryLink>| {
+                links.iter_mut().for_each(|link| link.send(Message::new(MessageKind::Run, "", Vec::new())).unwrap());
+                let answers = links.iter_mut().map(|link| {
+                    let answer = std::iter::repeat_with(|| link.recv(None, &all).unwrap());
+                    answer.map(|message| message.kind).find(|kind| *kind != MessageKind::Output).unwrap()
+                });
+                answers.collect::<Vec<_>>()
+            };
+            let submit = |links: &mut Vec<MemoryLink>, parts: [Message; 3]| {
+                links.iter_mut().zip(parts).for_each(|(link, part)| link.send(part).unwrap());
+            };
+            // In any order of owners.
+            [submissions("b"), submissions("a")].into_iter().flatten().for_each(|parts| submit(&mut links, parts));
+            assert_eq!(run(&mut links), [MessageKind::Report; 3]);
+            let again = submissions("b").into_iter().chain(submissions("b"));
+            again.take(anew).for_each(|parts| submit(&mut links, parts));
+            let (wanted, fault) =
+                if admitted { (MessageKind::Report, "") } else { (MessageKind::Failure, "unexpected") };
+            assert_eq!(run(&mut links), [wanted; 3], "{anew} tensors anew");
+            for party in parties {
+                let outcome = party.join().unwrap();
+                assert_eq!(outcome.is_ok(), admitted, "{outcome:?}");
+                assert!(outcome.map_or_else(|error| error.to_string(), |()| String::new()).contains(fault));
+            }
+        });
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use crate::net::error::Loss;
@@ -16,7 +16,7 @@ use crate::net::io::{Io, ReadError, Stream, read_header, read_payload, write_fra
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// Shares of an input, by the input's name.
+    /// Shares of an input, by its owner's name.
     Input,
     /// Asks for a run on the inputs that are there; no name, no content.
     Run,
@@ -144,7 +144,7 @@ pub trait OwnerLink: Send {
     /// Who is at the other end.
     fn peer(&self) -> Role;
 
-    /// Sends a message.
+    /// Sends a message; waits while the other end has too much to read.
     ///
     /// # Errors
     /// [`LinkError`] when the other end is gone.
@@ -163,10 +163,13 @@ fn admitted(admit: Admit, kind: MessageKind, name: &str, len: u64) -> Result<(),
     if room.fits(len) { Ok(()) } else { Err(Fault::Length { name: name.to_owned(), room, found: len }) }
 }
 
+/// Messages that a link within one process holds before its sender waits.
+const WAITING: usize = 2;
+
 /// A link within one process.
 pub struct MemoryLink {
     peer: Role,
-    sender: Sender<Message>,
+    sender: SyncSender<Message>,
     receiver: Receiver<Message>,
 }
 
@@ -174,8 +177,8 @@ impl MemoryLink {
     /// The two ends of a link: the first for `a`, the second for `b`.
     #[must_use]
     pub fn pair(a: Role, b: Role) -> (MemoryLink, MemoryLink) {
-        let (to_b, from_a) = channel();
-        let (to_a, from_b) = channel();
+        let (to_b, from_a) = sync_channel(WAITING);
+        let (to_a, from_b) = sync_channel(WAITING);
         (MemoryLink { peer: b, sender: to_b, receiver: from_b }, MemoryLink { peer: a, sender: to_a, receiver: from_a })
     }
 

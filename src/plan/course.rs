@@ -79,6 +79,13 @@ impl Course {
         Course { rounds }
     }
 
+    /// The most bytes that the party sends in a round.
+    #[must_use]
+    pub fn most_sent(&self) -> usize {
+        let sent = |action: &Action| if let Action::Send(piece) = action { piece.bytes } else { 0 };
+        self.rounds.iter().map(|actions| actions.iter().map(sent).sum()).max().unwrap_or(0)
+    }
+
     /// Everything in order, with the round in which it is.
     pub fn actions(&self) -> impl Iterator<Item = (usize, &Action)> {
         self.rounds.iter().enumerate().flat_map(|(round, actions)| actions.iter().map(move |action| (round, action)))

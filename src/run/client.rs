@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::party::{Report, submissions};
+use super::party::Report;
 use super::{RunError, owner};
 use crate::graph::Graph;
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
@@ -55,16 +55,11 @@ impl<'p> Client<'p> {
     /// If the data do not fit or a party cannot be reached.
     pub fn submit(&mut self, data: &Data, whose: impl Fn(Option<u32>) -> bool) -> Result<(), RunError> {
         let start = Instant::now();
-        for (owner, name) in submissions(self.plan).into_iter().filter(|(owner, _)| whose(*owner)) {
-            let parts: [Vec<u8>; 3] = match owner {
-                Some(number) => owner::submit(self.plan, &self.clear, number, data)?,
-                None => {
-                    let public = owner::publish(self.plan, &self.clear, data)?;
-                    [public.clone(), public.clone(), public]
-                }
-            };
+        for input in self.plan.inputs.iter().filter(|input| whose(input.owner)) {
+            let parts = owner::submit(self.plan, &self.clear, input, data)?;
+            let name = owner::submission_name(self.plan, input);
             for (party, part) in Party::ALL.into_iter().zip(parts) {
-                self.send(party, Message::new(MessageKind::Input, name.clone(), part))?;
+                self.send(party, Message::new(MessageKind::Input, name, part))?;
             }
         }
         self.share += start.elapsed();

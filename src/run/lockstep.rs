@@ -73,15 +73,11 @@ pub fn share(plan: &Plan, data: &BTreeMap<String, Vec<f64>>) -> Result<Loads, Ru
         share.fill(&mut words);
         (id, words)
     };
-    for owner in 0..plan.owners.len() as u32 {
-        let parts = owner::submit(plan, &clear, owner, data)?;
+    for input in &plan.inputs {
+        let parts = owner::submit(plan, &clear, input, data)?;
         for ((party, load), part) in Party::ALL.into_iter().zip(&mut loads).zip(&parts) {
-            load.extend(owner::accept(plan, Some(owner), party, part)?.into_iter().map(words));
+            load.extend(owner::accept(plan, input, party, part)?.into_iter().map(words));
         }
-    }
-    let public = owner::publish(plan, &clear, data)?;
-    for (party, load) in Party::ALL.into_iter().zip(&mut loads) {
-        load.extend(owner::accept(plan, None, party, &public)?.into_iter().map(words));
     }
     Ok(loads)
 }

@@ -1,11 +1,12 @@
 //! The owners' side: encode, share, and put results together. Owners are not parties; they talk to all three.
 //!
 //! A tensor x becomes x0 and x1 from seeds (x0's goes to P0 and P2, x1's to P0 and P1) and `x2 = x - x0 - x1`, sent to P1
-//! and P2. A submission holds all of one owner's tensors: stream number = position in the plan's inputs.
+//! and P2. Each tensor is a submission with seeds of its own, so that no end holds all of them beside where they belong.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use smallvec::{SmallVec, smallvec};
 
 use crate::backend::cpu::Keystream;
 use crate::backend::{StreamKey, wire};
@@ -14,6 +15,9 @@ use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 
 /// Words of a share that are expanded at a time.
 const CHUNK: usize = 1 << 10;
+
+/// The name of submissions of public inputs.
+pub const PUBLIC: &str = "public inputs";
 
 /// Bytes of a seed.
 pub(super) const SEED: usize = 16;
@@ -66,64 +70,48 @@ pub fn random_key() -> Result<StreamKey, OwnerError> {
     Ok(StreamKey(key))
 }
 
-/// Inputs that one owner shares, with their numbers; `None`: the public ones.
-fn owned(plan: &Plan, owner: Option<u32>) -> impl Iterator<Item = (u32, &Input)> {
-    plan.inputs.iter().enumerate().filter(move |(_, i)| i.owner == owner).map(|(n, i)| (n as u32, i))
-}
-
-/// What one owner sends to each party: all that depends on its data in this plan.
+/// What the parties get of an input: its owner's shares, or what is public.
 ///
 /// # Errors
 /// If data are missing or outside of the number format.
 pub fn submit(
     plan: &Plan,
     clear: &Graph,
-    owner: u32,
+    input: &Input,
     data: &BTreeMap<String, Vec<f64>>,
 ) -> Result<[Vec<u8>; 3], OwnerError> {
+    let mut words = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
+    let buf = element_buf(plan, input.len);
+    let mut parts = Party::ALL.map(|party| Vec::with_capacity(submission_bytes(plan, input, party)));
+    if input.owner.is_none() {
+        parts.iter_mut().for_each(|part| wire::pack(&buf, &words, part));
+        return Ok(parts);
+    }
     let seeds = [random_key()?, random_key()?];
-    let mut parts = Party::ALL.map(|party| Vec::with_capacity(submission_bytes(plan, Some(owner), party)));
+    let keystreams = seeds.each_ref().map(Keystream::new);
+    words.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, words)| {
+        let mut share = [0; CHUNK];
+        let share = &mut share[..words.len()];
+        for keystream in &keystreams {
+            keystream.fill(&stream(plan), (chunk * CHUNK) as u64, share);
+            words.iter_mut().zip(&*share).for_each(|(word, share)| *word = word.wrapping_sub(*share));
+        }
+    });
     let [p0, p1, p2] = &mut parts;
     p0.extend_from_slice(&seeds[0].0);
     p0.extend_from_slice(&seeds[1].0);
     p1.extend_from_slice(&seeds[1].0);
     p2.extend_from_slice(&seeds[0].0);
-    for (number, input) in owned(plan, Some(owner)) {
-        let mut x2 = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
-        let keystreams = seeds.each_ref().map(Keystream::new);
-        x2.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, x2)| {
-            let mut share = [0; CHUNK];
-            let share = &mut share[..x2.len()];
-            for keystream in &keystreams {
-                keystream.fill(&stream(plan, number), (chunk * CHUNK) as u64, share);
-                x2.iter_mut().zip(&*share).for_each(|(x, s)| *x = x.wrapping_sub(*s));
-            }
-        });
-        let at = p1.len();
-        wire::pack(&element_buf(plan, input.len), &x2, p1);
-        p2.extend_from_slice(&p1[at..]);
-    }
+    wire::pack(&buf, &words, p1);
+    p2.extend_from_slice(&p1[SEED..]);
     Ok(parts)
 }
 
-/// What every party gets of the public inputs.
-///
-/// # Errors
-/// If data are missing or outside of the number format.
-pub fn publish(plan: &Plan, clear: &Graph, data: &BTreeMap<String, Vec<f64>>) -> Result<Vec<u8>, OwnerError> {
-    let mut payload = Vec::new();
-    for (_, input) in owned(plan, None) {
-        let words = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
-        wire::pack(&element_buf(plan, input.len), &words, &mut payload);
-    }
-    Ok(payload)
-}
-
-/// Bytes of the submission of an owner (`None`: the public inputs) to a party.
+/// Bytes of an input's submission to a party.
 #[must_use]
-pub fn submission_bytes(plan: &Plan, owner: Option<u32>, party: Party) -> usize {
-    let words: usize = owned(plan, owner).map(|(_, i)| element_buf(plan, i.len).wire_bytes()).sum();
-    match (owner, party.0) {
+pub fn submission_bytes(plan: &Plan, input: &Input, party: Party) -> usize {
+    let words = element_buf(plan, input.len).wire_bytes();
+    match (input.owner, party.0) {
         (None, _) => words,
         (Some(_), 0) => 2 * SEED,
         (Some(_), _) => SEED + words,
@@ -149,57 +137,49 @@ impl Share<'_> {
     }
 }
 
-/// What a submission puts into a party's buffers.
+/// The name of an input's submission: its owner's, or [`PUBLIC`].
+#[must_use]
+pub fn submission_name<'p>(plan: &'p Plan, input: &Input) -> &'p str {
+    input.owner.map_or(PUBLIC, |owner| &plan.owners[owner as usize])
+}
+
+/// What an input's submission puts into a party's buffers.
 ///
 /// # Errors
 /// If its length is not the plan's.
 pub fn accept<'m>(
     plan: &Plan,
-    owner: Option<u32>,
+    input: &Input,
     party: Party,
     payload: &'m [u8],
-) -> Result<Vec<(BufId, Share<'m>)>, OwnerError> {
-    let wanted = submission_bytes(plan, owner, party);
+) -> Result<SmallVec<[(BufId, Share<'m>); 2]>, OwnerError> {
+    let wanted = submission_bytes(plan, input, party);
     if payload.len() != wanted {
-        let owner = owner.map_or("public inputs".to_string(), |o| plan.owners[o as usize].clone());
+        let owner = submission_name(plan, input).to_string();
         return Err(OwnerError::Length { owner, found: payload.len(), wanted });
     }
-    let seeds = match (owner, party.0) {
-        (None, _) => 0,
-        (Some(_), 0) => 2,
-        (Some(_), _) => 1,
+    let packed = |seeds: usize| Share::Packed(element_buf(plan, input.len), &payload[seeds * SEED..]);
+    let drawn = |seed: usize| {
+        let seed = payload[seed * SEED..(seed + 1) * SEED].try_into().expect("a seed's bytes");
+        Share::Drawn(StreamKey(seed), stream(plan))
     };
-    let (seeds, mut rest) = payload.split_at(seeds * SEED);
-    let seeds: Vec<StreamKey> =
-        seeds.chunks_exact(SEED).map(|s| StreamKey(s.try_into().expect("chunks of a seed's size"))).collect();
-    let mut shares = Vec::new();
-    for (number, input) in owned(plan, owner) {
-        let mut packed = || {
-            let buf = element_buf(plan, input.len);
-            let (now, later) = rest.split_at(buf.wire_bytes());
-            rest = later;
-            Share::Packed(buf, now)
-        };
-        let drawn = |seed: usize| Share::Drawn(seeds[seed].clone(), stream(plan, number));
-        let [own, next] = [0, 1].map(|part: usize| input.bufs[part][party.index()]);
-        match (owner, party.0) {
-            (None, _) => shares.push((own, packed())),
-            (Some(_), 0) => shares.extend([(own, drawn(0)), (next, drawn(1))]),
-            // P1 holds shares 1 and 2, P2 holds 2 and 0.
-            (Some(_), 1) => shares.extend([(own, drawn(0)), (next, packed())]),
-            (Some(_), _) => shares.extend([(own, packed()), (next, drawn(0))]),
-        }
-    }
-    Ok(shares)
+    let [own, next] = [0, 1].map(|part: usize| input.bufs[part][party.index()]);
+    Ok(match (input.owner, party.0) {
+        (None, _) => smallvec![(own, packed(0))],
+        (Some(_), 0) => smallvec![(own, drawn(0)), (next, drawn(1))],
+        // P1 holds shares 1 and 2, P2 holds 2 and 0.
+        (Some(_), 1) => smallvec![(own, drawn(0)), (next, packed(1))],
+        (Some(_), _) => smallvec![(own, packed(1)), (next, drawn(0))],
+    })
 }
 
 fn element_buf(plan: &Plan, len: usize) -> Buf {
     Buf::ring(Party(0), len, plan.format.ring)
 }
 
-/// The stream of an input's share under a seed.
-fn stream(plan: &Plan, number: u32) -> Stream {
-    Stream { key: 0, id: number, bits: plan.format.ring }
+/// The stream of a share under a seed.
+fn stream(plan: &Plan) -> Stream {
+    Stream { key: 0, id: 0, bits: plan.format.ring }
 }
 
 /// The results that a receiver learns.

@@ -13,14 +13,11 @@ use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
 use crate::net::{AbortReason, Mesh, Nearby, NetError};
 use crate::plan::course::Piece;
-use crate::plan::{BufId, Party, Plan, Step};
+use crate::plan::{BufId, Input, Party, Plan, Step};
 use crate::span::Span;
 
 /// The round number of the key exchange, which no plan reaches.
 const KEY_ROUND: u32 = u32::MAX;
-
-/// The submission that holds the public inputs.
-pub const PUBLIC: &str = "public inputs";
 
 /// What a party counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,17 +64,6 @@ impl Service<'_> {
         threads: &Threads::ONE,
         gpus: [false; 3],
     };
-}
-
-/// Submissions that a plan asks for: the owner (`None`: public) and the message's name.
-#[must_use]
-pub fn submissions(plan: &Plan) -> Vec<(Option<u32>, String)> {
-    let owners = (0..plan.owners.len() as u32).filter(|o| plan.inputs.iter().any(|i| i.owner == Some(*o)));
-    let mut all: Vec<(Option<u32>, String)> = owners.map(|o| (Some(o), plan.owners[o as usize].clone())).collect();
-    if plan.inputs.iter().any(|i| i.owner.is_none()) {
-        all.push((None, PUBLIC.to_string()));
-    }
-    all
 }
 
 /// Serves the owners: takes inputs, runs, gives outputs, as often as agreed. On failure the
@@ -153,7 +139,7 @@ fn runs<B: Backend>(
 ) -> Result<(), RunError> {
     let net = |cause| RunError::net(plan, cause, None);
     let refused = |error| RunError::device(plan, error, None);
-    let mut awaited = submissions(plan);
+    let mut awaited: Vec<&Input> = plan.inputs.iter().collect();
     let mut spares = Vec::new();
     let mut next = None;
     for number in 0..service.runs {
@@ -165,7 +151,7 @@ fn runs<B: Backend>(
             session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
         }
         let base = mesh.traffic();
-        let mut link = OverMesh { mesh: &mut *mesh, spares, gpus: service.gpus };
+        let mut link = OverMesh { mesh: &mut *mesh, spares, room: session.course().most_sent(), gpus: service.gpus };
         let mut report = Report::default();
         for (number, round) in plan.rounds.iter().enumerate() {
             session.round(number, &mut link)?;
@@ -198,22 +184,24 @@ fn runs<B: Backend>(
     Ok(())
 }
 
-/// Takes inputs until a run is asked for, which needs all that are `awaited`.
-fn take_inputs<B: Backend>(
-    plan: &Plan,
+/// Takes inputs until a run is asked for, which needs all that are `awaited`. An owner's come in the plan's order, and once
+/// one has come anew, all of them.
+fn take_inputs<'p, B: Backend>(
+    plan: &'p Plan,
     session: &mut Session<'_, B>,
     owners: &mut dyn OwnerLink,
     patience: Option<Duration>,
-    awaited: &mut Vec<(Option<u32>, String)>,
+    awaited: &mut Vec<&'p Input>,
 ) -> Result<(), RunError> {
     let me = session.party();
-    let all = submissions(plan);
     loop {
+        // The one that a submission of this name is of.
+        let next = |awaited: &[&'p Input], name: &str| {
+            let named = |input: &&Input| owner::submission_name(plan, input) == name;
+            awaited.iter().copied().find(named).or_else(|| plan.inputs.iter().find(named))
+        };
         let room = |kind, name: &str| match kind {
-            MessageKind::Input => {
-                let (whose, _) = all.iter().find(|(_, n)| n == name)?;
-                Some(Room::Exactly(owner::submission_bytes(plan, *whose, me)))
-            }
+            MessageKind::Input => Some(Room::Exactly(owner::submission_bytes(plan, next(awaited, name)?, me))),
             MessageKind::Run if awaited.is_empty() => Some(Room::Exactly(0)),
             _ => None,
         };
@@ -221,24 +209,22 @@ fn take_inputs<B: Backend>(
         if message.kind == MessageKind::Run {
             return Ok(());
         }
-        let (whose, _) = all.iter().find(|(_, n)| *n == message.name).expect("only these names are admitted");
-        awaited.retain(|(owner, _)| owner != whose);
+        let input = next(awaited, &message.name).expect("only these names are admitted");
+        if !awaited.iter().any(|other| other.owner == input.owner) {
+            awaited.extend(plan.inputs.iter().filter(|other| other.owner == input.owner));
+        }
+        awaited.retain(|other| !std::ptr::eq(*other, input));
         let mut payload = message.payload;
-        let accepted = load(session, plan, *whose, &payload);
+        let accepted = load(session, plan, input, &payload);
         // The seeds; a share alone is noise.
         payload.iter_mut().take(2 * owner::SEED).for_each(Zeroize::zeroize);
         accepted?;
     }
 }
 
-/// Fills the buffers of an owner's inputs.
-fn load<B: Backend>(
-    session: &mut Session<'_, B>,
-    plan: &Plan,
-    whose: Option<u32>,
-    payload: &[u8],
-) -> Result<(), RunError> {
-    for (id, share) in owner::accept(plan, whose, session.party(), payload)? {
+/// Fills an input's buffers.
+fn load<B: Backend>(session: &mut Session<'_, B>, plan: &Plan, input: &Input, payload: &[u8]) -> Result<(), RunError> {
+    for (id, share) in owner::accept(plan, input, session.party(), payload)? {
         session.load(id, &mut |words| share.fill(words)).map_err(|e| RunError::device(plan, e, reader(plan, id)))?;
     }
     Ok(())
@@ -254,10 +240,12 @@ fn reader(plan: &Plan, id: BufId) -> Option<Span> {
 struct OverMesh<'m> {
     mesh: &'m mut dyn Mesh,
     spares: Vec<Vec<u8>>,
+    /// Bytes that are kept of them.
+    room: usize,
     gpus: [bool; 3],
 }
 
-/// As many payloads are kept to serve again.
+/// As many payloads are kept to serve again, of no more bytes than the party sends in a round.
 const SPARES: usize = 32;
 
 impl Link for OverMesh<'_> {
@@ -270,13 +258,13 @@ impl Link for OverMesh<'_> {
     }
 
     fn done(&mut self, payload: Vec<u8>) {
-        if self.spares.len() == SPARES {
-            let least = self.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity());
-            if let Some((at, _)) = least {
-                self.spares.swap_remove(at);
-            }
-        }
         self.spares.push(payload);
+        // Large ones are worth the most: memory for them comes page by page.
+        while self.spares.len() > SPARES || self.spares.iter().map(Vec::capacity).sum::<usize>() > self.room {
+            let least = self.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity());
+            let Some((at, _)) = least else { break };
+            self.spares.swap_remove(at);
+        }
     }
 
     fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {

@@ -132,6 +132,12 @@ impl<'p, B: Backend> Session<'p, B> {
         self.party
     }
 
+    /// What the party does one after the other.
+    #[must_use]
+    pub fn course(&self) -> &Course {
+        &self.course
+    }
+
     /// Fills one of this party's buffers. In a further run, an owner's inputs come all together or not at all.
     ///
     /// # Errors

@@ -90,10 +90,10 @@ fn compare(plan: &Plan, data: &Data, cost: &Cost) -> Result<Data, String> {
     if taken as u64 != cost.bytes_total || sum != cost.bytes_total {
         return Err(format!("the cost is {} and {sum} bytes, the parties took {taken}", cost.bytes_total));
     }
-    // Shares that owners send lie beside two 16-byte seeds.
-    let owners = 0..plan.owners.len() as u32;
-    let sent = |o: u32| Party::ALL.map(|p| owner::submission_bytes(plan, Some(o), p)).iter().sum::<usize>() - 4 * 16;
-    let sent: usize = owners.map(sent).sum();
+    // A shared tensor has two 16-byte seeds, each of which goes to two parties.
+    let shared = plan.inputs.iter().filter(|input| input.owner.is_some());
+    let sent = |input| Party::ALL.map(|p| owner::submission_bytes(plan, input, p)).iter().sum::<usize>() - 4 * 16;
+    let sent: usize = shared.map(sent).sum();
     let received = plan.outputs.iter().enumerate().map(|(at, output)| {
         let receivers = if output.to == Receiver::All { plan.owners.len() } else { 1 };
         receivers * (outcome.halves[0][at].len() + outcome.halves[1][at].len())

@@ -327,7 +327,8 @@ fn runs_and_submissions_have_no_key_in_common() {
         let keys: Vec<Vec<u8>> = tapped(&plan, &data, 2).into_iter().flat_map(|tap| tap.keys.clone()).collect();
         assert_eq!(keys.len(), 6);
         let clear = owner::clear_graph(&plan).unwrap();
-        let seeds = [0, 1].map(|owner| owner::submit(&plan, &clear, owner, &data).unwrap());
+        assert_eq!(plan.inputs.len(), 2);
+        let seeds = [0, 1].map(|at: usize| owner::submit(&plan, &clear, &plan.inputs[at], &data).unwrap());
         // P0 gets both seeds of a submission.
         let seeds = seeds.iter().flat_map(|parts| parts[0].chunks(16).map(<[u8]>::to_vec));
         for key in keys.into_iter().chain(seeds) {
