@@ -86,6 +86,7 @@ impl Bench {
         } else {
             eval::results(&graph, &data, eval::Mode::Real).map_err(anyhow::Error::new)?
         };
+        drop(graph);
         // The first run finds memory that was never touched.
         let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, move |client| {
             client.submit(&data, |_| true)?;

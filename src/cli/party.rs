@@ -52,6 +52,8 @@ impl PartyCommand {
         let text =
             std::fs::read_to_string(&self.plan).with_context(|| format!("cannot read `{}`", self.plan.display()))?;
         let plan = file::read(&text).with_context(|| format!("`{}` is no plan", self.plan.display()))?;
+        // Of large networks it is as much as the plan.
+        drop(text);
         let me = Party(self.id);
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));

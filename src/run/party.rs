@@ -7,7 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::device::Device;
 use super::session::{Link, Session};
-use super::{RunError, owner};
+use super::{RunError, memory, owner};
 use crate::backend::cpu::Threads;
 use crate::backend::{Backend, BackendError, StreamKey};
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
@@ -142,11 +142,17 @@ fn runs<B: Backend>(
     let mut awaited: Vec<&Input> = plan.inputs.iter().collect();
     let mut spares = Vec::new();
     let mut next = None;
+    // What reading or compiling the plan took makes room for the inputs.
+    memory::give_back();
     for number in 0..service.runs {
         take_inputs(plan, session, owners, service.patience, &mut awaited).map_err(|error| match error {
             RunError::Link(cause) if number > 0 => RunError::Unfinished { cause, done: number, runs: service.runs },
             other => other,
         })?;
+        if number == 0 {
+            // And what sharing took for what a run needs.
+            memory::give_back();
+        }
         if let Some(own) = next.take() {
             session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
         }

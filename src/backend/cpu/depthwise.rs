@@ -29,10 +29,11 @@ pub(super) fn add(
         return isa.run_tiles(Channels { geometry, pairs, first: 0, room, out });
     }
     let step = channels.div_ceil(space.threads);
-    space.others.resize_with(space.threads.max(space.others.len()), Workspace::default);
     let parts = out.chunks_mut(step * of_channel).zip((0..channels).step_by(step));
-    each_part(parts.zip(&mut space.others), |((out, first), space)| {
-        isa.run_tiles(Channels { geometry, pairs, first, room: &mut space.images[0], out });
+    space.for_parts(parts.len(), |spaces| {
+        each_part(parts.zip(spaces), |((out, first), space)| {
+            isa.run_tiles(Channels { geometry, pairs, first, room: &mut space.images[0], out });
+        });
     });
 }
 

@@ -46,13 +46,23 @@ pub(super) struct Workspace {
     pub(super) images: [Vec<u64>; 2],
     /// Offsets of a convolution.
     pub(super) offsets: Offsets,
-    /// Threads that share the launch, if it is large, and what each of them needs for a product.
+    /// Threads that share the launch, if it is large, and what those but this one need for a product.
     pub(super) threads: usize,
     pub(super) others: Vec<Workspace>,
     /// A thread's columns of a result.
     part: Vec<u64>,
     /// What large products need.
     pub(super) strassen: Room,
+}
+
+impl Workspace {
+    /// Hands room for so many parts to `work`: this thread's own, and the others'. Parts are not shared in turn.
+    pub(super) fn for_parts(&mut self, parts: usize, work: impl FnOnce(&mut dyn Iterator<Item = &mut Workspace>)) {
+        let (mut others, threads) = (std::mem::take(&mut self.others), std::mem::replace(&mut self.threads, 1));
+        others.resize_with((parts - 1).max(others.len()), Workspace::default);
+        work(&mut std::iter::once(&mut *self).chain(&mut others));
+        (self.others, self.threads) = (others, threads);
+    }
 }
 
 /// Where results go: element `(i, j)` at word `rows.at(i) + cols.at(j)`, no two at the same.
@@ -113,11 +123,12 @@ impl Product<'_> {
         let Product { rows, depth, cols, pairs, target } = *self;
         let step = rows.div_ceil(space.threads).next_multiple_of(GROUP);
         let starts = (0..rows).step_by(step);
-        space.others.resize_with(starts.len().max(space.others.len()), Workspace::default);
-        let parts = starts.zip(out.chunks_mut(step * stride)).zip(&mut space.others);
-        each_part(parts, |((start, out), space)| {
-            let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (left.part(start, 0), *right)).collect();
-            Product { rows: step.min(rows - start), depth, cols, pairs: &pairs, target }.alone(isa, space, out);
+        space.for_parts(starts.len(), |spaces| {
+            let parts = starts.zip(out.chunks_mut(step * stride)).zip(spaces);
+            each_part(parts, |((start, out), space)| {
+                let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (left.part(start, 0), *right)).collect();
+                Product { rows: step.min(rows - start), depth, cols, pairs: &pairs, target }.alone(isa, space, out);
+            });
         });
     }
 
@@ -126,18 +137,19 @@ impl Product<'_> {
         let Product { rows, depth, cols, pairs, target } = *self;
         let step = cols.div_ceil(space.threads).next_multiple_of(GROUP);
         let starts = (0..cols).step_by(step);
-        space.others.resize_with(starts.len().max(space.others.len()), Workspace::default);
-        each_part(starts.clone().zip(&mut space.others), |(start, space)| {
-            let cols = step.min(cols - start);
-            let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (*left, right.part(0, start))).collect();
-            let mut part = std::mem::take(&mut space.part);
-            part.clear();
-            part.resize(rows * cols, 0);
-            let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
-            Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
-            space.part = part;
+        space.for_parts(starts.len(), |spaces| {
+            each_part(starts.clone().zip(spaces), |(start, space)| {
+                let cols = step.min(cols - start);
+                let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (*left, right.part(0, start))).collect();
+                let mut part = std::mem::take(&mut space.part);
+                part.clear();
+                part.resize(rows * cols, 0);
+                let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
+                Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
+                space.part = part;
+            });
         });
-        for (start, space) in starts.zip(&space.others) {
+        for (start, space) in starts.zip(std::iter::once(&*space).chain(&space.others)) {
             let width = step.min(cols - start);
             for (row, words) in space.part.chunks_exact(width).enumerate() {
                 let base = target.rows.at(row);

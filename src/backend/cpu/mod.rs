@@ -343,8 +343,8 @@ mod tests {
         for (case, isa) in cases.iter().flat_map(|case| Isa::available().into_iter().map(move |isa| (case, isa))) {
             let mut device = Cpu::with_isa(Party(1), &keys, isa).with_threads(&Threads::new(3));
             assert_eq!(case.run(&mut device), Ok(()), "{} with {isa:?}", case.name);
-            // Each thread has room of its own once it has had a part.
-            let shared = device.space.others.len().max(device.room.threads());
+            // Each other thread has room of its own once it has had a part.
+            let shared = (device.space.others.len() + 1).max(device.room.threads());
             assert!(shared > 1, "{} was not shared", case.name);
         }
     }
