@@ -2,9 +2,8 @@
 //!
 //! Launches go into a device's queue, so each is repeated, and what is timed ends with a word that is read.
 
-use std::time::Instant;
-
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use crate::backend::{Backend, BackendError, Launch};
 use crate::graph::{self, Window};
