@@ -237,6 +237,11 @@ fn rounded(words: usize) -> usize {
 /// The error where the GPU has no so many words.
 fn out_of_memory(what: &'static str, words: usize, error: DriverError) -> BackendError {
     let cause = "the GPU is out of memory; fewer inputs at a time take less, `--device cpu` computes on the processor";
+    no_room(what, words, cause, error)
+}
+
+/// The same where something else has no so many words, in words.
+fn no_room(what: &'static str, words: usize, cause: &str, error: DriverError) -> BackendError {
     match error.0 {
         CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
             BackendError::Memory { bytes: 8 * words as u64, what, cause: cause.to_string() }

@@ -5,23 +5,14 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use cudarc::driver::sys::CUresult;
-use cudarc::driver::{CudaEvent, CudaStream, DevicePtrMut, DriverError, PinnedHostSlice, result};
+use cudarc::driver::{CudaEvent, CudaStream, DevicePtrMut, PinnedHostSlice, result};
 
 use super::gpu::failed;
-use super::rounded;
+use super::{no_room, rounded};
 use crate::backend::BackendError;
 
-/// The error where the host has no so many words that stay where they are.
-fn no_room(what: &'static str, words: usize, error: DriverError) -> BackendError {
-    let cause = "the host has no more that stays in place; fewer inputs at a time take less";
-    match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-            BackendError::Memory { bytes: 8 * words as u64, what, cause: cause.to_string() }
-        }
-        _ => failed(error),
-    }
-}
+/// Why the host has no room.
+const FULL: &str = "the host has no more that stays in place; fewer inputs at a time take less";
 
 /// Memory for a message.
 pub(super) struct Staging {
@@ -56,7 +47,7 @@ impl Staging {
         // Not write-combined, which would be slow to read.
         // SAFETY: only words that were written are copied or read.
         let words =
-            unsafe { context.alloc_pinned_with_flags(words, 0) }.map_err(|error| no_room(what, words, error))?;
+            unsafe { context.alloc_pinned_with_flags(words, 0) }.map_err(|error| no_room(what, words, FULL, error))?;
         let mut words = words;
         let base = NonNull::new(words.as_mut_ptr().map_err(failed)?)
             .ok_or_else(|| BackendError::Device("it gave memory of the host at address 0".into()))?;
