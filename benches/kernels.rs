@@ -109,17 +109,17 @@ fn elements(c: &mut Criterion) {
     let len = 1 << 20;
     for bits in [64, 48, 32, 16] {
         let code = vec![Instr::Prf { stream: 0, plane: 0 }, Instr::Out { output: 0, plane: 0, value: Reg(0) }];
-        let kernel = Kernel::Map(Program { name: "stream".into(), planes: false, code });
+        let kernel = Kernel::from(Program { name: "stream".into(), planes: false, code });
         let streams = [Stream { key: 0, id: 0, bits }];
         launch(c, &format!("stream of {bits} bits"), len, &kernel, &streams, &[], &[ring(len)]);
     }
     for count in [64, 32] {
-        let (kernel, access) = (Kernel::Map(Program::planes(count)), Access::Bits { add: 1 << 16, from: 0 });
+        let (kernel, access) = (Kernel::from(Program::planes(count)), Access::Bits { add: 1 << 16, from: 0 });
         let out = planes(len, usize::from(count));
         launch_on(c, &format!("planes {count}"), len, &kernel, &[], (&[ring(len)], access), &[out]);
     }
     let code = truncation();
-    let kernel = Kernel::Map(Program { name: "trunc.first".into(), planes: false, code: code.clone() });
+    let kernel = Kernel::from(Program { name: "trunc.first".into(), planes: false, code: code.clone() });
     let stream = |key, id, bits| Stream { key, id, bits };
     let streams = [stream(0, 1, 64), stream(1, 1, 64), stream(1, 2, 64), stream(1, 3, 16)];
     launch(c, "map truncation", len, &kernel, &streams, &[ring(len)], &[ring(len), ring(len)]);
@@ -129,7 +129,7 @@ fn elements(c: &mut Criterion) {
             *instr = Instr::In { input: 0, plane: 0 };
         }
     }
-    let kernel = Kernel::Map(Program { name: "trunc.dry".into(), planes: false, code: dry });
+    let kernel = Kernel::from(Program { name: "trunc.dry".into(), planes: false, code: dry });
     launch(c, "map truncation without streams", len, &kernel, &[], &[ring(len)], &[ring(len), ring(len)]);
 }
 

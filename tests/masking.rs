@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+
 use smlc::fixed::Format;
 use smlc::graph;
 use smlc::plan::build::Builder;
@@ -89,7 +91,7 @@ fn removed_and_reused_masks_are_found() {
                 // The stream is drawn as zero wherever this step draws it.
                 let mut broken = plan.clone();
                 let Kernel::Map(code) = &mut broken.rounds[r].steps[s].kernel else { unreachable!() };
-                for instr in &mut code.code {
+                for instr in &mut Arc::make_mut(code).code {
                     if matches!(instr, Instr::Prf { stream, .. } if *stream as usize == i) {
                         *instr = Instr::Imm(0);
                     }

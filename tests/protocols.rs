@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use smlc::backend::StreamKey;
 use smlc::backend::wire;
@@ -250,7 +251,7 @@ fn gross_errors_and_bias_are_counted() {
         let mut changed = 0;
         for step in broken.rounds.iter_mut().flat_map(|r| &mut r.steps) {
             let Kernel::Map(program) = &mut step.kernel else { continue };
-            for code in &mut program.code {
+            for code in &mut Arc::make_mut(program).code {
                 if let Some(other) = instr(code, offset) {
                     *code = other;
                     changed += 1;

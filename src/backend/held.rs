@@ -47,18 +47,72 @@ impl<M> Default for Slot<M> {
     }
 }
 
+/// Where buffers are: of a plan's many, few are in messages at a time.
+#[derive(Debug, Default)]
+struct Places {
+    /// For each buffer its number among `at`, from 1 on; 0 for those that are nowhere.
+    numbers: Vec<u32>,
+    at: Vec<At>,
+    /// Numbers to give.
+    free: Vec<u32>,
+}
+
+impl Places {
+    fn reset(&mut self, buffers: usize) {
+        self.numbers.clear();
+        self.numbers.resize(buffers, 0);
+        self.at.clear();
+        self.free.clear();
+    }
+
+    fn place(&self, id: BufId) -> Option<usize> {
+        let number = *self.numbers.get(id.index())?;
+        (number as usize).checked_sub(1)
+    }
+
+    fn get(&self, id: BufId) -> Option<&At> {
+        self.at.get(self.place(id)?)
+    }
+
+    fn get_mut(&mut self, id: BufId) -> Option<&mut At> {
+        let place = self.place(id)?;
+        self.at.get_mut(place)
+    }
+
+    /// Notes where a buffer is, and no longer where it was.
+    fn put(&mut self, id: BufId, at: At) {
+        match self.get_mut(id) {
+            Some(place) => *place = at,
+            None => {
+                let number = self.free.pop().unwrap_or(self.at.len() as u32 + 1);
+                self.numbers[id.index()] = number;
+                match self.at.get_mut(number as usize - 1) {
+                    Some(place) => *place = at,
+                    None => self.at.push(at),
+                }
+            }
+        }
+    }
+
+    /// Forgets where a buffer is, if it is so.
+    fn take_if(&mut self, id: BufId, so: impl FnOnce(&At) -> bool) -> Option<At> {
+        let at = self.get(id).filter(|at| so(at))?.clone();
+        self.free.push(std::mem::take(&mut self.numbers[id.index()]));
+        Some(at)
+    }
+}
+
 /// A device's messages.
 #[derive(Debug)]
 pub(super) struct Held<M> {
-    /// Where each buffer is, by number.
-    at: Vec<Option<At>>,
+    at: Places,
     sent: Vec<Slot<M>>,
     received: Vec<Slot<M>>,
 }
 
 impl<M> Default for Held<M> {
     fn default() -> Held<M> {
-        Held { at: Vec::new(), sent: Vec::new(), received: Vec::new() }
+        Held { at: Places::default(), sent: Vec::new(), received: Vec::new() }
     }
 }
 
@@ -94,15 +148,14 @@ pub(super) struct Forms {
 impl<M> Held<M> {
     /// Forgets all messages, for so many buffers; those that were received.
     pub(super) fn reset(&mut self, buffers: usize) -> impl Iterator<Item = M> {
-        self.at.clear();
-        self.at.resize(buffers, None);
+        self.at.reset(buffers);
         self.sent.clear();
         self.received.drain(..).filter_map(|slot| slot.message)
     }
 
     /// Where a buffer is, if a message of that way has it.
     pub(super) fn at(&self, id: BufId, way: Way) -> Option<&At> {
-        self.at.get(id.index())?.as_ref().filter(|at| at.way == way)
+        self.at.get(id).filter(|at| at.way == way)
     }
 
     /// The message where a buffer is.
@@ -119,7 +172,7 @@ impl<M> Held<M> {
 
     /// Where a buffer is that has no words.
     pub(super) fn alone(&self, id: BufId) -> Option<&At> {
-        self.at.get(id.index())?.as_ref().filter(|at| at.written && at.alone)
+        self.at.get(id).filter(|at| at.written && at.alone)
     }
 
     /// Refuses a launch of anything but an element program on what is in a message only.
@@ -155,7 +208,7 @@ impl<M> Held<M> {
 
     /// Notes that a result is in its message now, if it is one of a message; where.
     pub(super) fn write(&mut self, id: BufId) -> Option<&At> {
-        let at = self.at.get_mut(id.index())?.as_mut().filter(|at| at.way == Way::Out)?;
+        let at = self.at.get_mut(id).filter(|at| at.way == Way::Out)?;
         at.written = true;
         Some(at)
     }
@@ -171,9 +224,9 @@ impl<M> Held<M> {
         for id in ids {
             let buf = &bufs[id.index()];
             // What is sent to both others is packed for the second from its words.
-            if let Some(place @ None) = self.at.get_mut(id.index()) {
+            if self.at.get(*id).is_none() {
                 let (alone, buf) = (pass(*id), buf.clone());
-                *place = Some(At { way: Way::Out, message: number, start, written: false, alone, buf });
+                self.at.put(*id, At { way: Way::Out, message: number, start, written: false, alone, buf });
             }
             start += buf.wire_bytes();
         }
@@ -195,8 +248,7 @@ impl<M> Held<M> {
         let mut message = slot.message.take()?;
         let mut told = Ok(());
         for id in &slot.ids {
-            let here = |at: &mut At| at.way == Way::Out && at.message == number;
-            let at = self.at.get_mut(id.index()).and_then(|at| at.take_if(here));
+            let at = self.at.take_if(*id, |at| at.way == Way::Out && at.message == number);
             told = told.and_then(|()| each(&mut message, *id, at.filter(|at| at.written)));
         }
         Some(told.map(|()| message))
@@ -211,7 +263,7 @@ impl<M> Held<M> {
         let number = free(&mut self.received);
         for (id, start) in ids {
             let (start, buf) = (*start, bufs[id.index()].clone());
-            self.at[id.index()] = Some(At { way: Way::In, message: number, start, written: true, alone: true, buf });
+            self.at.put(*id, At { way: Way::In, message: number, start, written: true, alone: true, buf });
         }
         let slot = &mut self.received[number];
         (slot.message, slot.left) = (Some(message), ids.len());
@@ -221,7 +273,7 @@ impl<M> Held<M> {
     /// Notes that a buffer is written anew, as words: one to send is packed from these, one that was received is no longer
     /// read from its message, which is given back if no other is.
     pub(super) fn rewrite(&mut self, id: BufId) -> Option<M> {
-        if let Some(Some(at @ At { way: Way::Out, .. })) = self.at.get_mut(id.index()) {
+        if let Some(at @ At { way: Way::Out, .. }) = self.at.get_mut(id) {
             (at.written, at.alone) = (false, false);
         }
         self.free(id)
@@ -229,7 +281,7 @@ impl<M> Held<M> {
 
     /// Forgets a buffer that was received; gives the message back from which no other is read.
     pub(super) fn free(&mut self, id: BufId) -> Option<M> {
-        let At { message, .. } = self.at.get_mut(id.index())?.take_if(|at| at.way == Way::In)?;
+        let At { message, .. } = self.at.take_if(id, |at| at.way == Way::In)?;
         let slot = &mut self.received[message];
         slot.left -= 1;
         if slot.left == 0 { slot.message.take() } else { None }
@@ -238,14 +290,14 @@ impl<M> Held<M> {
 
 /// Messages that were received.
 pub(super) struct Received<'h, M> {
-    at: &'h [Option<At>],
+    at: &'h Places,
     slots: &'h [Slot<M>],
 }
 
 impl<'h, M> Received<'h, M> {
     /// Where a buffer is that is read from one, and this.
     pub(super) fn find(&self, id: BufId) -> Option<(&'h At, &'h M)> {
-        let at = self.at.get(id.index())?.as_ref().filter(|at| at.way == Way::In)?;
+        let at = self.at.get(id).filter(|at| at.way == Way::In)?;
         Some((at, self.slots.get(at.message)?.message.as_ref()?))
     }
 }

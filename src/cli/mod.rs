@@ -200,6 +200,7 @@ fn misused(error: &clap::Error) -> ! {
 /// Runs the command line and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::run::memory::keep_large_apart();
     let cli = Cli::try_parse().unwrap_or_else(|error| misused(&error));
     let talk = cli.talk;
     let outcome = match cli.command {

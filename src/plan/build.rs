@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 use super::Plan;
-use super::{Access, Buf, BufId, Kernel, Operand, Part, Party, Round, Send, Step};
+use super::{Access, Buf, BufId, Kernel, Operand, Part, Party, Round, Send, Step, program};
 use crate::fixed::Format;
 use crate::span::Span;
 
@@ -288,6 +288,7 @@ impl Builder {
         if fused {
             fuse::fuse(&self.bufs, &mut self.rounds, kept);
         }
+        program::unite(&mut self.rounds);
         let storage: Vec<BufId> =
             self.bufs.iter().enumerate().map(|(id, buf)| buf.storage(BufId(id as u32)).0).collect();
         let mut dead: Vec<bool> = vec![true; self.bufs.len()];

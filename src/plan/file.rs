@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Plan, verify};
+use super::{Plan, program, verify};
 
 /// First line of a plan file; the number changes when the format does.
 pub const HEADER: &str = "smlc plan 1";
@@ -40,7 +40,8 @@ pub fn read(text: &str) -> Result<Plan, FileError> {
     if header.trim_end() != HEADER {
         return Err(FileError::Header);
     }
-    let plan: Plan = serde_json::from_str(body).map_err(|e| FileError::Json(e.to_string()))?;
+    let mut plan: Plan = serde_json::from_str(body).map_err(|e| FileError::Json(e.to_string()))?;
+    program::unite(&mut plan.rounds);
     verify::verify(&plan)?;
     Ok(plan)
 }

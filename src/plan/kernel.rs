@@ -1,5 +1,7 @@
 //! What a step computes, but for element programs.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Program;
@@ -56,8 +58,8 @@ impl Product {
 /// What a step does. `Copy`, `Concat` and `Gather` move the words of ring buffers, or the bits of each plane. All words are modulo 2^64; meaning is limited to each buffer's `width` low bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kernel {
-    /// Runs an element program over `ins`, `streams` and `outs`; all outputs have the same stride.
-    Map(Program),
+    /// Runs an element program over `ins`, `streams` and `outs`; all outputs have the same stride. Many steps run the same.
+    Map(Arc<Program>),
     /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`. One or two pairs.
     Product(Product),
     /// `outs[0] = (a x + b y) * (c z + d w)` for `[[a, b], [c, d]]` and the operands x, y, z, w. Where b or d is 0, y or w is
@@ -215,6 +217,12 @@ pub fn sums<T: Copy>(factors: &[[i8; 2]; 2], ins: &[T]) -> Option<[(T, Option<T>
     let mut sum = |[_, second]: [i8; 2]| Some((rest.next()?, if second == 0 { None } else { Some(rest.next()?) }));
     let sums = [sum(factors[0])?, sum(factors[1])?];
     rest.next().is_none().then_some(sums)
+}
+
+impl From<Program> for Kernel {
+    fn from(program: Program) -> Kernel {
+        Kernel::Map(Arc::new(program))
+    }
 }
 
 impl Kernel {

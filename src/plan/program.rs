@@ -5,9 +5,12 @@
 //! checks on it that every message is masked. In a *ring* program a word is one element; in a *plane* program a word
 //! holds one bit of 64 elements.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Operand};
+use super::{Access, Kernel, Operand, Round};
 
 /// So many operands, streams or results fused programs have at most ([`super::build`]). Lists of them have room for as many
 /// without memory of their own.
@@ -91,6 +94,18 @@ impl Program {
     }
 }
 
+/// Keeps one of programs that are alike: layers run the same ones, of which a deep network has thousands.
+pub(super) fn unite(rounds: &mut [Round]) {
+    let mut known: HashSet<Arc<Program>> = HashSet::new();
+    for step in rounds.iter_mut().flat_map(|round| &mut round.steps) {
+        let Kernel::Map(program) = &mut step.kernel else { continue };
+        match known.get(&**program) {
+            Some(first) => *program = Arc::clone(first),
+            None => drop(known.insert(Arc::clone(program))),
+        }
+    }
+}
+
 impl Instr {
     /// The same with other registers to read.
     #[must_use]
@@ -119,5 +134,42 @@ impl Instr {
             Instr::Not(a) | Instr::Shl(a, _) | Instr::Shr(a, _) | Instr::Out { value: a, .. } => (Some(a), None),
         };
         a.into_iter().chain(b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixed::Format;
+    use crate::plan::Party;
+    use crate::plan::build::Builder;
+
+    #[test]
+    fn programs_that_are_alike_are_one() {
+        let mut b = Builder::new(Format::default());
+        let kept = [3, 3, 5].map(|factor| {
+            let x = b.input(Party(0), 8);
+            let mut map = b.ring_map(Party(0), "scaled", 8);
+            let (x, factor) = (map.read(x), map.imm(factor));
+            let y = map.mul(x, factor);
+            let out = map.write(y, 64);
+            map.finish();
+            out
+        });
+        let mut plan = b.into_plan(&kept);
+        let program = |plan: &crate::plan::Plan, at: usize| match &plan.rounds[0].steps[at].kernel {
+            Kernel::Map(program) => Arc::clone(program),
+            other => panic!("{}", other.name()),
+        };
+        let same = |plan: &crate::plan::Plan| Arc::ptr_eq(&program(plan, 0), &program(plan, 1));
+        assert!(same(&plan) && program(&plan, 2) != program(&plan, 0));
+        // As a file has them.
+        for step in &mut plan.rounds[0].steps {
+            step.kernel = serde_json::from_str(&serde_json::to_string(&step.kernel).unwrap()).unwrap();
+        }
+        assert!(!same(&plan));
+        let before = plan.clone();
+        unite(&mut plan.rounds);
+        assert!(same(&plan) && plan == before);
     }
 }

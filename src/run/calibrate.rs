@@ -154,7 +154,7 @@ impl Probe {
 
     fn map(unit: Unit, len: usize, code: Vec<Instr>) -> Probe {
         let program = Program { name: "probe".to_string(), planes: false, code };
-        Probe::new(unit, Kernel::Map(program), vec![ring(len, 64)], vec![ring(len, 64)])
+        Probe::new(unit, program.into(), vec![ring(len, 64)], vec![ring(len, 64)])
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -257,7 +257,7 @@ fn probes() -> Vec<Probe> {
         ),
         Probe {
             access: Access::Bits { add: 1, from: 0 },
-            ..Probe::new(Unit::Plane, Kernel::Map(Program::planes(32)), vec![ring(len, 64)], vec![bits(len, 32)])
+            ..Probe::new(Unit::Plane, Kernel::from(Program::planes(32)), vec![ring(len, 64)], vec![bits(len, 32)])
         },
         Probe::new(
             Unit::Place,

@@ -91,7 +91,7 @@ fn map(name: &str, code: Vec<Instr>, [ins, outs]: [usize; 2], bits: &[u32], len:
     let streams = (0..).zip(bits).map(|(id, bits)| Stream { key: id as u8 % 2, id, bits: *bits }).collect();
     Probe {
         name: format!("{name} of {len}"),
-        kernel: Kernel::Map(Program { name: name.to_string(), planes: false, code }),
+        kernel: Kernel::from(Program { name: name.to_string(), planes: false, code }),
         ins: vec![ring(len); ins],
         access: Access::Dense,
         outs: vec![ring(len); outs],
@@ -146,7 +146,7 @@ fn probes(shrink: usize) -> Vec<Probe> {
         },
         Probe {
             name: format!("planes of {words} words, 32 bits"),
-            kernel: Kernel::Map(Program::planes(32)),
+            kernel: Kernel::from(Program::planes(32)),
             ins: vec![ring(words)],
             access: Access::Bits { add: 1 << 16, from: 0 },
             outs: vec![Buf::bits(Party(0), words, 32)],

@@ -7,7 +7,7 @@ pub mod device;
 pub mod kernels;
 pub mod local;
 pub mod lockstep;
-mod memory;
+pub(crate) mod memory;
 pub mod owner;
 pub mod party;
 pub mod profile;

@@ -170,7 +170,7 @@ fn what_passes_through_messages_is_neither_packed_nor_unpacked() {
                 Instr::Out { output: 0, plane: 0, value: Reg(1) },
             ],
         };
-        let kernel = Kernel::Map(twice);
+        let kernel = Kernel::from(twice);
         let launch = |device: &mut Cuda, [from, to]: [u32; 2]| {
             let ins = [Operand { buf: BufId(from), access: Access::Dense }];
             let launch =

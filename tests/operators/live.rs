@@ -117,7 +117,7 @@ fn takes_bits(operand: &Operand) -> bool {
 }
 
 fn runs(step: &Step, program: &Program) -> bool {
-    matches!(&step.kernel, Kernel::Map(p) if p == program)
+    matches!(&step.kernel, Kernel::Map(p) if **p == *program)
 }
 
 /// The outputs of a program for random words.

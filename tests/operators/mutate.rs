@@ -1,5 +1,7 @@
 //! Mistakes in plans: what a mistake of the compiler or of a device would have made of them.
 
+use std::sync::Arc;
+
 use smlc::graph::Window;
 use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Party, Plan, Product, Program, Reg, Step, Stream, Term};
 
@@ -284,13 +286,13 @@ impl Mistake {
         let mut broken = plan.clone();
         match self {
             Mistake::Instr { party, program, at, to } => {
-                for step in steps(&mut broken, &Kernel::Map(program.clone()), Some(*party)) {
+                for step in steps(&mut broken, &program.clone().into(), Some(*party)) {
                     let Kernel::Map(program) = &mut step.kernel else { unreachable!("it is a program") };
-                    program.code[*at] = *to;
+                    Arc::make_mut(program).code[*at] = *to;
                 }
             }
             Mistake::Stream { party, program, stream, other_key } => {
-                for step in steps(&mut broken, &Kernel::Map(program.clone()), Some(*party)) {
+                for step in steps(&mut broken, &program.clone().into(), Some(*party)) {
                     let Stream { key, id, .. } = &mut step.streams[*stream];
                     if *other_key {
                         *key = if *key == party.0 { party.plus(1).0 } else { party.0 };
@@ -300,7 +302,7 @@ impl Mistake {
                 }
             }
             Mistake::Added { party, program } => {
-                let kernel = Kernel::Map(program.clone());
+                let kernel = program.clone().into();
                 for operand in steps(&mut broken, &kernel, Some(*party)).flat_map(|step| &mut step.ins) {
                     if let Access::Bits { add, from } = &mut operand.access {
                         *add = add.wrapping_add(1 << (*from + 8));
@@ -343,7 +345,7 @@ fn flip(plan: &mut Plan, name: &str, from: Party, to: Party) {
             let program = Program { name: "flipped".into(), planes: width == 1, code };
             let step = Step {
                 party: from,
-                kernel: Kernel::Map(program),
+                kernel: program.into(),
                 ins: vec![source.into()],
                 streams: Vec::new(),
                 outs: vec![flipped],

@@ -1,6 +1,7 @@
 //! Mistakes planted in plans, which run unverified: the statistics of [`crate::views`] find every one of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{BufId, Instr, Kernel, Party, Plan, Program, Send, Step};
@@ -61,7 +62,7 @@ pub fn summands(program: &Program, output: usize) -> Vec<u16> {
 pub fn writer(steps: &[Step], buf: BufId) -> Option<(usize, &Program, usize)> {
     steps.iter().enumerate().find_map(|(at, step)| {
         let output = step.outs.iter().position(|o| *o == buf)?;
-        if let Kernel::Map(program) = &step.kernel { Some((at, program, output)) } else { None }
+        if let Kernel::Map(program) = &step.kernel { Some((at, &**program, output)) } else { None }
     })
 }
 
@@ -92,7 +93,7 @@ fn masks(plan: &Plan) -> Vec<Mask> {
 /// The stream is zero wherever a step draws it.
 pub fn zero(step: &mut Step, stream: usize) {
     let Kernel::Map(program) = &mut step.kernel else { panic!("only element programs draw streams") };
-    for instr in &mut program.code {
+    for instr in &mut Arc::make_mut(program).code {
         if matches!(instr, Instr::Prf { stream: s, .. } if usize::from(*s) == stream) {
             *instr = Instr::Imm(0);
         }

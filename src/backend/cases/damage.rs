@@ -132,7 +132,7 @@ fn others() -> Vec<Case> {
         Case::new(name, kernel, dense([ring(12, 64)]), vec![ring(len, 64)])
     };
     let planes = |name: &str, from, source, target: Buf| {
-        let kernel = Kernel::Map(Program::planes(target.planes as u16));
+        let kernel = Kernel::from(Program::planes(target.planes as u16));
         Case::new(name, kernel, vec![(source, Access::Bits { add: 0, from })], vec![target])
     };
     let taken = |name: &str, planes, instr, operands: usize| {

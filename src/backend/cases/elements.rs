@@ -36,7 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
             (1, 0, 17),
         ] {
             let name = format!("map: {planes} bits from {from} of {len} words");
-            let kernel = Kernel::Map(Program::planes(planes));
+            let kernel = Kernel::from(Program::planes(planes));
             let ins = vec![(ring(len, 64), Access::Bits { add, from })];
             cases.push(Case::new(name, kernel, ins, vec![bits(len, usize::from(planes))]));
         }
@@ -47,7 +47,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A map of these instructions.
 pub(super) fn program(planes: bool, code: Vec<Instr>) -> Kernel {
-    Kernel::Map(Program { name: "case".into(), planes, code })
+    Kernel::from(Program { name: "case".into(), planes, code })
 }
 
 /// The instruction that writes register `value`.

@@ -80,6 +80,9 @@ impl Geometry {
 /// Results of a channel for which it is not worth packing, where a group has one channel.
 const FEW: usize = 4;
 
+/// Words of padded images from which on the pairs have one room in turn: 1 MB, what a core's own cache holds.
+const LARGE: usize = 1 << 17;
+
 /// Where a convolution's words are.
 #[derive(Default)]
 pub(super) struct Offsets {
@@ -105,9 +108,25 @@ pub(super) fn add(
     let mut room = std::mem::take(&mut space.images);
     let mut offsets = std::mem::take(&mut space.offsets);
     geometry.offsets(&mut offsets);
-    let Offsets { taps, sources, targets } = &offsets;
+    let at_a_time = if geometry.images * geometry.image() < LARGE { room.len() } else { 1 };
+    for pairs in pairs.chunks(at_a_time) {
+        add_pairs(isa, geometry, pairs, (&offsets, &mut room), space, out);
+    }
+    (space.images, space.offsets) = (room, offsets);
+}
+
+/// The same, with room for the padded images of these pairs.
+fn add_pairs(
+    isa: Isa,
+    geometry: &Geometry,
+    pairs: &[(Words<'_>, Words<'_>)],
+    (offsets, room): (&Offsets, &mut [Vec<u64>; 2]),
+    space: &mut Workspace,
+    out: &mut [u64],
+) {
+    let Offsets { taps, sources, targets } = offsets;
     let images: SmallVec<[&[u64]; 2]> =
-        pairs.iter().zip(&mut room).map(|((image, _), room)| padded(geometry, *image, room)).collect();
+        pairs.iter().zip(room).map(|((image, _), room)| padded(geometry, *image, room)).collect();
     let pixels = geometry.pixels();
     let weights_of_group = geometry.outputs * taps.len();
     for group in 0..geometry.groups {
@@ -128,8 +147,6 @@ pub(super) fn add(
         Product { rows: geometry.outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target }
             .run(isa, space, out);
     }
-    drop(images);
-    (space.images, space.offsets) = (room, offsets);
 }
 
 /// The words of an image with its padding, put together in `room` if they are not so already.

@@ -8,18 +8,17 @@ use smallvec::SmallVec;
 use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
-use super::packing::{pack_left, pack_right};
-use super::products::{Direct, Panels, Products, totals};
+use super::left::{self, InPlace, Left};
+use super::packing::pack_right;
+use super::products::{Direct, Panels};
 use super::simd::{GROUP, Group, Simd};
 use super::strassen::{self, MOST, Room};
 use super::thin::{Dots, Thin};
 use super::threads::each_part;
+use super::tile::tile;
 
 /// Rows of the inner dimension packed at a time.
 const DEPTH: usize = 256;
-
-/// Left rows packed at a time, but for what fills the last tile up.
-const HEIGHT: usize = 128;
 
 /// Right columns packed at a time; a multiple of every tile width.
 pub(super) const WIDTH: usize = 768;
@@ -221,8 +220,9 @@ impl TileTask for Packed<'_, '_> {
     fn run<S: Simd, P: Direct, const R: usize, const G: usize>(self, simd: S, products: P) {
         let panels = products.panels();
         let Product { rows, depth, cols, pairs, target } = *self.product;
-        let Workspace { left: packed_left, right: packed_right, .. } = self.space;
-        let height = rows.div_ceil(rows.div_ceil(HEIGHT)).next_multiple_of(R);
+        let Workspace { left: room, right: packed_right, .. } = self.space;
+        let in_place = pairs.iter().all(|(left, _)| left::is_in_place(left));
+        let height = left::height(rows, in_place).next_multiple_of(R);
         for first_col in (0..cols).step_by(WIDTH) {
             let end_col = cols.min(first_col + WIDTH);
             for (left, right) in pairs {
@@ -231,10 +231,16 @@ impl TileTask for Packed<'_, '_> {
                     pack_right::<S, _, G>((simd, panels), right, inner, (first_col, end_col), packed_right);
                     for first_row in (0..rows).step_by(height) {
                         let end_row = rows.min(first_row + height);
-                        pack_left::<S, _, R>((simd, panels), left, inner, (first_row, end_row), packed_left);
-                        let depth = inner.1 - inner.0 + P::Panels::CLOSING;
-                        let block = Block { depth, rows: (first_row, end_row), cols: (first_col, end_col) };
-                        block.multiply::<_, R, G>(panels, packed_left, packed_right, target, self.out);
+                        let rows = (first_row, end_row);
+                        let block = Block { rows, cols: (first_col, end_col), depth: inner.1 - inner.0 };
+                        let out = &mut *self.out;
+                        if in_place {
+                            let left = InPlace::new(panels, left, inner, rows, room);
+                            block.multiply::<_, InPlace<'_, R>, R, G>(panels, left, packed_right, target, out);
+                        } else {
+                            let left = left::Packed::new((simd, panels), left, inner, rows, room);
+                            block.multiply::<_, left::Packed<'_, R>, R, G>(panels, left, packed_right, target, out);
+                        }
                     }
                 }
             }
@@ -242,37 +248,39 @@ impl TileTask for Packed<'_, '_> {
     }
 }
 
-/// The part of a result that two packed blocks contribute to: first and end row and column.
+/// The part of a result that two blocks contribute to: first and end row and column.
 struct Block {
-    depth: usize,
     rows: (usize, usize),
     cols: (usize, usize),
+    /// Columns of the left block, rows of the right one.
+    depth: usize,
 }
 
 impl Block {
-    /// Adds the product of two packed blocks to the result.
+    /// Adds the product of two blocks, the right one packed, to the result.
     #[inline(always)]
-    fn multiply<P: Products, const R: usize, const G: usize>(
+    fn multiply<P: Panels, L: Left<R>, const R: usize, const G: usize>(
         &self,
         products: P,
-        left: &[u64],
+        left: L,
         right: &[Group],
         target: Target<'_>,
         out: &mut [u64],
     ) {
         let (first_col, end_col) = self.cols;
         let (first_row, end_row) = self.rows;
-        for (right, col) in right.chunks_exact(G * self.depth).zip((first_col..end_col).step_by(G * GROUP)) {
+        let panel = G * (self.depth + P::CLOSING);
+        for (right, col) in right.chunks_exact(panel).zip((first_col..end_col).step_by(G * GROUP)) {
             let lanes = Lanes::<G>::new(target.cols, col, end_col);
-            let right = right.as_chunks::<G>().0;
-            for (left, row) in left.chunks_exact(R * self.depth).zip((first_row..end_row).step_by(R)) {
-                let left = left.as_chunks::<R>().0;
+            let right = right.as_chunks::<G>().0.split_at(self.depth);
+            for (panel, row) in (first_row..end_row).step_by(R).enumerate() {
+                let left = (left.rows(panel), left.closing(panel));
                 let sums = match (end_row - row, (end_col - col).div_ceil(GROUP)) {
-                    (_, 1) if G > 1 => tile::<P, R, G, R, 1>(products, left, right),
-                    (_, 2) if G > 2 => tile::<P, R, G, R, 2>(products, left, right),
-                    (1, _) if G == 1 => tile::<P, R, G, 1, G>(products, left, right),
-                    (2, _) if G == 1 && R > 2 => tile::<P, R, G, 2, G>(products, left, right),
-                    _ => tile::<P, R, G, R, G>(products, left, right),
+                    (_, 1) if G > 1 => tile::<P, L::Rows, R, G, R, 1>(products, left, right),
+                    (_, 2) if G > 2 => tile::<P, L::Rows, R, G, R, 2>(products, left, right),
+                    (1, _) if G == 1 => tile::<P, L::Rows, R, G, 1, G>(products, left, right),
+                    (2, _) if G == 1 && R > 2 => tile::<P, L::Rows, R, G, 2, G>(products, left, right),
+                    _ => tile::<P, L::Rows, R, G, R, G>(products, left, right),
                 };
                 for (i, sums) in sums.iter().enumerate().take(end_row - row) {
                     lanes.add(out, target.rows.at(row + i), sums, end_col - col);
@@ -282,34 +290,10 @@ impl Block {
     }
 }
 
-/// The register tile: in row r and group g the sum over k of `left[k][r] * right[k][g]`, for the first `ROWS` rows and
-/// `GROUPS` groups.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "closures may stay functions, which are compiled for the baseline")]
-fn tile<P: Products, const R: usize, const G: usize, const ROWS: usize, const GROUPS: usize>(
-    products: P,
-    left: &[[u64; R]],
-    right: &[[Group; G]],
-) -> [[[u64; GROUP]; G]; R] {
-    let mut sums = [[products.zero(); GROUPS]; ROWS];
-    for (left, right) in left.iter().zip(right) {
-        let mut factors = [products.factor(right[0].0); GROUPS];
-        for g in 1..GROUPS {
-            factors[g] = products.factor(right[g].0);
-        }
-        for r in 0..ROWS {
-            let left = products.splat(&left[r]);
-            for g in 0..GROUPS {
-                sums[r][g] = products.accumulate(sums[r][g], left, factors[g]);
-            }
-        }
-    }
-    totals(products, &sums)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::backend::cpu::factor::Words;
 
     /// Words without a pattern.
     pub(in crate::backend::cpu) fn noise(len: usize, seed: u64) -> Vec<u64> {
@@ -332,24 +316,39 @@ pub(super) mod tests {
         }
     }
 
-    /// Checks a product of matrices, packed, with each instruction set.
+    /// Checks a product of matrices with each instruction set, the right one packed, the left one read where it lies, as it is
+    /// transposed, and as a sum.
     fn check([rows, depth, cols]: [usize; 3], left: &[u64], right: &[u64]) {
-        let pairs = [(Factor::row_major(left.into(), depth), Factor::row_major(right.into(), cols))];
+        let turned: Vec<u64> = (0..rows * depth).map(|at| left[at % rows * depth + at / rows]).collect();
+        let less: Vec<u64> = left.iter().map(|word| word.wrapping_sub(7)).collect();
+        let sevens = vec![7; left.len()];
+        let lefts = [
+            Factor::row_major(left.into(), depth),
+            Factor::row_major(turned[..].into(), rows).transposed(),
+            Factor::row_major(Words { first: &less, second: Some((&sevens, [1, 1])) }, depth),
+        ];
         let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
-        let product = Product { rows, depth, cols, pairs: &pairs, target };
         let before = noise(rows * cols, 3);
-        let mut expected = before.clone();
-        by_definition(&product, &mut expected);
-        for isa in Isa::available() {
-            let mut out = before.clone();
-            product.packed(isa, &mut Workspace::default(), &mut out);
-            assert!(out == expected, "{rows}x{depth}x{cols}, {isa:?}");
+        let mut expected = None;
+        for (form, left) in lefts.into_iter().enumerate() {
+            let pairs = [(left, Factor::row_major(right.into(), cols))];
+            let product = Product { rows, depth, cols, pairs: &pairs, target };
+            let expected = expected.get_or_insert_with(|| {
+                let mut expected = before.clone();
+                by_definition(&product, &mut expected);
+                expected
+            });
+            for isa in Isa::available() {
+                let mut out = before.clone();
+                product.packed(isa, &mut Workspace::default(), &mut out);
+                assert!(out == *expected, "{rows}x{depth}x{cols}, form {form}, {isa:?}");
+            }
         }
     }
 
     #[test]
     fn packed_products_whose_sizes_are_no_multiples_of_tiles() {
-        for rows in [1, 2, 3, 4, 5, 8, 10, HEIGHT - 1, HEIGHT, HEIGHT + 1, 2 * HEIGHT + 2] {
+        for rows in [1, 2, 3, 4, 5, 8, 10, 31, 32, 33, 66, 127, 128, 129, 258] {
             for [depth, cols] in [[1, 1], [2, 7], [3, 8], [4, 17], [5, 24], [DEPTH, 9], [DEPTH + 1, 33], [6, WIDTH + 9]]
             {
                 check([rows, depth, cols], &noise(rows * depth, 1), &noise(depth * cols, 2));

@@ -54,6 +54,9 @@ enum Level {
     Avx2(Halves),
     /// What every processor of the target has.
     Portable,
+    /// The same with the tile of AVX-512, so that tests run its loops on processors without.
+    #[cfg(test)]
+    Wide,
 }
 
 /// An instruction set that this processor is known to have.
@@ -86,6 +89,8 @@ impl Isa {
             }
         }
         found.push(Isa(Level::Portable));
+        #[cfg(test)]
+        found.push(Isa(Level::Wide));
         found
     }
 
@@ -99,6 +104,8 @@ impl Isa {
             // SAFETY: a `Halves` exists only where its feature does.
             Level::Avx2(_) => unsafe { run_avx2(task) },
             Level::Portable => task.run(),
+            #[cfg(test)]
+            Level::Wide => task.run(),
         }
     }
 
@@ -110,6 +117,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(halves) => self.run(Tiled::<_, _, _, 3, 1>(task, Plain, halves)),
             Level::Portable => self.run(Tiled::<_, _, _, 4, 1>(task, Plain, Whole(Plain))),
+            #[cfg(test)]
+            Level::Wide => self.run(Tiled::<_, _, _, 8, 3>(task, Plain, Whole(Plain))),
         }
     }
 }

@@ -9,6 +9,7 @@ mod depthwise;
 mod factor;
 mod gemm;
 mod isa;
+mod left;
 mod lookup;
 mod map;
 mod matrices;
@@ -27,6 +28,7 @@ mod stream;
 mod sums;
 mod thin;
 mod threads;
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
 

@@ -137,6 +137,19 @@ impl Panels for Paired {
     }
 
     #[inline(always)]
+    fn close_rows<const R: usize>(self, rows: &[&[u64]; R], closing: &mut [[u64; R]]) {
+        for closing in closing {
+            for (row, closing) in rows.iter().zip(closing) {
+                let mut sum = 0u32;
+                for word in *row {
+                    sum = sum.wrapping_add((*word as u32).wrapping_mul((*word >> 32) as u32));
+                }
+                *closing = u64::from(sum.wrapping_neg()) << 32;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn pack(self, words: [u64; GROUP], closing: Option<&mut Group>) -> Group {
         let [first, last] = halves(Group(words));
         // SAFETY: `self` proves that the instructions are there.

@@ -65,6 +65,9 @@ pub(super) trait Panels: Products {
     /// Writes the closing row behind rows of the left factor.
     fn close<const R: usize>(self, rows: &[[u64; R]], closing: &mut [[u64; R]]);
 
+    /// The same for rows that each lie in one piece.
+    fn close_rows<const R: usize>(self, rows: &[&[u64]; R], closing: &mut [[u64; R]]);
+
     /// A group of the right factor as it is packed. The closing row's group, if there is one, takes note of it.
     fn pack(self, words: [u64; GROUP], closing: Option<&mut Group>) -> Group;
 }
@@ -140,6 +143,9 @@ impl<S: Simd> Panels for Whole<S> {
 
     #[inline(always)]
     fn close<const R: usize>(self, _: &[[u64; R]], _: &mut [[u64; R]]) {}
+
+    #[inline(always)]
+    fn close_rows<const R: usize>(self, _: &[&[u64]; R], _: &mut [[u64; R]]) {}
 
     #[inline(always)]
     fn pack(self, words: [u64; GROUP], _: Option<&mut Group>) -> Group {

@@ -151,7 +151,7 @@ fn merge(a: &Step, b: &Step, wanted: &mut Wanted) -> Step {
     both.append(b, second);
     let Both { code, ins, streams, outs, .. } = both.only(|id| b.outs.contains(&id) || wanted.is_wanted(id));
     let program = Program { name: joined(&first.name, &second.name), planes: first.planes, code: code.instrs };
-    Step { kernel: Kernel::Map(program), ins, streams, outs, ..a.clone() }
+    Step { kernel: program.into(), ins, streams, outs, ..a.clone() }
 }
 
 /// `sign.blocks` and `sign.tree` become `sign.blocks+tree`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Builder, StreamId};
 use crate::fixed::low_mask;
-use crate::plan::{Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Step, Stream};
+use crate::plan::{Buf, BufId, Instr, Operand, Party, Program, Reg, Step, Stream};
 
 /// An element program under construction; [`Map::finish`] places it.
 #[derive(Debug)]
@@ -217,6 +217,6 @@ impl<'b> Map<'b> {
         if !program.planes && !once {
             builder.movable.extend(&outs);
         }
-        builder.place(Step { party, kernel: Kernel::Map(program), ins, streams, outs, once, span, free: Vec::new() });
+        builder.place(Step { party, kernel: program.into(), ins, streams, outs, once, span, free: Vec::new() });
     }
 }

@@ -170,7 +170,7 @@ impl<'p> Dataflow<'p> {
                 _ => {}
             }
         }
-        self.writers.extend(step.outs.iter().map(|out| (*out, (step, program, first))));
+        self.writers.extend(step.outs.iter().map(|out| (*out, (step, &**program, first))));
     }
 
     fn message(&self, round: usize, send: &'p Send, plane: usize) -> Message<'p> {
