@@ -1,7 +1,8 @@
 //! Throughput of the processor's kernels. Elements a second are multiply-adds for products, words for the rest.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smlc::backend::{Backend, Launch, StreamKey, cpu::Cpu};
+use smlc::backend::cpu::{Cpu, register_loop};
+use smlc::backend::{Backend, Launch, StreamKey};
 use smlc::graph::Window;
 use smlc::plan::layout::Layout;
 use smlc::plan::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Product, Program, Reg, Stream};
@@ -51,6 +52,14 @@ fn ring(len: usize) -> Buf {
 
 fn planes(len: usize, planes: usize) -> Buf {
     Buf::bits(Party(0), len, planes)
+}
+
+/// What products are measured against.
+fn alone(c: &mut Criterion) {
+    let mut group = c.benchmark_group("kernels");
+    group.throughput(Throughput::Elements(register_loop(1000) as u64)).sample_size(20);
+    group.bench_function("register loop alone", |b| b.iter(|| register_loop(1000)));
+    group.finish();
 }
 
 fn matmul(c: &mut Criterion) {
@@ -133,5 +142,5 @@ fn elements(c: &mut Criterion) {
     launch(c, "map truncation without streams", len, &kernel, &[], &[ring(len)], &[ring(len), ring(len)]);
 }
 
-criterion_group!(kernels, matmul, conv, elements);
+criterion_group!(kernels, alone, matmul, conv, elements);
 criterion_main!(kernels);

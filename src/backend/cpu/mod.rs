@@ -47,6 +47,7 @@ use memory::{Memory, Ranges, Split};
 use messages::Bytes;
 pub use stream::Keystream;
 pub use threads::Threads;
+pub use tile::alone as register_loop;
 
 /// An operand of a launch, checked: its description and its words, `buf.words()` of them.
 #[derive(Clone, Copy)]

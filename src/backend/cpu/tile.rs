@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code, reason = "words of the innermost loop, without a check for each")]
 
-use super::products::{Products, totals};
-use super::simd::{GROUP, Group};
+use std::hint::black_box;
+
+use super::isa::{Isa, TileTask};
+use super::products::{Direct, Products, totals};
+use super::simd::{GROUP, Group, Simd};
 
 /// Words of `R` rows, column by column.
 pub(super) trait Rows<const R: usize>: Copy {
@@ -87,4 +90,43 @@ fn accumulate<P: Products, L: Rows<R>, const R: usize, const G: usize, const ROW
         }
     }
     *sums = totals;
+}
+
+/// Columns of the rows, and rows of the groups, that [`alone`] multiplies: what a core's nearest cache holds.
+const ALONE: usize = 256;
+
+/// Runs the loop alone, so many times on words that stay in the nearest cache: the speed that products are measured against.
+/// The multiply-adds that it does.
+pub fn alone(times: usize) -> usize {
+    let mut done = 0;
+    Isa::detect().run_tiles(Alone { times, done: &mut done });
+    done
+}
+
+struct Alone<'d> {
+    times: usize,
+    done: &'d mut usize,
+}
+
+impl TileTask for Alone<'_> {
+    #[inline(always)]
+    fn run<S: Simd, P: Direct, const R: usize, const G: usize>(self, _: S, products: P) {
+        let (left, right) = ([[0x9e37_79b9_7f4a_7c15; R]; ALONE], [[Group([0xbf58_476d_1ce4_e5b9; GROUP]); G]; ALONE]);
+        for _ in 0..self.times {
+            let (left, right) = (&black_box(&left)[..], &black_box(&right)[..]);
+            let sums = tile::<P::Panels, &[[u64; R]], R, G, R, G>(products.panels(), (left, &[]), (right, &[]));
+            black_box(sums);
+        }
+        *self.done = self.times * ALONE * R * G * GROUP;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_alone_counts_its_multiply_adds() {
+        assert!(alone(1) >= ALONE * GROUP && alone(5) == 5 * alone(1));
+    }
 }
