@@ -446,8 +446,16 @@ fn kernels_come_from_sources_if_asked() {
         std::fs::copy(&file, changed.path().join(file.file_name().unwrap())).unwrap();
     }
     let text = std::fs::read_to_string(sources.join("streams.cu")).unwrap();
-    std::fs::write(changed.path().join("streams.cu"), text.replace("0x99, 0x2d, 0x0f,", "0x99, 0x2d; 0x0f,")).unwrap();
-    let (code, _, found) = run(changed.path(), &nvrtc);
-    assert_eq!(code, Some(2));
+    let change = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from));
+        std::fs::write(changed.path().join("streams.cu"), text.replace(from, to)).unwrap();
+        let (code, _, found) = run(changed.path(), &nvrtc);
+        assert_eq!(code, Some(2), "{found}");
+        found
+    };
+    let found = change(&text, "0x99, 0x2d, 0x0f,", "0x99, 0x2d; 0x0f,");
     assert!(found.contains("streams.cu(") && found.contains("error"), "{found}");
+    // So are parameters of other types.
+    let found = change(&text, "u64 units, u32 unit)", "u64 units, u64 unit)");
+    assert!(found.contains("`streams` does not take the parameters that smlc gives it"), "{found}");
 }

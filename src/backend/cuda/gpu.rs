@@ -17,6 +17,7 @@ use cudarc::nvrtc::Ptx;
 use smallvec::SmallVec;
 
 use super::element::{self, Shape};
+use super::kernels::{self, Declared, FILES, Kernel, Parameters};
 use super::nvrtc::{self, Sources};
 use crate::backend::BackendError;
 use crate::plan::Program;
@@ -27,18 +28,6 @@ const OLDEST: (i32, i32) = (8, 0);
 /// The oldest driver that takes the kernels' PTX, of version 9.0; and in words.
 const OLDEST_DRIVER: c_int = 13_000;
 const OLDEST_WORDS: &str = "CUDA 13.0 (driver 580)";
-
-/// The kernels, file by file.
-const FILES: [(&str, &str); 8] = [
-    ("conv", include_str!("../../../kernels/ptx/conv.ptx")),
-    ("gemm", include_str!("../../../kernels/ptx/gemm.ptx")),
-    ("moves", include_str!("../../../kernels/ptx/moves.ptx")),
-    ("residue", include_str!("../../../kernels/ptx/residue.ptx")),
-    ("streams", include_str!("../../../kernels/ptx/streams.ptx")),
-    ("sums", include_str!("../../../kernels/ptx/sums.ptx")),
-    ("tables", include_str!("../../../kernels/ptx/tables.ptx")),
-    ("wire", include_str!("../../../kernels/ptx/wire.ptx")),
-];
 
 /// Dynamic shared memory above which a kernel has to ask for it.
 const USUAL_SHARED: u32 = 48 << 10;
@@ -74,7 +63,7 @@ pub enum NoGpu {
 #[derive(Clone, Debug)]
 pub(super) struct Function {
     function: CudaFunction,
-    /// Bytes of each parameter, as its PTX declares them.
+    /// Words of each parameter.
     parameters: Vec<usize>,
 }
 
@@ -219,7 +208,14 @@ impl Gpu {
     }
 
     /// A kernel of `kernels/`, with room for `shared` bytes of dynamic shared memory.
-    pub(super) fn kernel(&self, name: &'static str, shared: u32) -> Result<Arc<Function>, BackendError> {
+    ///
+    /// # Errors
+    /// If the driver refuses it, or its source is another one now and has mistakes or takes other parameters.
+    pub(super) fn kernel<P: Parameters>(
+        &self,
+        Kernel { name, .. }: Kernel<P>,
+        shared: u32,
+    ) -> Result<Arc<Function>, BackendError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(function) = functions.kernels.get(name) {
             return Ok(function.clone());
@@ -238,8 +234,11 @@ impl Gpu {
                 place.insert((self.load(&text)?, text))
             }
         };
-        let function =
-            Function { function: module.load_function(name).map_err(failed)?, parameters: parameters(text, name) };
+        if kernels::declared(text, name).as_deref() != Some(P::DECLARED) {
+            return Err(BackendError::Kernels(format!("`{name}` does not take the parameters that smlc gives it")));
+        }
+        let parameters = P::DECLARED.iter().map(|parameter| parameter.words()).collect();
+        let function = Function { function: module.load_function(name).map_err(failed)?, parameters };
         if shared > USUAL_SHARED {
             let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             function.function.set_attribute(most, shared.cast_signed()).map_err(failed)?;
@@ -259,7 +258,9 @@ impl Gpu {
         let module = self.load(&text)?;
         let entry = element::entry(program);
         let function = module.load_function(&entry).map_err(failed)?;
-        let function = Arc::new(Function { function, parameters: parameters(&text, &entry) });
+        let declared = kernels::declared(&text, &entry).unwrap_or_default();
+        let parameters = declared.into_iter().map(Declared::words).collect();
+        let function = Arc::new(Function { function, parameters });
         functions.elements.insert(shape.clone(), function.clone());
         Ok(function)
     }
@@ -338,20 +339,6 @@ fn keep_pool(context: &CudaContext) -> Result<(), DriverError> {
     }
 }
 
-/// The bytes of each parameter that an entry's PTX declares.
-fn parameters(ptx: &str, entry: &str) -> Vec<usize> {
-    let list = ptx.split_once(&format!(".entry {entry}(")).and_then(|(_, rest)| rest.split_once(')'));
-    let Some((list, _)) = list else { return Vec::new() };
-    let bytes = |declaration: &str| {
-        let bits = declaration
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix(['.'])?.strip_prefix(['u', 'b', 's'])?.parse::<usize>().ok());
-        let count = declaration.split_once('[').and_then(|(_, rest)| rest.trim_end().strip_suffix(']')?.parse().ok());
-        Some(bits? / 8 * count.unwrap_or(1))
-    };
-    list.split(',').filter_map(bytes).collect()
-}
-
 /// How a kernel is launched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
@@ -362,19 +349,9 @@ pub(super) struct Grid {
 }
 
 impl Function {
-    /// Refuses parameters of other sizes than the kernel declares.
-    pub(super) fn expect(&self, parameters: &[&[u8]]) -> Result<(), BackendError> {
-        if parameters.iter().map(|bytes| bytes.len()).eq(self.parameters.iter().copied()) {
-            return Ok(());
-        }
-        let given: Vec<usize> = parameters.iter().map(|bytes| bytes.len()).collect();
-        let text = format!("parameters of {given:?} bytes for a kernel with {:?}: a mistake in smlc", self.parameters);
-        Err(BackendError::Device(text))
-    }
-
-    /// Words of its parameters, if each begins with a word.
+    /// Words of its parameters, each of which begins with one.
     pub(super) fn words(&self) -> usize {
-        self.parameters.iter().map(|bytes| bytes.div_ceil(8)).sum()
+        self.parameters.iter().sum()
     }
 
     /// What the driver knows it by.
@@ -385,9 +362,9 @@ impl Function {
     /// Where each parameter is among such words. The driver only reads them.
     pub(super) fn pointers(&self, parameters: &[u64]) -> SmallVec<[*mut c_void; 64]> {
         assert_eq!(parameters.len(), self.words(), "parameters of the kernel");
-        let begins = self.parameters.iter().scan(0, |next, bytes| {
+        let begins = self.parameters.iter().scan(0, |next, words| {
             let begin = *next;
-            *next += bytes.div_ceil(8);
+            *next += words;
             Some(begin)
         });
         begins.map(|begin| parameters[begin..].as_ptr().cast_mut().cast()).collect()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytemuck::{bytes_of, cast_slice};
+use bytemuck::cast_slice;
 use cudarc::driver::{CudaSlice, CudaStream};
 
 use super::gpu::Grid;
@@ -53,22 +53,7 @@ pub(super) struct Draw<'d> {
 }
 
 /// Parameters of kernel `streams`.
-pub(super) struct Parameters {
-    keys: u64,
-    key_count: u32,
-    table: u64,
-    count: u32,
-    units: u64,
-    unit: u32,
-}
-
-impl Parameters {
-    /// Their bytes.
-    pub(super) fn bytes(&self) -> [&[u8]; 6] {
-        let Parameters { keys, key_count, table, count, units, unit } = self;
-        [bytes_of(keys), bytes_of(key_count), bytes_of(table), bytes_of(count), bytes_of(units), bytes_of(unit)]
-    }
-}
+type Parameters = (u64, u32, u64, u32, u64, u32);
 
 impl Keystream {
     /// Keys are still to be set.
@@ -132,7 +117,7 @@ impl Keystream {
         out
     }
 
-    /// The grid and the parameters, each of a word, of the launch of kernel `streams` that draws everything, if there is
+    /// The grid and the parameters of the launch of kernel `streams` that draws everything, if there is
     /// anything; what comes then is drawn anew.
     pub(super) fn launch(
         &mut self,
@@ -156,7 +141,7 @@ impl Keystream {
         let blocks = units.div_ceil(AWAKE).min(most / 2).max(units.div_ceil(WARPS).min(most)) as u32;
         let grid = Grid { blocks: [blocks, 1, 1], threads: THREADS, shared: SHARED };
         let keys = address(&self.keys, stream);
-        Ok(Some((grid, Parameters { keys, key_count: 2, table, count, units, unit: unit as u32 })))
+        Ok(Some((grid, (keys, 2, table, count, units, unit as u32))))
     }
 
     /// Forgets what was to be drawn.

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::gpu::{Function, Gpu, Grid, failed};
 use super::graph::Graph;
+use super::kernels::{self, Parameters as _};
 use super::keystream::{self, Draw, Keystream};
 use super::known::Known;
 use super::lane::{Lane, Mark, Queue};
@@ -75,27 +76,23 @@ const HEAD: usize = 4;
 
 impl Launches {
     /// Puts a launch in line.
-    fn push(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
-        function.expect(parameters)?;
+    fn push(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[u64]) -> Result<(), BackendError> {
+        if parameters.len() != function.words() {
+            let (given, takes) = (parameters.len(), function.words());
+            let text = format!("{given} words of parameters for a kernel that takes {takes}: a mistake in smlc");
+            return Err(BackendError::Device(text));
+        }
         let at = self.words.len();
         let [x, y, z] = grid.blocks.map(u64::from);
         let threads = u64::from(grid.threads) << 32 | u64::from(grid.shared);
         self.words.extend([Arc::as_ptr(function).addr() as u64, x, y << 32 | z, threads]);
-        for parameter in parameters {
-            let (whole, rest) = parameter.as_chunks::<8>();
-            self.words.extend(whole.iter().map(|bytes| u64::from_ne_bytes(*bytes)));
-            if !rest.is_empty() {
-                let mut last = [0; 8];
-                last[..rest.len()].copy_from_slice(rest);
-                self.words.push(u64::from_ne_bytes(last));
-            }
-        }
+        self.words.extend_from_slice(parameters);
         self.all.push(Standing { function: function.clone(), grid, at });
         Ok(())
     }
 
     /// The same, before all others.
-    fn push_first(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
+    fn push_first(&mut self, function: &Arc<Function>, grid: Grid, parameters: &[u64]) -> Result<(), BackendError> {
         self.push(function, grid, parameters)?;
         self.all.rotate_right(1);
         Ok(())
@@ -141,7 +138,7 @@ impl Line {
         Ok(Line { gpu: gpu.clone(), lane: Lane::new(stream), state: RefCell::new(state) })
     }
 
-    /// Puts a launch in line.
+    /// Puts a launch in line, with parameters that each begin with a word.
     ///
     /// # Safety
     /// What the kernel reads and writes according to its parameters has to be memory of this GPU that nothing else uses outside of
@@ -150,7 +147,7 @@ impl Line {
         &self,
         function: &Arc<Function>,
         grid: Grid,
-        parameters: &[&[u8]],
+        parameters: &[u64],
     ) -> Result<(), BackendError> {
         let mut state = self.state.borrow_mut();
         state.launches.push(function, grid, parameters)?;
@@ -256,8 +253,8 @@ impl Line {
     fn hand_over(&self, State { launches, keystream, tables, graphs, .. }: &mut State) -> Result<(), BackendError> {
         let stream = self.lane.stream();
         if let Some((grid, parameters)) = keystream.launch(stream, tables, self.gpu.multiprocessors())? {
-            let function = self.gpu.kernel("streams", keystream::SHARED)?;
-            launches.push_first(&function, grid, &parameters.bytes())?;
+            let function = self.gpu.kernel(kernels::STREAMS, keystream::SHARED)?;
+            launches.push_first(&function, grid, &parameters.words())?;
         }
         stream.context().bind_to_thread().map_err(failed)?;
         let graph = match launches.all.len() {

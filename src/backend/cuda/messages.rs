@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use bytemuck::{bytes_of, cast_slice};
+use bytemuck::cast_slice;
 use smallvec::SmallVec;
 
 use super::gpu::failed;
@@ -10,7 +10,7 @@ use super::lane::Queue;
 use super::outbox::Packet;
 use super::params::{LongDivisor, Packed};
 use super::staging::Staging;
-use super::{Cuda, ON_THEIR_WAY, element, no_memory};
+use super::{Cuda, ON_THEIR_WAY, element, kernels, no_memory};
 use crate::backend::held::{At, Form, Way};
 use crate::backend::{BackendError, Parcel, Parcels, too_short, wire};
 use crate::plan::{Buf, BufId};
@@ -41,8 +41,7 @@ impl Cuda {
         let (buffers, _) = self.packing(bufs, begins)?;
         let table = self.line.table(cast_slice(&buffers))?;
         let count = buffers.len() as u32;
-        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&out), bytes_of(&bytes)];
-        self.call("pack", self.through(bytes.div_ceil(8) as usize), &parameters)
+        self.call(kernels::PACK, self.through(bytes.div_ceil(8) as usize), (table, count, out, bytes))
     }
 
     /// Puts the unpacking of buffers in line that begin at such bytes of a message, which has so many and is at a place on the
@@ -60,8 +59,7 @@ impl Cuda {
         }
         let table = self.line.table(cast_slice(&buffers))?;
         let count = buffers.len() as u32;
-        let parameters = [bytes_of(&table), bytes_of(&count), bytes_of(&from), bytes_of(&bytes), bytes_of(&all)];
-        self.call("unpack", self.through(all as usize), &parameters)
+        self.call(kernels::UNPACK, self.through(all as usize), (table, count, from, bytes, all))
     }
 
     /// Begins a message of buffers that are still to be computed, where these fill whole words: element programs pack them.

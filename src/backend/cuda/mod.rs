@@ -6,7 +6,8 @@
 //! ```text
 //! gpu      the driver, the kernels, a launch
 //! nvrtc    kernels from their sources, for who changes them
-//! params   parameters as the kernels lay them out
+//! kernels  those of `kernels/`, with their parameters
+//! params   structures as the kernels lay them out
 //! element  element programs, compiled to PTX
 //! programs their kernels and launches
 //! product  which kernel multiplies
@@ -26,6 +27,7 @@
 mod element;
 mod gpu;
 mod graph;
+mod kernels;
 mod keystream;
 mod known;
 mod lane;
@@ -46,13 +48,13 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytemuck::bytes_of;
 use cudarc::driver::sys::CUresult;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DriverError};
 
 use self::element::Shape;
 use self::gpu::{Function, Grid, failed};
 pub use self::gpu::{Gpu, NoGpu};
+use self::kernels::{Kernel, Parameters};
 use self::lane::{Lane, Queue};
 use self::line::Line;
 pub use self::nvrtc::Sources;
@@ -62,7 +64,7 @@ use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
 use crate::backend::{BUFFERS, Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
 use crate::plan::layout::Layout;
-use crate::plan::{Buf, BufId, Kernel, Party};
+use crate::plan::{self, Buf, BufId, Party};
 
 /// Messages that may be on their way to the GPU while another is handed over.
 const ON_THEIR_WAY: usize = 4;
@@ -175,10 +177,10 @@ impl Cuda {
 
     /// Puts a launch in line.
     #[allow(unsafe_code, reason = "a launch of a kernel")]
-    fn call(&self, name: &'static str, grid: Grid, parameters: &[&[u8]]) -> Result<(), BackendError> {
-        let function = self.gpu.kernel(name, grid.shared)?;
+    fn call<P: Parameters>(&self, kernel: Kernel<P>, grid: Grid, parameters: P) -> Result<(), BackendError> {
+        let function = self.gpu.kernel(kernel, grid.shared)?;
         // SAFETY: callers give places of this device's memory, within the buffers that `check::launch` found to be large enough.
-        unsafe { self.line.launch(&function, grid, parameters) }
+        unsafe { self.line.launch(&function, grid, &parameters.words()) }
     }
 
     /// The grid of kernels that go through `count` words, whatever it is.
@@ -190,7 +192,7 @@ impl Cuda {
     /// Puts zeros in words of the memory.
     fn clear(&self, place: Range<usize>) -> Result<(), BackendError> {
         let (at, count) = (self.address(place.start)?, place.len() as u64);
-        self.call("zero_words", self.through(place.len()), &[bytes_of(&at), bytes_of(&count)])
+        self.call(kernels::ZERO_WORDS, self.through(place.len()), (at, count))
     }
 
     /// The next message of either way is the first of a run.
@@ -363,7 +365,7 @@ impl Backend for Cuda {
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         self.line.trim()?;
-        let program = matches!(launch.kernel, Kernel::Map(_));
+        let program = matches!(launch.kernel, plan::Kernel::Map(_));
         let forms = program.then(|| self.messages.forms(&launch, |_, _| false));
         let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
         let fits = |site: &Site| site.as_ref().map(|(_, forms)| forms) == forms.as_ref();
@@ -377,15 +379,17 @@ impl Backend for Cuda {
                 self.messages.expect_words(&launch)?;
                 self.places.launch(&launch)?;
                 match (launch.kernel, forms) {
-                    (Kernel::Map(program), Some(forms)) => Some((self.compiled(program, &launch, &forms)?, forms)),
+                    (plan::Kernel::Map(program), Some(forms)) => {
+                        Some((self.compiled(program, &launch, &forms)?, forms))
+                    }
                     _ => None,
                 }
             }
         };
         match (launch.kernel, &function) {
-            (Kernel::Map(program), Some(function)) => self.element(program, function, &launch)?,
-            (Kernel::Product(product), _) => self.product(product, None, &launch)?,
-            (Kernel::ProductOfSums(product, factors), _) => self.product(product, Some(factors), &launch)?,
+            (plan::Kernel::Map(program), Some(function)) => self.element(program, function, &launch)?,
+            (plan::Kernel::Product(product), _) => self.product(product, None, &launch)?,
+            (plan::Kernel::ProductOfSums(product, factors), _) => self.product(product, Some(factors), &launch)?,
             _ => self.other(&launch)?,
         }
         if let Some(number) = launch.site {

@@ -1,11 +1,11 @@
 //! Kernels that move, add up and look up.
 
-use bytemuck::{bytes_of, cast_slice};
+use bytemuck::cast_slice;
 
-use super::Cuda;
 use super::gpu::Grid;
 use super::params::{Chunk, Divisor, Gather, LongDivisor, LongView, MAX_AXES, Pool, Term, View};
 use super::product::size;
+use super::{Cuda, kernels};
 use crate::backend::check::misfit;
 use crate::backend::view::{self, Axes};
 use crate::backend::{BackendError, Launch};
@@ -57,31 +57,26 @@ impl Cuda {
                     by_inner: LongDivisor::by(inner),
                     by_row: LongDivisor::by(row),
                 };
-                let (from, to, gather, len) = (bytes_of(&from), bytes_of(&to), bytes_of(&gather), output.len as u64);
+                let len = output.len as u64;
                 if output.width == 1 {
                     let (planes, stride) = (output.planes as u32, input(0).stride() as u64);
-                    let parameters = [from, to, gather, bytes_of(&len), bytes_of(&planes), bytes_of(&stride)];
-                    return self.call("gather_bits", through, &parameters);
+                    return self.call(kernels::GATHER_BITS, through, (from, to, gather, len, planes, stride));
                 }
-                self.call("gather_words", through, &[from, to, gather, bytes_of(&len)])
+                self.call(kernels::GATHER_WORDS, through, (from, to, gather, len))
             }
             Kernel::Sum { outer, axis, inner } => self.sum([*outer, *axis, *inner], launch, to),
             Kernel::SumPool { h, w, window, .. } => {
                 let pool = pool([*h, *w], window)?;
-                let (from, count) = (from(self, 0)?, count as u64);
-                self.call("sum_pool", through, &[bytes_of(&from), bytes_of(&to), bytes_of(&pool), bytes_of(&count)])
+                self.call(kernels::SUM_POOL, through, (from(self, 0)?, to, pool, count as u64))
             }
             Kernel::OneHot { add, shift, places } => {
                 let values = if launch.ins.len() > 1 { from(self, 1)? } else { 0 };
                 let (from, count, log) = (from(self, 0)?, count as u64, places.trailing_zeros());
-                let [from, values, to] = [bytes_of(&from), bytes_of(&values), bytes_of(&to)];
-                let sizes = [bytes_of(&count), bytes_of(add), bytes_of(shift), bytes_of(&log)];
-                self.call("one_hot", through, &[&[from, values, to], &sizes[..]].concat())
+                self.call(kernels::ONE_HOT, through, (from, values, to, count, *add, *shift, log))
             }
             Kernel::Rotate { shift, places } => {
                 let (rows, by, count, log) = (from(self, 0)?, from(self, 1)?, count as u64, places.trailing_zeros());
-                let [rows, by, to] = [bytes_of(&rows), bytes_of(&by), bytes_of(&to)];
-                self.call("rotate", through, &[rows, by, to, bytes_of(&count), bytes_of(shift), bytes_of(&log)])
+                self.call(kernels::ROTATE, through, (rows, by, to, count, *shift, log))
             }
             Kernel::Lookup(table) => self.lookup(table, launch),
             Kernel::Map(_) | Kernel::Product(_) | Kernel::ProductOfSums(..) => {
@@ -119,26 +114,24 @@ impl Cuda {
             (view.first[at], view.end[at]) = (axis.valid.start as u64, axis.valid.end as u64);
         }
         let through = self.through(output.words());
-        let (from, to) = (bytes_of(&from), bytes_of(&to));
         let (len, planes) = (output.len as u64, output.planes as u32);
         let short = [input.len, output.len].into_iter().all(|len| len < 1 << 31);
         if !short {
             if output.width == 1 {
                 return Err(BackendError::Limit("copy: there are more bits".to_string()));
             }
-            return self.call("copy_words_long", through, &[from, to, bytes_of(&view), bytes_of(&len)]);
+            return self.call(kernels::COPY_WORDS_LONG, through, (from, to, view, len));
         }
         let mut view = short_view(&view);
         let len = len as u32;
         if output.width == 1 {
             let stride = input.stride() as u64;
-            let parameters = [from, to, bytes_of(&view), bytes_of(&len), bytes_of(&planes), bytes_of(&stride)];
-            return self.call("copy_bits", through, &parameters);
+            return self.call(kernels::COPY_BITS, through, (from, to, view, len, planes, stride));
         }
         // Neighbours in the operand on another axis than the innermost.
         let fast = (1..axes.len()).find(|at| view.stride[*at] == 1 && view.size[*at] > 1 && view.stride[0] != 1);
         let Some(fast) = fast else {
-            return self.call("copy_words", through, &[from, to, bytes_of(&view), bytes_of(&len)]);
+            return self.call(kernels::COPY_WORDS, through, (from, to, view, len));
         };
         let mut tiles = 1;
         for at in 0..axes.len() {
@@ -150,7 +143,7 @@ impl Cuda {
         let (fast, tiles) = (fast as u32, size(tiles)?);
         let blocks = tiles.min(self.gpu.multiprocessors() * 8);
         let grid = Grid { blocks: [blocks, 1, 1], threads: 256, shared: 0 };
-        self.call("copy_words_across", grid, &[from, to, bytes_of(&view), bytes_of(&fast), bytes_of(&tiles)])
+        self.call(kernels::COPY_WORDS_ACROSS, grid, (from, to, view, fast, tiles))
     }
 
     fn concat(
@@ -170,30 +163,22 @@ impl Cuda {
         }
         let table = self.line.table(cast_slice(&parts))?;
         let (count, elements, by_row) = (parts.len() as u32, outer as u64 * before, LongDivisor::by(before));
-        let (table, count, to) = (bytes_of(&table), bytes_of(&count), bytes_of(&to));
-        let sizes = [bytes_of(&elements), bytes_of(&before), bytes_of(&by_row)];
-        let planes = output.planes as u32;
         let through = self.through(output.words());
         if output.width == 1 {
-            return self.call(
-                "concat_bits",
-                through,
-                &[&[table, count, to], &sizes[..], &[bytes_of(&planes)]].concat(),
-            );
+            let planes = output.planes as u32;
+            return self.call(kernels::CONCAT_BITS, through, (table, count, to, elements, before, by_row, planes));
         }
-        self.call("concat_words", through, &[&[table, count, to], &sizes[..]].concat())
+        self.call(kernels::CONCAT_WORDS, through, (table, count, to, elements, before, by_row))
     }
 
     fn sum(&mut self, [outer, axis, inner]: [usize; 3], launch: &Launch<'_>, to: u64) -> Result<(), BackendError> {
         let from = self.operand(launch.bufs, launch.ins[0].buf)?;
         let count = outer * inner;
         let threads = self.gpu.multiprocessors() as usize * 1024;
-        let (from, to) = (bytes_of(&from), bytes_of(&to));
         let (axis_size, inner_size) = (axis as u64, inner as u64);
         if axis < LONG || count >= threads {
-            let (count, by_inner) = (count as u64, LongDivisor::by(inner_size));
-            let sizes = [bytes_of(&count), bytes_of(&axis_size), bytes_of(&inner_size), bytes_of(&by_inner)];
-            return self.call("sum_each", self.through(count as usize), &[&[from, to], &sizes[..]].concat());
+            let parameters = (from, to, count as u64, axis_size, inner_size, LongDivisor::by(inner_size));
+            return self.call(kernels::SUM_EACH, self.through(count), parameters);
         }
         let log = inner.next_power_of_two().trailing_zeros().min(5);
         let blocks = outer * inner.div_ceil(1 << log);
@@ -202,7 +187,7 @@ impl Cuda {
             self.clear(self.places.operand(launch.bufs, launch.outs[0])?)?;
         }
         let grid = Grid { blocks: [size(blocks)?, parts as u32, 1], threads: 256, shared: 0 };
-        self.call("sum_long", grid, &[from, to, bytes_of(&axis_size), bytes_of(&inner_size), bytes_of(&log)])
+        self.call(kernels::SUM_LONG, grid, (from, to, axis_size, inner_size, log))
     }
 
     fn lookup(&mut self, table: &Lookup, launch: &Launch<'_>) -> Result<(), BackendError> {
@@ -238,10 +223,9 @@ impl Cuda {
         let place = self.line.table(cast_slice(&terms))?;
         let (term_count, count, log) =
             (terms.len() as u32, bufs[launch.ins[1].buf.index()].words() as u64, table.pieces.trailing_zeros());
-        let operands = [bytes_of(&rows), bytes_of(&by), bytes_of(&place), bytes_of(&term_count), bytes_of(&count)];
-        let sizes = [bytes_of(&table.shift), bytes_of(&log), bytes_of(&table.fraction), bytes_of(&table.drop)];
         let through = self.through(count as usize * table.pieces.min(32));
-        self.call("lookup", through, &[&operands[..], &sizes[..]].concat())
+        let parameters = (rows, by, place, term_count, count, table.shift, log, table.fraction, table.drop);
+        self.call(kernels::LOOKUP, through, parameters)
     }
 }
 

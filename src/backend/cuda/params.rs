@@ -1,7 +1,5 @@
-//! Parameters of the kernels in `kernels/`, laid out as those declare them.
-//!
-//! A kernel is given the bytes of each; [`Function::expect`](super::gpu::Function::expect) compares their sizes with what its PTX
-//! declares. Padding is spelled out, so that every byte is one that was set.
+//! Structures that kernels take or find in tables, laid out as those declare them. Padding is spelled out, so that every byte
+//! is one that was set.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -1,9 +1,13 @@
 //! Which kernel multiplies: by the shape of the product, and by how many blocks it makes.
 
-use bytemuck::bytes_of;
 use smallvec::SmallVec;
 
 use super::gpu::Grid;
+use super::kernels::{
+    CONV_DIRECT, CONV_DIRECT_SUMS, CONV_LIMB, CONV_LIMB_LOW, CONV_LIMB_LOW_SUMS, CONV_LIMB_SUMS, CONV_SIMT,
+    CONV_SIMT_SUMS, GEMM_LIMB, GEMM_LIMB_LOW, GEMM_LIMB_LOW_SUMS, GEMM_LIMB_SUMS, GEMM_SIMT, GEMM_SIMT_SUMS, GEMV_COLS,
+    GEMV_COLS_SUMS, GEMV_ROWS, GEMV_ROWS_SUMS, Kernel,
+};
 use super::params::{self, Conv, Divisor, Gemm};
 use super::residue::{self, Large};
 use super::{Cuda, Multiply};
@@ -11,10 +15,10 @@ use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
 use crate::plan::{Product, sums};
 
-/// A kernel that computes tiles of a result, with its twin for sums.
+/// A kernel with parameters `P` that computes tiles of a result, with its twin for sums.
 #[derive(Clone, Copy)]
-struct Tiled {
-    names: [&'static str; 2],
+struct Tiled<P> {
+    kernels: [Kernel<(P,)>; 2],
     /// Rows and columns of a tile.
     tile: [usize; 2],
     /// Multiply-adds of an element in a step.
@@ -23,34 +27,40 @@ struct Tiled {
     shared: u32,
 }
 
-impl Tiled {
+impl<P> Tiled<P> {
     /// Tiles of so many rows and columns.
-    fn tiles(self, rows: usize, cols: usize) -> usize {
+    fn tiles(&self, rows: usize, cols: usize) -> usize {
         rows.div_ceil(self.tile[0]) * cols.div_ceil(self.tile[1])
     }
 }
 
 /// A kernel for matrices, and the one for convolutions: by multiply-adds of words, on tensor cores, and there for few rows.
-type Both = [Tiled; 2];
+struct Both {
+    matrices: Tiled<Gemm>,
+    windows: Tiled<Conv>,
+}
 
 const fn both(
-    matrices: [&'static str; 2],
-    windows: [&'static str; 2],
+    matrices: [Kernel<(Gemm,)>; 2],
+    windows: [Kernel<(Conv,)>; 2],
     tile: [usize; 2],
     step: usize,
     shared: u32,
 ) -> Both {
-    [Tiled { names: matrices, tile, step, shared }, Tiled { names: windows, tile, step, shared }]
+    Both {
+        matrices: Tiled { kernels: matrices, tile, step, shared },
+        windows: Tiled { kernels: windows, tile, step, shared },
+    }
 }
 
-const SIMT: Both = both(["gemm_simt", "gemm_simt_sums"], ["conv_simt", "conv_simt_sums"], [64, 64], 16, 0);
-const LIMB: Both = both(["gemm_limb", "gemm_limb_sums"], ["conv_limb", "conv_limb_sums"], [64, 64], 32, 65_536);
+const SIMT: Both = both([GEMM_SIMT, GEMM_SIMT_SUMS], [CONV_SIMT, CONV_SIMT_SUMS], [64, 64], 16, 0);
+const LIMB: Both = both([GEMM_LIMB, GEMM_LIMB_SUMS], [CONV_LIMB, CONV_LIMB_SUMS], [64, 64], 32, 65_536);
 const LIMB_LOW: Both =
-    both(["gemm_limb_low", "gemm_limb_low_sums"], ["conv_limb_low", "conv_limb_low_sums"], [32, 128], 32, 81_920);
+    both([GEMM_LIMB_LOW, GEMM_LIMB_LOW_SUMS], [CONV_LIMB_LOW, CONV_LIMB_LOW_SUMS], [32, 128], 32, 81_920);
 
 /// For few rows, and for few columns.
-const ROWS: Tiled = Tiled { names: ["gemv_rows", "gemv_rows_sums"], tile: [FEW, 32], step: 32, shared: 0 };
-const COLUMNS: Tiled = Tiled { names: ["gemv_cols", "gemv_cols_sums"], tile: [16, FEW], step: 128, shared: 0 };
+const ROWS: Tiled<Gemm> = Tiled { kernels: [GEMV_ROWS, GEMV_ROWS_SUMS], tile: [FEW, 32], step: 32, shared: 0 };
+const COLUMNS: Tiled<Gemm> = Tiled { kernels: [GEMV_COLS, GEMV_COLS_SUMS], tile: [16, FEW], step: 128, shared: 0 };
 
 /// Rows or columns up to which a product reads its larger factor once, at the memory's speed.
 const FEW: usize = 8;
@@ -181,7 +191,7 @@ impl Cuda {
         let kernel = match (m, n) {
             (..=FEW, _) => ROWS,
             (_, ..=FEW) => COLUMNS,
-            _ => self.tiled(m, n, k)[0],
+            _ => self.tiled(m, n, k).matrices,
         };
         let (tiles, steps) = (kernel.tiles(m, n), k.div_ceil(kernel.step) * pairs);
         // Parts add to what is there.
@@ -207,7 +217,7 @@ impl Cuda {
         };
         let blocks = [size(tiles)?, parts as u32, batch.min(MOST) as u32];
         let grid = Grid { blocks, threads: 256, shared: kernel.shared };
-        self.call(kernel.names[usize::from(sums)], grid, &[bytes_of(&parameters)])
+        self.call(kernel.kernels[usize::from(sums)], grid, (parameters,))
     }
 
     /// A product of a batch by residues.
@@ -247,18 +257,18 @@ impl Cuda {
         let depth = channels as usize * window[0] as usize * window[1] as usize;
         let z = groups.min(MOST) as u32;
         if outputs <= SHALLOW.0 && depth <= SHALLOW.1 {
-            let name = ["conv_direct", "conv_direct_sums"][usize::from(sums)];
+            let kernel = [CONV_DIRECT, CONV_DIRECT_SUMS][usize::from(sums)];
             let blocks = [size(columns.div_ceil(256))?, outputs.div_ceil(4) as u32, z];
-            return self.call(name, Grid { blocks, threads: 256, shared: 0 }, &[bytes_of(&parameters)]);
+            return self.call(kernel, Grid { blocks, threads: 256, shared: 0 }, (parameters,));
         }
-        let kernel = self.tiled(outputs, columns, depth)[1];
+        let kernel = self.tiled(outputs, columns, depth).windows;
         let tiles = kernel.tiles(outputs, columns);
         let parts = self.parts(tiles * groups, depth.div_ceil(kernel.step) * pairs as usize);
         if parts > 1 {
             self.clear(out)?;
         }
         let grid = Grid { blocks: [size(tiles)?, parts as u32, z], threads: 256, shared: kernel.shared };
-        self.call(kernel.names[usize::from(sums)], grid, &[bytes_of(&parameters)])
+        self.call(kernel.kernels[usize::from(sums)], grid, (parameters,))
     }
 
     /// The kernels for a result of so many rows and columns, and for so many multiply-adds of each element.
@@ -271,7 +281,7 @@ impl Cuda {
         };
         match on_tensor_cores {
             false => SIMT,
-            true if rows <= LIMB_LOW[0].tile[0] => LIMB_LOW,
+            true if rows <= LIMB_LOW.matrices.tile[0] => LIMB_LOW,
             true => LIMB,
         }
     }

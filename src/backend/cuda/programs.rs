@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bytemuck::bytes_of;
 use smallvec::SmallVec;
 
 use super::element::{self, Read, Shape};
 use super::gpu::{Function, Grid};
+use super::kernels::Words;
 use super::keystream::{DRAWN, Draw};
 use super::params::LongDivisor;
 use super::{Cuda, product};
@@ -85,11 +85,10 @@ impl Cuda {
             let blocks = product::size(count.div_ceil(threads as usize))?;
             let draw = Draw { planes: &drawn, streams: launch.streams, stride: words, first, count };
             let streams = self.line.draw(draw)?;
-            let mut parameters: SmallVec<[u64; 64]> = SmallVec::from_slice(&[count as u64, first as u64]);
+            let mut parameters = Words::from_slice(&[count as u64, first as u64]);
             parameters.extend_from_slice(&operands);
             parameters.push(streams);
             parameters.extend_from_slice(&results);
-            let parameters: SmallVec<[&[u8]; 64]> = parameters.iter().map(bytes_of).collect();
             let grid = Grid { blocks: [blocks, 1, 1], threads, shared: 0 };
             // SAFETY: operands and results are buffers of this device that `check::launch` found to have a word for each thread, or
             // lie in messages that have room for as much; and the keystream has `count` words for each plane that is drawn.

@@ -3,13 +3,11 @@
 //! Factors are split into residues, multiplied modulus by modulus, and joined again (`kernels/residue.cu`). Splitting and joining take
 //! as long as some hundred multiply-adds of an element, so that only large products gain.
 
-use bytemuck::bytes_of;
-
 use super::gpu::Grid;
 use super::lane::Queue as _;
 use super::params::{Joined, ResidueProduct, Split, Terms};
 use super::product::size;
-use super::{Cuda, address, room};
+use super::{Cuda, address, kernels, room};
 use crate::backend::BackendError;
 
 /// Multiply-adds of an element, of all pairs, up to which 18 moduli, and 19, have room for its sum.
@@ -85,9 +83,9 @@ impl Cuda {
             Ok::<_, BackendError>(Grid { blocks: [size(blocks)?, 1, moduli as u32], threads: 256, shared })
         };
         let [rows, cols] = sizes.tiles;
-        for (side, (name, lines, pitch, blocks)) in [
-            ("residue_split_left", m, k, rows * sizes.steps * 2),
-            ("residue_split_right", n, n, cols * sizes.steps * 4),
+        for (side, (kernel, lines, pitch, blocks)) in [
+            (kernels::RESIDUE_SPLIT_LEFT, m, k, rows * sizes.steps * 2),
+            (kernels::RESIDUE_SPLIT_RIGHT, n, n, cols * sizes.steps * 4),
         ]
         .into_iter()
         .enumerate()
@@ -101,12 +99,12 @@ impl Cuda {
                 pairs: count as u32,
                 moduli: moduli as u32,
             };
-            self.call(name, grid(blocks, 1, 0)?, &[bytes_of(&split)])?;
+            self.call(kernel, grid(blocks, 1, 0)?, (split,))?;
         }
         let [left, right, bytes] = places;
         let product =
             ResidueProduct { left, right, bytes, m: size(m)?, n: size(n)?, steps: size(sizes.steps)?, unused: 0 };
-        self.call("residue_product", grid(rows * cols, moduli, SHARED)?, &[bytes_of(&product)])?;
+        self.call(kernels::RESIDUE_PRODUCT, grid(rows * cols, moduli, SHARED)?, (product,))?;
         let joined = Joined {
             bytes,
             c: out,
@@ -116,6 +114,6 @@ impl Cuda {
             moduli: moduli as u32,
             add: u32::from(add),
         };
-        self.call("residue_join", grid(rows * cols * 8, 1, 0)?, &[bytes_of(&joined)])
+        self.call(kernels::RESIDUE_JOIN, grid(rows * cols * 8, 1, 0)?, (joined,))
     }
 }
