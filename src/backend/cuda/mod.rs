@@ -10,7 +10,8 @@
 //! params   structures as the kernels lay them out
 //! element  element programs, compiled to PTX
 //! programs their kernels and launches
-//! product  which kernel multiplies
+//! choice   which kernel multiplies
+//! product  what it is given
 //! residue  large products by residues
 //! moves    views, concatenation, sums, tables
 //! messages packing, unpacking, and the ways they go
@@ -24,6 +25,7 @@
 //! lane     queues that wait for each other
 //! ```
 
+mod choice;
 mod element;
 mod gpu;
 mod graph;

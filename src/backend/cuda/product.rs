@@ -1,78 +1,16 @@
-//! Which kernel multiplies: by the shape of the product, and by how many blocks it makes.
+//! Products: what each kernel that multiplies is given.
 
 use smallvec::SmallVec;
 
+use super::Cuda;
+use super::choice::{self, Chosen, MOST, Matrices, Shape, Tiled};
 use super::gpu::Grid;
-use super::kernels::{
-    CONV_DIRECT, CONV_DIRECT_SUMS, CONV_LIMB, CONV_LIMB_LOW, CONV_LIMB_LOW_SUMS, CONV_LIMB_SUMS, CONV_SIMT,
-    CONV_SIMT_SUMS, GEMM_LIMB, GEMM_LIMB_LOW, GEMM_LIMB_LOW_SUMS, GEMM_LIMB_SUMS, GEMM_SIMT, GEMM_SIMT_SUMS, GEMV_COLS,
-    GEMV_COLS_SUMS, GEMV_ROWS, GEMV_ROWS_SUMS, Kernel,
-};
+use super::kernels::Parameters;
 use super::params::{self, Conv, Divisor, Gemm};
-use super::residue::{self, Large};
-use super::{Cuda, Multiply};
+use super::residue::Large;
 use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
 use crate::plan::{Product, sums};
-
-/// A kernel with parameters `P` that computes tiles of a result, with its twin for sums.
-#[derive(Clone, Copy)]
-struct Tiled<P> {
-    kernels: [Kernel<(P,)>; 2],
-    /// Rows and columns of a tile.
-    tile: [usize; 2],
-    /// Multiply-adds of an element in a step.
-    step: usize,
-    /// Bytes of dynamic shared memory.
-    shared: u32,
-}
-
-impl<P> Tiled<P> {
-    /// Tiles of so many rows and columns.
-    fn tiles(&self, rows: usize, cols: usize) -> usize {
-        rows.div_ceil(self.tile[0]) * cols.div_ceil(self.tile[1])
-    }
-}
-
-/// A kernel for matrices, and the one for convolutions: by multiply-adds of words, on tensor cores, and there for few rows.
-struct Both {
-    matrices: Tiled<Gemm>,
-    windows: Tiled<Conv>,
-}
-
-const fn both(
-    matrices: [Kernel<(Gemm,)>; 2],
-    windows: [Kernel<(Conv,)>; 2],
-    tile: [usize; 2],
-    step: usize,
-    shared: u32,
-) -> Both {
-    Both {
-        matrices: Tiled { kernels: matrices, tile, step, shared },
-        windows: Tiled { kernels: windows, tile, step, shared },
-    }
-}
-
-const SIMT: Both = both([GEMM_SIMT, GEMM_SIMT_SUMS], [CONV_SIMT, CONV_SIMT_SUMS], [64, 64], 16, 0);
-const LIMB: Both = both([GEMM_LIMB, GEMM_LIMB_SUMS], [CONV_LIMB, CONV_LIMB_SUMS], [64, 64], 32, 65_536);
-const LIMB_LOW: Both =
-    both([GEMM_LIMB_LOW, GEMM_LIMB_LOW_SUMS], [CONV_LIMB_LOW, CONV_LIMB_LOW_SUMS], [32, 128], 32, 81_920);
-
-/// For few rows, and for few columns.
-const ROWS: Tiled<Gemm> = Tiled { kernels: [GEMV_ROWS, GEMV_ROWS_SUMS], tile: [FEW, 32], step: 32, shared: 0 };
-const COLUMNS: Tiled<Gemm> = Tiled { kernels: [GEMV_COLS, GEMV_COLS_SUMS], tile: [16, FEW], step: 128, shared: 0 };
-
-/// Rows or columns up to which a product reads its larger factor once, at the memory's speed.
-const FEW: usize = 8;
-
-/// Results of a group up to which a convolution is computed without tiles, and the depth up to which it is.
-const SHALLOW: (usize, usize) = (4, 32);
-
-/// Below these a tile of bytes is mostly filling.
-const LIMBS: [usize; 3] = [16, 16, 24];
-
-/// Blocks of a grid along y and z.
-const MOST: usize = 65_535;
 
 /// A factor: its words, or `factors[0]` times the first and `factors[1]` times the second.
 type Terms = [u64; 2];
@@ -108,13 +46,13 @@ impl Cuda {
             Product::MatMul { batch, m, k, n } => {
                 let shared = |at: usize, matrix: usize| places[at].1 == matrix && batch > 1;
                 let of_pair = |pair: usize| (shared(left[pair], m * k), shared(right[pair], k * n));
-                let base = Matrices { out: out.clone(), batch, m, k, n, factors, accumulate: false };
+                let base = Batch { out: out.clone(), batch, m, k, n, factors, accumulate: false };
                 if pairs == 1 || of_pair(0) == of_pair(1) {
                     return self.matmul(&base, a, b, pairs, of_pair(0));
                 }
                 // Pairs that share their batch in another way: one after the other.
                 self.clear(out)?;
-                let base = Matrices { accumulate: true, ..base };
+                let base = Batch { accumulate: true, ..base };
                 for pair in 0..pairs {
                     self.matmul(&base, [a[pair], 0], [b[pair], 0], 1, of_pair(pair))?;
                 }
@@ -125,7 +63,7 @@ impl Cuda {
                 if groups == 1 && window == Window::new([1, 1], [1, 1], [0, 0]) {
                     // The weights times each image.
                     let factors = factors.map(|[image, weight]| [weight, image]);
-                    let base = Matrices { out, batch: n, m: o, k: c, n: h * w, factors, accumulate: false };
+                    let base = Batch { out, batch: n, m: o, k: c, n: h * w, factors, accumulate: false };
                     return self.matmul(&base, weight, image, pairs, (n > 1, false));
                 }
                 let result = window.output(h, w).unwrap_or_default();
@@ -167,36 +105,28 @@ impl Cuda {
 
     fn matmul(
         &mut self,
-        base: &Matrices,
+        base: &Batch,
         a: Terms,
         b: Terms,
         pairs: usize,
         (one_left, one_right): (bool, bool),
     ) -> Result<(), BackendError> {
-        let Matrices { ref out, batch, m, k, n, factors, accumulate } = *base;
+        let Batch { ref out, batch, m, k, n, factors, accumulate } = *base;
         // One right matrix for all: the left ones are one tall matrix.
         let (batch, m) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
-        let by_residues = match self.multiply {
-            Multiply::ByShape => residue::is_worthwhile([m, k, n], pairs),
-            Multiply::Residues => true,
-            Multiply::Words | Multiply::Bytes => false,
-        };
-        if let (true, Some(moduli)) = (by_residues, residue::moduli([m, k, n], pairs)) {
-            for item in 0..batch {
-                self.residues(base, (a, b), pairs, (one_left, one_right), [item, m, k, n], moduli)?;
+        let shape = Shape { batch, rows: m, cols: n, depth: k, pairs, sums: factors.is_some() };
+        let mut chosen = match choice::matrices(self.multiply, &shape, self.gpu.multiprocessors() as usize) {
+            Matrices::Tiled(chosen) => chosen,
+            Matrices::Residues(moduli) => {
+                let sizes = |item| [item, m, k, n];
+                let product = |item| self.residues(base, (a, b), pairs, (one_left, one_right), sizes(item), moduli);
+                return (0..batch).try_for_each(product);
             }
-            return Ok(());
-        }
-        let sums = factors.is_some();
-        let kernel = match (m, n) {
-            (..=FEW, _) => ROWS,
-            (_, ..=FEW) => COLUMNS,
-            _ => self.tiled(m, n, k).matrices,
         };
-        let (tiles, steps) = (kernel.tiles(m, n), k.div_ceil(kernel.step) * pairs);
-        // Parts add to what is there.
-        let parts = if accumulate { 2 } else { self.parts(tiles * batch, steps) };
-        if parts > 1 && !accumulate {
+        if accumulate {
+            // Parts add to what is there.
+            chosen.parts = chosen.parts.max(2);
+        } else if chosen.parts > 1 {
             self.clear(out.clone())?;
         }
         let [factor_a, factor_b] = factors.unwrap_or_default();
@@ -215,15 +145,13 @@ impl Cuda {
             batch: size(batch)?,
             unused: 0,
         };
-        let blocks = [size(tiles)?, parts as u32, batch.min(MOST) as u32];
-        let grid = Grid { blocks, threads: 256, shared: kernel.shared };
-        self.call(kernel.kernels[usize::from(sums)], grid, (parameters,))
+        self.tiles(&chosen, &shape, (parameters,))
     }
 
     /// A product of a batch by residues.
     fn residues(
         &mut self,
-        base: &Matrices,
+        base: &Batch,
         (a, b): (Terms, Terms),
         pairs: usize,
         (one_left, one_right): (bool, bool),
@@ -255,46 +183,28 @@ impl Cuda {
         let Conv { groups, channels, outputs, window, pairs, .. } = parameters;
         let (outputs, groups) = (outputs as usize, groups as usize);
         let depth = channels as usize * window[0] as usize * window[1] as usize;
-        let z = groups.min(MOST) as u32;
-        if outputs <= SHALLOW.0 && depth <= SHALLOW.1 {
-            let kernel = [CONV_DIRECT, CONV_DIRECT_SUMS][usize::from(sums)];
-            let blocks = [size(columns.div_ceil(256))?, outputs.div_ceil(4) as u32, z];
-            return self.call(kernel, Grid { blocks, threads: 256, shared: 0 }, (parameters,));
-        }
-        let kernel = self.tiled(outputs, columns, depth).windows;
-        let tiles = kernel.tiles(outputs, columns);
-        let parts = self.parts(tiles * groups, depth.div_ceil(kernel.step) * pairs as usize);
-        if parts > 1 {
+        let shape = Shape { batch: groups, rows: outputs, cols: columns, depth, pairs: pairs as usize, sums };
+        let chosen = choice::windows(self.multiply, &shape, self.gpu.multiprocessors() as usize);
+        if chosen.parts > 1 {
             self.clear(out)?;
         }
-        let grid = Grid { blocks: [size(tiles)?, parts as u32, z], threads: 256, shared: kernel.shared };
-        self.call(kernel.kernels[usize::from(sums)], grid, (parameters,))
+        self.tiles(&chosen, &shape, (parameters,))
     }
 
-    /// The kernels for a result of so many rows and columns, and for so many multiply-adds of each element.
-    fn tiled(&self, rows: usize, cols: usize, depth: usize) -> Both {
-        let worthwhile = rows >= LIMBS[0] && cols >= LIMBS[1] && depth >= LIMBS[2];
-        let on_tensor_cores = match self.multiply {
-            Multiply::ByShape => worthwhile,
-            Multiply::Words => false,
-            Multiply::Bytes | Multiply::Residues => true,
-        };
-        match on_tensor_cores {
-            false => SIMT,
-            true if rows <= LIMB_LOW.matrices.tile[0] => LIMB_LOW,
-            true => LIMB,
-        }
-    }
-
-    /// How many blocks share the steps of a tile, so that all multiprocessors have one: at least four steps each.
-    fn parts(&self, tiles: usize, steps: usize) -> usize {
-        let wanted = self.gpu.multiprocessors() as usize / tiles.max(1);
-        wanted.min(steps / 4).clamp(1, MOST)
+    /// Launches a kernel that was chosen for a shape.
+    fn tiles<P>(&self, chosen: &Chosen<P>, shape: &Shape, parameters: (P,)) -> Result<(), BackendError>
+    where
+        (P,): Parameters,
+    {
+        let Tiled { kernels, tiles } = chosen.kernel;
+        let [x, y] = tiles.blocks(shape, chosen.parts);
+        let blocks = [size(x)?, size(y)?, shape.batch.min(MOST) as u32];
+        self.call(kernels[usize::from(shape.sums)], Grid { blocks, threads: 256, shared: tiles.shared }, parameters)
     }
 }
 
 /// A batch of matrix products, but for the matrices.
-struct Matrices {
+struct Batch {
     /// The result's words.
     out: std::ops::Range<usize>,
     batch: usize,

@@ -14,8 +14,8 @@ use crate::backend::BackendError;
 const DEPTHS: [(usize, usize); 2] = [(18, 11_162), (19, 66_051)];
 
 /// Rows and columns of a block's tile, and the depth of a step.
-const TILE: [usize; 2] = [128, 256];
-const STEP: usize = 64;
+pub(super) const TILE: [usize; 2] = [128, 256];
+pub(super) const STEP: usize = 64;
 
 /// Bytes of residues up to which a product is computed in one go.
 const MOST: usize = 4 << 30;
@@ -43,13 +43,6 @@ pub(super) fn moduli([m, k, n]: [usize; 3], pairs: usize) -> Option<usize> {
     let (moduli, _) = DEPTHS.into_iter().find(|(_, most)| depth <= *most)?;
     let bytes = Sizes::of([m, k, n], pairs, moduli)?.bytes.iter().sum::<usize>();
     (depth > 0 && bytes <= MOST).then_some(moduli)
-}
-
-/// Whether residues are predicted to take less time than bytes: what splitting takes is spread over rows and columns, what joining
-/// takes over the depth (`kernels/README.md`). The bound is of predicted rates; an H100 reached three quarters of those of residues.
-pub(super) fn is_worthwhile([m, k, n]: [usize; 3], pairs: usize) -> bool {
-    let part = |share: f64, size: usize| share / size.max(1) as f64;
-    part(237.0, m) + part(237.0, n) + part(400.0, k * pairs) < 0.8
 }
 
 /// Tiles, steps and bytes of residues: of the left factor, of the right one, of the products.
