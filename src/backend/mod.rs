@@ -4,6 +4,7 @@
 
 mod aes;
 pub mod cases;
+pub mod ceilings;
 mod check;
 pub mod cpu;
 pub mod cuda;
@@ -155,6 +156,11 @@ pub trait Backend {
 
     /// The way in which messages go to devices of the kind in this process.
     fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        None
+    }
+
+    /// The device as one whose units can be measured, if it is.
+    fn ceilings(&mut self) -> Option<&mut dyn ceilings::Ceilings> {
         None
     }
 
@@ -351,6 +357,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn parcels(&mut self) -> Option<&mut dyn Parcels> {
         (**self).parcels()
+    }
+
+    fn ceilings(&mut self) -> Option<&mut dyn ceilings::Ceilings> {
+        (**self).ceilings()
     }
 
     fn messages(&mut self) -> Option<&mut dyn Messages> {

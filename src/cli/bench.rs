@@ -148,7 +148,11 @@ impl Bench {
             if said.is_ok() && self.format == Format::Table {
                 let rate = count((kernel.amount / kernel.seconds) as u64, "");
                 let time = seconds(kernel.seconds);
-                said = output::line(format_args!("{:78} {time:>12} {rate:>10} {} a second", kernel.name, kernel.unit));
+                let of = kernel
+                    .bound
+                    .map_or_else(String::new, |bound| format!(", {:.0} % of {}", 100.0 * bound.share, bound.by));
+                let (name, unit) = (&kernel.name, kernel.unit);
+                said = output::line(format_args!("{name:78} {time:>12} {rate:>10} {unit} a second{of}"));
             }
         });
         let measured = measured.map_err(anyhow::Error::new)?;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::backend::ceilings::{Unit, Work};
 use crate::backend::{Backend, BackendError, Launch};
 use crate::graph::{self, Window};
 use crate::plan::layout::Layout;
@@ -22,8 +23,26 @@ pub struct Measured {
     pub seconds: f64,
     /// What a launch does, of `unit`.
     pub amount: f64,
-    /// Multiply-adds, bytes read and written, elements, or launches.
+    /// Multiply-adds, bytes read and written, elements, launches, or what a device's unit does.
     pub unit: &'static str,
+    /// What bounds it, if the device's units can be measured.
+    pub bound: Option<Bound>,
+}
+
+/// What bounds a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Bound {
+    /// A unit of the device.
+    pub by: &'static str,
+    /// The part of what was measured of it at most.
+    pub share: f64,
+}
+
+impl Measured {
+    /// What nothing is held against.
+    fn new(name: String, seconds: f64, amount: f64, unit: &'static str) -> Measured {
+        Measured { name, seconds, amount, unit, bound: None }
+    }
 }
 
 /// A launch to measure.
@@ -37,6 +56,9 @@ struct Probe {
     amount: f64,
     unit: &'static str,
 }
+
+/// What is counted where a launch is measured by itself.
+const LAUNCHES: &str = "launches";
 
 /// Timings of which the median is taken.
 const TIMINGS: usize = 5;
@@ -171,7 +193,7 @@ fn probes(shrink: usize) -> Vec<Probe> {
     }
     let mut launch =
         map("a launch", vec![Instr::Imm(1), Instr::Out { output: 0, plane: 0, value: Reg(0) }], [0, 1], &[], 8);
-    (launch.amount, launch.unit) = (1.0, "launches");
+    (launch.amount, launch.unit) = (1.0, LAUNCHES);
     probes.push(launch);
     probes
 }
@@ -187,9 +209,23 @@ pub fn measure(
 ) -> Result<Vec<Measured>, BackendError> {
     let mut all = Vec::new();
     let device = &mut make(Party(0))?;
+    let mut rates = None;
     for probe in probes(shrink.max(1)) {
-        let measured =
-            Measured { seconds: seconds(device, &probe)?, name: probe.name, amount: probe.amount, unit: probe.unit };
+        let (seconds, needs) = seconds(device, &probe)?;
+        let mut measured = Measured::new(probe.name, seconds, probe.amount, probe.unit);
+        // The first one is the copy.
+        let rates = match &rates {
+            Some(rates) => rates,
+            None => {
+                let (known, units) = ceilings(device, measured.amount / seconds, less(4096, shrink.max(1), 2) as u32)?;
+                units.iter().for_each(&mut *report);
+                all.extend(units);
+                rates.insert(known)
+            }
+        };
+        // Launches as such are bound by nothing that they do.
+        let bound = needs.filter(|_| measured.unit != LAUNCHES).and_then(|needs| needs.bound(rates));
+        measured.bound = bound.map(|(unit, least)| Bound { by: unit.name(), share: least / seconds });
         report(&measured);
         all.push(measured);
     }
@@ -202,7 +238,7 @@ pub fn measure(
     for party in Party::ALL {
         let seconds = launches(&mut make(party)?, &plan, party)?;
         let name = format!("ReLU of {len} sums, all that {party} launches");
-        let measured = Measured { name, seconds, amount: len as f64, unit: "elements" };
+        let measured = Measured::new(name, seconds, len as f64, "elements");
         report(&measured);
         all.push(measured);
     }
@@ -254,8 +290,28 @@ fn fill(device: &mut dyn Backend, id: BufId) -> Result<(), BackendError> {
     device.write(id, &mut |words| words.iter_mut().enumerate().for_each(|(i, word)| *word = noise(i)))
 }
 
-/// Seconds of a launch.
-fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError> {
+/// What a device's units do in a second, memory as much as a copy has shown; and how each was measured. Nothing is known of a
+/// device whose units cannot be.
+fn ceilings(device: &mut dyn Backend, copied: f64, rounds: u32) -> Result<(Work, Vec<Measured>), BackendError> {
+    let (mut rates, mut all) = (Work::default(), Vec::new());
+    rates.add(Unit::Memory, copied);
+    device.reserve(Layout::apart(&[ring(1)]))?;
+    fill(device, BufId(0))?;
+    for unit in Unit::ALL {
+        let exert = |device: &mut dyn Backend| match device.ceilings() {
+            Some(device) => device.exert(unit, rounds),
+            None => Ok(None),
+        };
+        let Some(amount) = exert(device)? else { continue };
+        let seconds = median(device, BufId(0), &mut |device| exert(device).map(drop))?;
+        rates.add(unit, amount / seconds);
+        all.push(Measured::new(format!("at most: {}", unit.name()), seconds, amount, unit.counted()));
+    }
+    Ok((rates, all))
+}
+
+/// Seconds of a launch, and what it needs.
+fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<(f64, Option<Work>), BackendError> {
     let (operands, results) = (probe.ins.len() as u32, probe.outs.len() as u32);
     let ins: Vec<Operand> = (0..operands).map(|id| Operand { buf: BufId(id), access: probe.access }).collect();
     let outs: Vec<BufId> = (operands..operands + results).map(BufId).collect();
@@ -264,16 +320,10 @@ fn seconds(device: &mut dyn Backend, probe: &Probe) -> Result<f64, BackendError>
     let last = BufId(operands + results);
     device.reserve(Layout::apart(&bufs))?;
     (0..operands).map(BufId).chain([last]).try_for_each(|id| fill(device, id))?;
-    median(device, last, &mut |device| {
-        device.launch(Launch {
-            kernel: &probe.kernel,
-            ins: &ins,
-            streams: &probe.streams,
-            outs: &outs,
-            bufs: &bufs,
-            site: Some(0),
-        })
-    })
+    let (kernel, streams) = (&probe.kernel, &probe.streams[..]);
+    let launch = Launch { kernel, ins: &ins, streams, outs: &outs, bufs: &bufs, site: Some(0) };
+    let needs = device.ceilings().map(|device| device.needs(&launch));
+    Ok((median(device, last, &mut |device| device.launch(launch))?, needs))
 }
 
 /// Seconds that something takes on a device, the median of several timings; `last` is a buffer to wait with.
@@ -316,12 +366,8 @@ fn message(device: &mut dyn Backend) -> Result<Measured, BackendError> {
         timings.push(start.elapsed().as_secs_f64());
     }
     timings.sort_by(f64::total_cmp);
-    Ok(Measured {
-        name: "a message of 8 words, out and in".to_string(),
-        seconds: timings[timings.len() / 2],
-        amount: 1.0,
-        unit: "messages",
-    })
+    let name = "a message of 8 words, out and in".to_string();
+    Ok(Measured::new(name, timings[timings.len() / 2], 1.0, "messages"))
 }
 
 /// Seconds of a message that is posted and taken by the device itself, which is one of many in line: what it takes beside the wait
@@ -344,7 +390,7 @@ fn parcel(device: &mut dyn Backend) -> Result<Option<Measured>, BackendError> {
     };
     timing()?;
     let name = "a message of 8 words that stays on the GPU".to_string();
-    Ok(timing()?.map(|seconds| Measured { name, seconds, amount: 1.0, unit: "messages" }))
+    Ok(timing()?.map(|seconds| Measured::new(name, seconds, 1.0, "messages")))
 }
 
 #[cfg(test)]

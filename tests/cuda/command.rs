@@ -268,6 +268,24 @@ fn lack_of_memory_names_the_line() {
     assert!(all.iter().all(|what| said.contains(*what)), "{said:?}");
 }
 
+#[test]
+fn kernels_stand_beside_what_bounds_them() {
+    if !is_emulated() {
+        return;
+    }
+    let (code, table, _) = smlc(&["bench", "--kernels", "--shrink", "65536", "--device", "cuda"], &[]);
+    assert_eq!(code, Some(0));
+    for (name, end) in [
+        ("at most: tensor cores ", "products of bytes a second"),
+        ("at most: multiply-adds of 32 bits ", "multiply-adds of 32 bits a second"),
+        ("at most: lookups ", "lookups a second"),
+        ("copy of 1024 words ", "% of memory"),
+        ("a launch of 8 ", "launches a second"),
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(name) && line.ends_with(end)), "{name}: {table}");
+    }
+}
+
 /// A driver that lacks a function that is called would end the program with a panic, so all of them are looked for at first.
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

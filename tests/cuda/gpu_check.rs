@@ -184,6 +184,23 @@ fn figures_stand_beside_their_targets() {
     ];
     assert_eq!(found, wanted.map(|row| row.map(str::to_string)));
     assert!((checked.results["targets"][1]["measured"].as_f64().unwrap() - 10.0).abs() < 1e-9);
+    // What bounds kernels, and their parts of that.
+    let share = |by: &str, share: f64| format!(r#"{{"by": "{by}", "share": {share}}}"#);
+    let bounded = [
+        kernel("at most: tensor cores", 6e11, 1e-3),
+        kernel(product, 19e12, 1.0).replace('}', &format!(r#", "bound": {}}}"#, share("tensor cores", 0.58))),
+        kernel("copy of 8 words", 2.8e12, 1.0).replace('}', &format!(r#", "bound": {}}}"#, share("memory", 1.0))),
+    ];
+    let (_, _, held) = rows("", &bounded.join(","), &["--only", "none"]);
+    for row in [
+        "| kernel | time | rate | bound by | of that |",
+        "| at most: tensor cores | 1000.0 us | 600000.000 G elements a second |  |  |",
+        "| matrix product 4096x4096x4096, two pairs | 1000000.0 us | 19000.000 G elements a second | tensor cores | 58 % |",
+        "| copy of 8 words | 1000000.0 us | 2800.000 G elements a second | memory | 100 % |",
+    ] {
+        assert!(held.table.lines().any(|line| line == row), "{row}: {}", held.table);
+    }
+    assert_eq!(held.results["kernels"]["kernels"][1]["bound"]["share"], 0.58);
     // Which are compared with the plaintext.
     let compared = |log: &str| {
         let all = log.lines().filter(|line| !line.contains("--kernels") && !line.contains("--no-check"));

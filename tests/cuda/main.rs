@@ -11,7 +11,9 @@ use std::process::Command;
 
 use smlc::backend::cases::products::{conv, matmul, of_sums};
 use smlc::backend::cases::{self, Case};
+use smlc::backend::ceilings::{Unit, Work};
 use smlc::backend::cuda::{Cuda, Multiply};
+use smlc::backend::{Backend as _, Launch};
 use smlc::graph::Window;
 use smlc::plan::{Kernel, Party};
 
@@ -116,6 +118,46 @@ fn products(multiply: Multiply) {
         ran += 1;
     }
     assert!(ran > 100, "{ran} cases");
+}
+
+/// What a launch needs of a unit, and what units are exerted by.
+#[test]
+fn work_is_counted() {
+    let keys = [cases::stream_key(1), cases::stream_key(2)];
+    let needs = |case: &Case, multiply: Multiply, unit: Unit| {
+        let mut device = Cuda::new(&gpu(), case.party, &keys).unwrap().multiplying(multiply);
+        let mut rates = Work::default();
+        // All but one unit take no time.
+        Unit::ALL.iter().for_each(|other| rates.add(*other, if *other == unit { 1.0 } else { f64::INFINITY }));
+        let Case { kernel, ins, streams, outs, bufs, .. } = case;
+        let needs = device.ceilings().unwrap().needs(&Launch { kernel, ins, streams, outs, bufs, site: None });
+        needs.bound(&rates).filter(|bound| bound.0 == unit).map(|bound| bound.1)
+    };
+    let product = matmul([1, 130, 90, 70], [false, false], 2);
+    let multiply_adds = 2.0 * 130.0 * 90.0 * 70.0;
+    assert_eq!(needs(&product, Multiply::Bytes, Unit::ByteProducts), Some(36.0 * multiply_adds));
+    assert_eq!(needs(&product, Multiply::Residues, Unit::ByteProducts), Some(18.0 * multiply_adds));
+    assert_eq!(needs(&product, Multiply::Words, Unit::MultiplyAdds), Some(4.0 * multiply_adds));
+    assert_eq!(needs(&product, Multiply::Words, Unit::ByteProducts), None);
+    let words = 2 * (130 * 90 + 90 * 70) + 130 * 70;
+    assert_eq!(needs(&product, Multiply::Words, Unit::Memory), Some(8.0 * f64::from(words)));
+    let window = Window::new([3, 3], [1, 1], [1, 1]);
+    let sums = of_sums(conv([2, 40, 9, 11], 70, window, 2, 2), [[2, -1], [1, 1]]);
+    assert_eq!(needs(&sums, Multiply::Bytes, Unit::ByteProducts), Some(36.0 * f64::from(2 * 99 * 70 * 20 * 9)));
+    let (gpu, mut exerted) = (gpu(), Vec::new());
+    let mut device = Cuda::new(&gpu, Party(1), &keys).unwrap();
+    for unit in Unit::ALL {
+        exerted.push([2, 4].map(|rounds| device.ceilings().unwrap().exert(unit, rounds).unwrap()));
+    }
+    assert_eq!(exerted[0], [None, None]);
+    let [bytes, adds, lookups] = [1, 2, 3].map(|unit: usize| exerted[unit].map(Option::unwrap));
+    assert_eq!((bytes[1], adds[1], adds), (2.0 * bytes[0], 2.0 * adds[0], lookups));
+    // A warp's 4,096 products beside the 32 multiply-adds of its lanes, in half as many warps.
+    assert_eq!(bytes[0], 64.0 * adds[0]);
+    if is_emulated() {
+        // Two blocks of 512 threads a multiprocessor, 8 chains, 2 rounds.
+        assert_eq!(adds[0], f64::from(132 * 2 * 512 * 8 * 2));
+    }
 }
 
 #[test]

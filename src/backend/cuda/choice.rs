@@ -13,6 +13,7 @@ use super::kernels::{
 };
 use super::params::{Conv, Gemm};
 use super::residue;
+use crate::backend::ceilings::Unit;
 
 /// A launch behind others, and the way to its first and from its last block; as in `kernels/h200.json`.
 const LAUNCH: f64 = 2000.0;
@@ -34,6 +35,24 @@ pub(super) struct Shape {
     pub sums: bool,
 }
 
+impl Shape {
+    /// Products `[m, k]` by `[k, n]`; where one right matrix serves all, the left ones are one tall matrix.
+    pub(super) fn of_matrices(
+        batch: usize,
+        [m, k, n]: [usize; 3],
+        pairs: usize,
+        (one_left, one_right): (bool, bool),
+    ) -> Shape {
+        let (batch, rows) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
+        Shape { batch, rows, cols: n, depth: k, pairs, sums: false }
+    }
+
+    /// Multiply-adds of words.
+    pub(super) fn multiply_adds(&self) -> f64 {
+        [self.batch, self.rows, self.cols, self.depth, self.pairs].into_iter().map(|size| size as f64).product()
+    }
+}
+
 /// A kernel with parameters `P` that computes tiles of a result, with its twin for sums.
 pub(super) struct Tiled<P> {
     pub kernels: [Kernel<(P,)>; 2],
@@ -49,8 +68,8 @@ pub(super) struct Tiles {
     step: usize,
     /// Bytes of dynamic shared memory.
     pub shared: u32,
-    /// Whether it multiplies bytes on tensor cores, 36 for a word, or words.
-    pub of_bytes: bool,
+    /// Whether it multiplies bytes on tensor cores, or words.
+    of_bytes: bool,
     /// Rows and columns up to which it can be used.
     most: [usize; 2],
     /// Whether blocks can share the steps of a tile.
@@ -203,6 +222,11 @@ fn cheapest<P>(
 }
 
 impl Tiles {
+    /// What a multiply-add of words is to it: 36 products of bytes, or four multiply-adds of 32 bits.
+    pub(super) fn multiplication(&self) -> (Unit, f64) {
+        if self.of_bytes { (Unit::ByteProducts, 36.0) } else { (Unit::MultiplyAdds, 4.0) }
+    }
+
     /// Blocks along x and y of a grid for a matrix or a group.
     pub(super) fn blocks(&self, shape: &Shape, parts: usize) -> [usize; 2] {
         let (rows, cols) = (shape.rows.div_ceil(self.tile[0]), shape.cols.div_ceil(self.tile[1]));

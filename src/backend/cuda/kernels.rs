@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 use super::params::{Conv, Gather, Gemm, Joined, LongDivisor, LongView, Pool, ResidueProduct, Split, View};
 
 /// The kernels' PTX, file by file.
-pub(super) const FILES: [(&str, &str); 8] = [
+pub(super) const FILES: [(&str, &str); 9] = [
     ("conv", include_str!("../../../kernels/ptx/conv.ptx")),
     ("gemm", include_str!("../../../kernels/ptx/gemm.ptx")),
     ("moves", include_str!("../../../kernels/ptx/moves.ptx")),
+    ("probe", include_str!("../../../kernels/ptx/probe.ptx")),
     ("residue", include_str!("../../../kernels/ptx/residue.ptx")),
     ("streams", include_str!("../../../kernels/ptx/streams.ptx")),
     ("sums", include_str!("../../../kernels/ptx/sums.ptx")),
@@ -171,6 +172,10 @@ kernels! {
     GATHER_WORDS = "gather_words" (u64, u64, Gather, u64);
     GATHER_BITS = "gather_bits" (u64, u64, Gather, u64, u32, u64);
     ZERO_WORDS = "zero_words" (u64, u64);
+    // probe.cu: to, rounds.
+    PROBE_BYTES = "probe_bytes" (u64, u32);
+    PROBE_MULTIPLY_ADDS = "probe_multiply_adds" (u64, u32);
+    PROBE_LOOKUPS = "probe_lookups" (u64, u32);
     // residue.cu
     RESIDUE_SPLIT_LEFT = "residue_split_left" (Split,);
     RESIDUE_SPLIT_RIGHT = "residue_split_right" (Split,);

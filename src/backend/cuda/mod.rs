@@ -13,6 +13,7 @@
 //! choice   which kernel multiplies
 //! product  what it is given
 //! residue  large products by residues
+//! ceilings what the GPU's units do at most
 //! moves    views, concatenation, sums, tables
 //! messages packing, unpacking, and the ways they go
 //! staging  messages on their way between host and GPU
@@ -25,6 +26,7 @@
 //! lane     queues that wait for each other
 //! ```
 
+mod ceilings;
 mod choice;
 mod element;
 mod gpu;
@@ -62,6 +64,7 @@ use self::line::Line;
 pub use self::nvrtc::Sources;
 use self::outbox::{Outbox, Packet};
 use self::staging::Staging;
+use crate::backend::ceilings::Ceilings;
 use crate::backend::held::{Forms, Held};
 use crate::backend::places::Places;
 use crate::backend::{BUFFERS, Backend, BackendError, Fill, Launch, Parcels, StreamKey, check};
@@ -106,8 +109,8 @@ pub struct Cuda {
     next: usize,
     /// Messages that launches write into and read from.
     messages: Held<Packet>,
-    /// Residues of large factors.
-    residues: Option<CudaSlice<u64>>,
+    /// Residues of large factors; what probes store.
+    scratch: Option<CudaSlice<u64>>,
     multiply: Multiply,
     /// Element programs' kernels, by the address of their code. Another program may have come there since.
     elements: HashMap<usize, (Shape, Arc<Function>)>,
@@ -151,7 +154,7 @@ impl Cuda {
             messages: Held::default(),
             elements: HashMap::new(),
             sites: Vec::new(),
-            residues: None,
+            scratch: None,
             multiply: Multiply::default(),
         };
         // Last, so that they are overwritten whatever fails.
@@ -259,7 +262,7 @@ impl Drop for Cuda {
     fn drop(&mut self) {
         let _copied = self.copying.stream().synchronize();
         let stream = self.line.ahead().clone();
-        let all = [&mut self.memory, &mut self.message, &mut self.residues];
+        let all = [&mut self.memory, &mut self.message, &mut self.scratch];
         for words in all.into_iter().flatten().chain(self.line.memory()) {
             // A device that fails here is not used again.
             let _cleared = stream.memset_zeros(words);
@@ -350,6 +353,10 @@ impl Backend for Cuda {
     }
 
     fn parcels(&mut self) -> Option<&mut dyn Parcels> {
+        Some(self)
+    }
+
+    fn ceilings(&mut self) -> Option<&mut dyn Ceilings> {
         Some(self)
     }
 

@@ -8,6 +8,7 @@ use super::gpu::Grid;
 use super::kernels::Parameters;
 use super::params::{self, Conv, Divisor, Gemm};
 use super::residue::Large;
+use crate::backend::ceilings::{Unit, Work};
 use crate::backend::{BackendError, Launch};
 use crate::graph::Window;
 use crate::plan::{Product, sums};
@@ -60,7 +61,7 @@ impl Cuda {
             }
             Product::Conv2d { n, c, h, w, o, window, groups } => {
                 let (image, weight) = (a, b);
-                if groups == 1 && window == Window::new([1, 1], [1, 1], [0, 0]) {
+                if is_of_matrices(groups, &window) {
                     // The weights times each image.
                     let factors = factors.map(|[image, weight]| [weight, image]);
                     let base = Batch { out, batch: n, m: o, k: c, n: h * w, factors, accumulate: false };
@@ -103,6 +104,33 @@ impl Cuda {
         }
     }
 
+    /// Adds the multiplications of a product.
+    pub(super) fn multiplications(&self, product: &Product, sums: bool, launch: &Launch<'_>, work: &mut Work) {
+        let words = |at: usize| launch.bufs[launch.ins[at].buf.index()].words();
+        let pairs = if sums { 1 } else { launch.ins.len() / 2 };
+        let multiprocessors = self.gpu.multiprocessors() as usize;
+        let matrices = |shape: Shape| match choice::matrices(self.multiply, &shape, multiprocessors) {
+            Matrices::Tiled(chosen) => (shape, chosen.kernel.tiles.multiplication()),
+            Matrices::Residues(moduli) => (shape, (Unit::ByteProducts, moduli as f64)),
+        };
+        let (shape, (unit, each)) = match *product {
+            Product::MatMul { batch, m, k, n } => {
+                let shared = (batch > 1 && words(0) == m * k, batch > 1 && words(launch.ins.len() - 1) == k * n);
+                matrices(Shape { sums, ..Shape::of_matrices(batch, [m, k, n], pairs, shared) })
+            }
+            Product::Conv2d { n, c, h, w, o, window, groups } if is_of_matrices(groups, &window) => {
+                matrices(Shape { sums, ..Shape::of_matrices(n, [o, c, h * w], pairs, (n > 1, false)) })
+            }
+            Product::Conv2d { n, c, h, w, o, window, groups } => {
+                let [[rows, cols], [height, width]] = [window.output(h, w).unwrap_or_default(), window.size];
+                let depth = c / groups * height * width;
+                let shape = Shape { batch: groups, rows: o / groups, cols: n * rows * cols, depth, pairs, sums };
+                (shape, choice::windows(self.multiply, &shape, multiprocessors).kernel.tiles.multiplication())
+            }
+        };
+        work.add(unit, each * shape.multiply_adds());
+    }
+
     fn matmul(
         &mut self,
         base: &Batch,
@@ -112,9 +140,8 @@ impl Cuda {
         (one_left, one_right): (bool, bool),
     ) -> Result<(), BackendError> {
         let Batch { ref out, batch, m, k, n, factors, accumulate } = *base;
-        // One right matrix for all: the left ones are one tall matrix.
-        let (batch, m) = if one_right && !one_left { (1, batch * m) } else { (batch, m) };
-        let shape = Shape { batch, rows: m, cols: n, depth: k, pairs, sums: factors.is_some() };
+        let shape = Shape::of_matrices(batch, [m, k, n], pairs, (one_left, one_right));
+        let (shape, m, batch) = (Shape { sums: factors.is_some(), ..shape }, shape.rows, shape.batch);
         let mut chosen = match choice::matrices(self.multiply, &shape, self.gpu.multiprocessors() as usize) {
             Matrices::Tiled(chosen) => chosen,
             Matrices::Residues(moduli) => {
@@ -201,6 +228,11 @@ impl Cuda {
         let blocks = [size(x)?, size(y)?, shape.batch.min(MOST) as u32];
         self.call(kernels[usize::from(shape.sums)], Grid { blocks, threads: 256, shared: tiles.shared }, parameters)
     }
+}
+
+/// Whether a convolution is the weights times each image.
+fn is_of_matrices(groups: usize, window: &Window) -> bool {
+    groups == 1 && *window == Window::new([1, 1], [1, 1], [0, 0])
 }
 
 /// A batch of matrix products, but for the matrices.

@@ -70,7 +70,7 @@ impl Cuda {
         let sizes = Sizes::of([m, k, n], count, moduli).ok_or_else(super::no_memory)?;
         let [left, right, products] = sizes.bytes;
         let words = (left + right + products).div_ceil(8);
-        let base = address(room(&mut self.residues, &self.line, words)?, self.line.ahead());
+        let base = address(room(&mut self.scratch, &self.line, words)?, self.line.ahead());
         let places = [base, base + left as u64, base + (left + right) as u64];
         let grid = |blocks: usize, moduli: usize, shared| {
             Ok::<_, BackendError>(Grid { blocks: [size(blocks)?, 1, moduli as u32], threads: 256, shared })
