@@ -53,6 +53,15 @@ DEV void load_matrices(u32 (&r)[4], const void* row) {
                : "memory");
 }
 
+// Copies of 16 bytes into shared memory that go on meanwhile, in groups: those begun since the last end are one. Waiting
+// leaves the last LEFT groups on their way.
+DEV void copy_quad(void* to, const void* from) {
+  u32 address = (u32)__cvta_generic_to_shared(to);
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
+}
+DEV void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <u32 LEFT> DEV void await_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory"); }
+
 // Adds without a result.
 DEV void add_to(u64* at, u64 value) {
   asm volatile("red.global.add.u64 [%0], %1;" ::"l"(at), "l"(value) : "memory");

@@ -146,21 +146,28 @@ enum : u32 { LIMB_DEPTH = 32, LIMB_STEPS = 512 };
 // Where bytes k.. of a row are; rows of the right factor follow those of the left one.
 DEV u32 limb_place(u32 row, u32 k) { return row * LIMB_DEPTH + (k ^ (row & 4) << 2); }
 
+// Bytes 4 half.. of four words: byte by byte, those of the four together.
+DEV void take_apart(u32 (&bytes)[4], const u64 (&v)[4], u32 half) {
+  u32 x[4];
+#pragma unroll
+  for (u32 j = 0; j < 4; j++) x[j] = (u32)(v[j] >> 32 * half);
+  u32 a = prmt(x[0], x[1], 0x5140), b = prmt(x[2], x[3], 0x5140);
+  u32 c = prmt(x[0], x[1], 0x7362), d = prmt(x[2], x[3], 0x7362);
+  bytes[0] = prmt(a, b, 0x5410);
+  bytes[1] = prmt(a, b, 0x7632);
+  bytes[2] = prmt(c, d, 0x5410);
+  bytes[3] = prmt(c, d, 0x7632);
+}
+
 // Four words as 8 times four bytes, in one row of each plane of so many bytes.
 template <u32 PLANE> DEV void split(u8* set, u32 row, u32 k, const u64 (&v)[4]) {
   u8* at = set + limb_place(row, k);
 #pragma unroll
   for (u32 half = 0; half < 2; half++) {
-    u32 x[4];
+    u32 bytes[4];
+    take_apart(bytes, v, half);
 #pragma unroll
-    for (u32 j = 0; j < 4; j++) x[j] = (u32)(v[j] >> 32 * half);
-    u32 a = prmt(x[0], x[1], 0x5140), b = prmt(x[2], x[3], 0x5140);
-    u32 c = prmt(x[0], x[1], 0x7362), d = prmt(x[2], x[3], 0x7362);
-    u8* to = at + 4 * half * PLANE;
-    *(u32*)(to) = prmt(a, b, 0x5410);
-    *(u32*)(to + PLANE) = prmt(a, b, 0x7632);
-    *(u32*)(to + 2 * PLANE) = prmt(c, d, 0x5410);
-    *(u32*)(to + 3 * PLANE) = prmt(c, d, 0x7632);
+    for (u32 i = 0; i < 4; i++) *(u32*)(at + (4 * half + i) * PLANE) = bytes[i];
   }
 }
 

@@ -26,7 +26,7 @@
 //   left   moduli * tiles_m * steps * 8,192
 //   right  moduli * tiles_n * steps * 16,384
 //   bytes  moduli * tiles_m * tiles_n * 32,768
-#include "product.h"
+#include "terms.h"
 
 enum : u32 { MOST_MODULI = 19, STEP = 64, LEFT_LINES = 128, RIGHT_LINES = 256, STAGES = 4, FRACTION = 19 };
 enum : u32 { LEFT_STAGE = LEFT_LINES * STEP, RIGHT_STAGE = RIGHT_LINES * STEP, STAGE = LEFT_STAGE + RIGHT_STAGE };
@@ -85,22 +85,6 @@ __constant__ const Residues RESIDUES = residues();
 
 // ---- residues of words --------------------------------------------------------------------------------------------
 
-// A matrix that is the sum of two with factors, modulo 2^64; the second one may be null.
-struct Terms {
-  const u64* words[2];
-  u64 factor[2];
-};
-struct Split {
-  Terms pair[2];
-  u8* planes;
-  // Words from a row of a matrix to the next.
-  u64 pitch;
-  // Rows of the left factor or columns of the right one; depth of a pair.
-  u32 lines, k;
-  // 1 or 2; 18 or 19.
-  u32 pairs, moduli;
-};
-
 // x mod p: x + 2^63 has no sign, its bytes weigh 256^i mod p, and what they and -2^63 mod p come to is below 2^19. For
 // such numbers the upper half of the product with the reciprocal is the quotient: before its fraction is dropped it is
 // too large by less than n / 2^32, which is less than 1 / p.
@@ -124,34 +108,13 @@ template <bool RIGHT> DEV void split_body(const Split& p) {
   const u64 next = (u64)gridDim.x * 4096 / sizeof(Quad);
   if (line >= p.lines || k >= p.k) {
 #pragma unroll 1
-    for (u32 i = 0; i < p.moduli; i++) out[i * next] = {0, 0, 0, 0};
+    for (u32 i = 0; i < p.count; i++) out[i * next] = {0, 0, 0, 0};
     return;
   }
-  const Terms& terms = p.pair[second];
   u64 x[16];
-#pragma unroll
-  for (u32 t = 0; t < 2; t++) {
-    const u64* words = terms.words[t];
-    if (t && !words) break;
-    const u64 factor = terms.factor[t];
-#pragma unroll
-    for (u32 g = 0; g < 4; g++) {
-      u64 v[4];
-      if (RIGHT) {
-#pragma unroll
-        for (u32 j = 0; j < 4; j++) {
-          const u32 at = k + 4 * g + j;
-          v[j] = at < p.k ? words[at * p.pitch + line] : 0;
-        }
-      } else {
-        load_row(v, words + line * p.pitch, true, k + 4 * g, p.k);
-      }
-#pragma unroll
-      for (u32 j = 0; j < 4; j++) x[4 * g + j] = v[j] * factor + (t ? x[4 * g + j] : 0);
-    }
-  }
+  terms_at<RIGHT>(x, p, p.pair[second], line, k);
 #pragma unroll 1
-  for (u32 i = 0; i < p.moduli; i++) {
+  for (u32 i = 0; i < p.count; i++) {
     const Modulus& m = RESIDUES.modulus[i];
     u32 r[4];
 #pragma unroll
@@ -174,13 +137,6 @@ struct Product {
   u8* bytes;
   u32 m, n, steps;
 };
-
-DEV void copy_quad(void* to, const void* from) {
-  u32 address = (u32)__cvta_generic_to_shared(to);
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
-}
-DEV void end_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <u32 LEFT> DEV void await_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory"); }
 
 // What a warp multiplies at a time: 64 rows and 64 columns, 32 deep.
 struct Fragments {

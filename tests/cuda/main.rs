@@ -89,6 +89,11 @@ fn products_of_bytes_give_the_words_of_their_definition() {
 }
 
 #[test]
+fn products_of_planes_give_the_words_of_their_definition() {
+    products(Multiply::Planes);
+}
+
+#[test]
 fn products_of_residues_give_the_words_of_their_definition() {
     products(Multiply::Residues);
 }
@@ -136,6 +141,7 @@ fn work_is_counted() {
     let product = matmul([1, 130, 90, 70], [false, false], 2);
     let multiply_adds = 2.0 * 130.0 * 90.0 * 70.0;
     assert_eq!(needs(&product, Multiply::Bytes, Unit::ByteProducts), Some(36.0 * multiply_adds));
+    assert_eq!(needs(&product, Multiply::Planes, Unit::ByteProducts), Some(36.0 * multiply_adds));
     assert_eq!(needs(&product, Multiply::Residues, Unit::ByteProducts), Some(18.0 * multiply_adds));
     assert_eq!(needs(&product, Multiply::Words, Unit::MultiplyAdds), Some(4.0 * multiply_adds));
     assert_eq!(needs(&product, Multiply::Words, Unit::ByteProducts), None);

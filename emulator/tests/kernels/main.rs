@@ -9,6 +9,7 @@ mod conv;
 mod device;
 mod gemm;
 mod moves;
+mod planes;
 mod probe;
 mod residue;
 mod streams;

@@ -5,14 +5,13 @@
 //! H100: measured, or where `kernels/README.md` says so derived from instructions. Only their quotients matter here, and those
 //! are much the same on other GPUs.
 
-use super::Multiply;
 use super::kernels::{
     CONV_DIRECT, CONV_DIRECT_SUMS, CONV_LIMB, CONV_LIMB_LOW, CONV_LIMB_LOW_SUMS, CONV_LIMB_SUMS, CONV_SIMT,
     CONV_SIMT_SUMS, GEMM_LIMB, GEMM_LIMB_LOW, GEMM_LIMB_LOW_SUMS, GEMM_LIMB_SUMS, GEMM_SIMT, GEMM_SIMT_SUMS, GEMV_COLS,
     GEMV_COLS_SUMS, GEMV_ROWS, GEMV_ROWS_SUMS, Kernel,
 };
 use super::params::{Conv, Gemm};
-use super::residue;
+use super::{Multiply, planes, residue};
 use crate::backend::ceilings::Unit;
 
 /// A launch behind others, and the way to its first and from its last block; as in `kernels/h200.json`.
@@ -147,6 +146,21 @@ const DIRECT: Tiles = Tiles {
 /// Rows or columns that kernels for few have.
 const FEW: usize = 8;
 
+/// Products of bytes that are one of words.
+pub(super) const BYTES: f64 = 36.0;
+
+/// By planes of bytes, once these are there. Not measured: between 1,100 ns, for products of bytes at 60 % of the data sheet, and
+/// 1,550, for the part of that which `residue_product` reaches.
+const PLANES: Tiles = Tiles {
+    tile: [planes::PANEL; 2],
+    step: planes::STEP,
+    shared: planes::SHARED,
+    begin: 2000.0,
+    alone: 1400.0,
+    busy: 1400.0,
+    ..LIMB
+};
+
 /// Blocks of a grid along y and z.
 pub(super) const MOST: usize = 65_535;
 
@@ -179,6 +193,8 @@ pub(super) struct Chosen<P: 'static> {
 /// How matrices are multiplied.
 pub(super) enum Matrices {
     Tiled(Chosen<Gemm>),
+    /// By planes of bytes, of which so many blocks share the steps of a tile.
+    Planes(usize),
     /// By residues, with so many moduli.
     Residues(usize),
 }
@@ -188,13 +204,19 @@ pub(super) fn matrices(multiply: Multiply, shape: &Shape, multiprocessors: usize
     let tiled = cheapest(&MATRICES, multiply, shape, multiprocessors);
     let limit = match multiply {
         Multiply::ByShape => tiled.time,
-        Multiply::Residues => f64::INFINITY,
+        Multiply::Planes | Multiply::Residues => f64::INFINITY,
         Multiply::Words | Multiply::Bytes => return Matrices::Tiled(tiled),
     };
-    match residue::moduli([shape.rows, shape.depth, shape.cols], shape.pairs) {
-        Some(moduli) if by_residues(shape, moduli, multiprocessors) < limit => Matrices::Residues(moduli),
-        _ => Matrices::Tiled(tiled),
-    }
+    let sizes = [shape.rows, shape.depth, shape.cols];
+    let planes = planes::fit(sizes, shape.pairs).then(|| {
+        let (parts, time) = by_planes(shape, multiprocessors);
+        (Matrices::Planes(parts), time)
+    });
+    let residues = residue::moduli(sizes, shape.pairs)
+        .map(|moduli| (Matrices::Residues(moduli), by_residues(shape, moduli, multiprocessors)));
+    let split = [planes.filter(|_| multiply != Multiply::Residues), residues.filter(|_| multiply != Multiply::Planes)];
+    let fastest = split.into_iter().flatten().min_by(|(_, one), (_, other)| one.total_cmp(other));
+    fastest.filter(|(_, time)| *time < limit).map_or(Matrices::Tiled(tiled), |(way, _)| way)
 }
 
 /// The same for a convolution, whose rows are a group's outputs and whose columns are the result's pixels.
@@ -213,7 +235,7 @@ fn cheapest<P>(
         let excluded = match multiply {
             Multiply::ByShape => false,
             Multiply::Words => kernel.tiles.of_bytes,
-            Multiply::Bytes | Multiply::Residues => !kernel.tiles.of_bytes,
+            Multiply::Bytes | Multiply::Planes | Multiply::Residues => !kernel.tiles.of_bytes,
         };
         Chosen { kernel, parts, time: if excluded { f64::INFINITY } else { time } }
     };
@@ -224,7 +246,7 @@ fn cheapest<P>(
 impl Tiles {
     /// What a multiply-add of words is to it: 36 products of bytes, or four multiply-adds of 32 bits.
     pub(super) fn multiplication(&self) -> (Unit, f64) {
-        if self.of_bytes { (Unit::ByteProducts, 36.0) } else { (Unit::MultiplyAdds, 4.0) }
+        if self.of_bytes { (Unit::ByteProducts, BYTES) } else { (Unit::MultiplyAdds, 4.0) }
     }
 
     /// Blocks along x and y of a grid for a matrix or a group.
@@ -270,6 +292,16 @@ impl Tiles {
     }
 }
 
+/// How many blocks should share the steps of a tile of planes, and the nanoseconds: for each matrix of a batch two launches before
+/// the product, which split words.
+fn by_planes(shape: &Shape, multiprocessors: usize) -> (usize, f64) {
+    let one = Shape { batch: 1, sums: false, ..*shape };
+    let (parts, time) = PLANES.best(&one, multiprocessors);
+    let terms = if shape.sums { 2 } else { 1 };
+    let bytes = shape.pairs * shape.depth * (shape.rows + shape.cols) * (8 * terms + 8);
+    (parts, shape.batch as f64 * (2.0 * LAUNCH + bytes as f64 / MEMORY + time))
+}
+
 /// Nanoseconds of a product by residues: four launches for each matrix of a batch, of which the first two split words into a byte
 /// for each modulus, and the last joins those of a result.
 fn by_residues(shape: &Shape, moduli: usize, multiprocessors: usize) -> f64 {
@@ -298,6 +330,7 @@ mod tests {
     fn of_matrices(shape: &Shape) -> &'static str {
         match matrices(Multiply::ByShape, shape, HOPPER) {
             Matrices::Tiled(chosen) => chosen.kernel.kernels[usize::from(shape.sums)].name,
+            Matrices::Planes(_) => "planes",
             Matrices::Residues(_) => "residues",
         }
     }
@@ -355,8 +388,10 @@ mod tests {
             ([512, 512, 512], 2, "gemm_limb"),
             ([1024, 1024, 1024], 2, "residues"),
             ([4096, 4096, 4096], 2, "residues"),
-            // Too deep for residues.
-            ([1024, 70_000, 1024], 1, "gemm_limb"),
+            // Bytes are split once, not once a tile, and residues would need a second wave, or are too few for the depth.
+            ([640, 640, 640], 2, "planes"),
+            ([512, 4096, 512], 2, "planes"),
+            ([1024, 70_000, 1024], 1, "planes"),
         ] {
             assert_eq!(of_matrices(&shape(sizes, pairs)), wanted, "{sizes:?}, {pairs} pairs");
         }
@@ -380,7 +415,7 @@ mod tests {
     fn blocks_share_steps_where_multiprocessors_would_idle() {
         let parts = |sizes| match matrices(Multiply::ByShape, &shape(sizes, 2), HOPPER) {
             Matrices::Tiled(chosen) => chosen.parts,
-            Matrices::Residues(_) => 0,
+            Matrices::Planes(_) | Matrices::Residues(_) => 0,
         };
         // 49 tiles and 16 steps; 128 tiles of which a multiprocessor holds four; one tile with a step a pair, and with four.
         assert_eq!([[64, 256, 3136], [1, 4096, 4096], [9, 9, 9], [64, 128, 64]].map(parts), [2, 4, 1, 2]);
@@ -399,6 +434,7 @@ mod tests {
                 assert_eq!(windows(multiply, &shape, HOPPER).kernel.tiles.of_bytes, bytes, "{sizes:?}");
             }
             assert!(matches!(matrices(Multiply::Residues, &shape, HOPPER), Matrices::Residues(18)), "{sizes:?}");
+            assert!(matches!(matrices(Multiply::Planes, &shape, HOPPER), Matrices::Planes(_)), "{sizes:?}");
             assert!(windows(Multiply::Residues, &shape, HOPPER).kernel.tiles.of_bytes);
         }
     }

@@ -6,13 +6,16 @@ use std::marker::PhantomData;
 use bytemuck::{Pod, bytes_of};
 use smallvec::SmallVec;
 
-use super::params::{Conv, Gather, Gemm, Joined, LongDivisor, LongView, Pool, ResidueProduct, Split, View};
+use super::params::{
+    Conv, Gather, Gemm, Joined, LongDivisor, LongView, PlaneProduct, Pool, ResidueProduct, Split, View,
+};
 
 /// The kernels' PTX, file by file.
-pub(super) const FILES: [(&str, &str); 9] = [
+pub(super) const FILES: [(&str, &str); 10] = [
     ("conv", include_str!("../../../kernels/ptx/conv.ptx")),
     ("gemm", include_str!("../../../kernels/ptx/gemm.ptx")),
     ("moves", include_str!("../../../kernels/ptx/moves.ptx")),
+    ("planes", include_str!("../../../kernels/ptx/planes.ptx")),
     ("probe", include_str!("../../../kernels/ptx/probe.ptx")),
     ("residue", include_str!("../../../kernels/ptx/residue.ptx")),
     ("streams", include_str!("../../../kernels/ptx/streams.ptx")),
@@ -81,7 +84,7 @@ macro_rules! structures {
     };
 }
 
-structures!(Conv, Gather, Gemm, Joined, LongDivisor, LongView, Pool, ResidueProduct, Split, View);
+structures!(Conv, Gather, Gemm, Joined, LongDivisor, LongView, PlaneProduct, Pool, ResidueProduct, Split, View);
 
 /// All parameters of a launch as words: each begins with one.
 pub(super) type Words = SmallVec<[u64; 64]>;
@@ -172,6 +175,10 @@ kernels! {
     GATHER_WORDS = "gather_words" (u64, u64, Gather, u64);
     GATHER_BITS = "gather_bits" (u64, u64, Gather, u64, u32, u64);
     ZERO_WORDS = "zero_words" (u64, u64);
+    // planes.cu
+    PLANE_SPLIT_LEFT = "plane_split_left" (Split,);
+    PLANE_SPLIT_RIGHT = "plane_split_right" (Split,);
+    PLANE_PRODUCT = "plane_product" (PlaneProduct,);
     // probe.cu: to, rounds.
     PROBE_BYTES = "probe_bytes" (u64, u32);
     PROBE_MULTIPLY_ADDS = "probe_multiply_adds" (u64, u32);

@@ -12,7 +12,8 @@
 //! programs their kernels and launches
 //! choice   which kernel multiplies
 //! product  what it is given
-//! residue  large products by residues
+//! planes   large products by planes of bytes
+//! residue  larger ones by residues
 //! ceilings what the GPU's units do at most
 //! moves    views, concatenation, sums, tables
 //! messages packing, unpacking, and the ways they go
@@ -41,6 +42,7 @@ mod moves;
 mod nvrtc;
 mod outbox;
 mod params;
+mod planes;
 mod product;
 mod programs;
 mod residue;
@@ -84,6 +86,8 @@ pub enum Multiply {
     Words,
     /// By products of bytes on tensor cores.
     Bytes,
+    /// By planes of bytes on tensor cores, where that is not a convolution.
+    Planes,
     /// By residues on tensor cores, where that is not a convolution.
     Residues,
 }
@@ -109,7 +113,7 @@ pub struct Cuda {
     next: usize,
     /// Messages that launches write into and read from.
     messages: Held<Packet>,
-    /// Residues of large factors; what probes store.
+    /// Planes and residues of large factors; what probes store.
     scratch: Option<CudaSlice<u64>>,
     multiply: Multiply,
     /// Element programs' kernels, by the address of their code. Another program may have come there since.

@@ -195,7 +195,7 @@ pub(super) struct Packed {
     pub width: u32,
 }
 
-/// An element's terms, `struct Terms` in `residue.cu`: `factor[0] * words[0] + factor[1] * words[1]`, or one of them.
+/// An element's terms, `struct Terms` in `terms.h`: `factor[0] * words[0] + factor[1] * words[1]`, or one of them.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Terms {
@@ -203,7 +203,7 @@ pub(super) struct Terms {
     pub factor: [u64; 2],
 }
 
-/// A factor to split into residues, `struct Split` in `residue.cu`.
+/// A factor to split into planes, `struct Split` in `terms.h`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Split {
@@ -213,7 +213,21 @@ pub(super) struct Split {
     pub lines: u32,
     pub k: u32,
     pub pairs: u32,
-    pub moduli: u32,
+    pub count: u32,
+}
+
+/// A product of planes of bytes, `struct Planes` in `planes.cu`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct PlaneProduct {
+    pub left: u64,
+    pub right: u64,
+    pub c: u64,
+    pub pitch: u64,
+    pub m: u32,
+    pub n: u32,
+    pub steps: u32,
+    pub add: u32,
 }
 
 /// A product of residues, `struct Product` in `residue.cu`.

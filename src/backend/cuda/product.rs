@@ -111,6 +111,7 @@ impl Cuda {
         let multiprocessors = self.gpu.multiprocessors() as usize;
         let matrices = |shape: Shape| match choice::matrices(self.multiply, &shape, multiprocessors) {
             Matrices::Tiled(chosen) => (shape, chosen.kernel.tiles.multiplication()),
+            Matrices::Planes(_) => (shape, (Unit::ByteProducts, choice::BYTES)),
             Matrices::Residues(moduli) => (shape, (Unit::ByteProducts, moduli as f64)),
         };
         let (shape, (unit, each)) = match *product {
@@ -142,12 +143,18 @@ impl Cuda {
         let Batch { ref out, batch, m, k, n, factors, accumulate } = *base;
         let shape = Shape::of_matrices(batch, [m, k, n], pairs, (one_left, one_right));
         let (shape, m, batch) = (Shape { sums: factors.is_some(), ..shape }, shape.rows, shape.batch);
+        let sizes = [m, k, n];
+        let large = |device: &Cuda, item| device.large(base, (a, b), pairs, (one_left, one_right), sizes, item);
         let mut chosen = match choice::matrices(self.multiply, &shape, self.gpu.multiprocessors() as usize) {
             Matrices::Tiled(chosen) => chosen,
+            Matrices::Planes(parts) => {
+                if parts > 1 && !accumulate {
+                    self.clear(out.clone())?;
+                }
+                return (0..batch).try_for_each(|item| self.by_planes(&large(self, item)?, parts));
+            }
             Matrices::Residues(moduli) => {
-                let sizes = |item| [item, m, k, n];
-                let product = |item| self.residues(base, (a, b), pairs, (one_left, one_right), sizes(item), moduli);
-                return (0..batch).try_for_each(product);
+                return (0..batch).try_for_each(|item| self.by_residues(&large(self, item)?, moduli));
             }
         };
         if accumulate {
@@ -175,16 +182,16 @@ impl Cuda {
         self.tiles(&chosen, &shape, (parameters,))
     }
 
-    /// A product of a batch by residues.
-    fn residues(
-        &mut self,
+    /// A product of a batch whose factors are split.
+    fn large(
+        &self,
         base: &Batch,
         (a, b): (Terms, Terms),
         pairs: usize,
         (one_left, one_right): (bool, bool),
-        [item, m, k, n]: [usize; 4],
-        moduli: usize,
-    ) -> Result<(), BackendError> {
+        [m, k, n]: [usize; 3],
+        item: usize,
+    ) -> Result<Large, BackendError> {
         let from = |words: u64, one: bool, matrix: usize| words + if one { 0 } else { 8 * (item * matrix) as u64 };
         let (a, b) = (a.map(|words| from(words, one_left, m * k)), b.map(|words| from(words, one_right, k * n)));
         let single = |words: u64| params::Terms { words: [words, 0], factor: [1, 0] };
@@ -196,8 +203,7 @@ impl Cuda {
             None => [0, 1].map(|pair: usize| [single(a[pair]), single(b[pair])]),
         };
         let out = self.address(base.out.start + item * m * n)?;
-        let large = Large { pairs: terms, count: pairs, out, m, k, n, add: base.accumulate };
-        self.by_residues(&large, moduli)
+        Ok(Large { pairs: terms, count: pairs, out, m, k, n, add: base.accumulate })
     }
 
     fn conv(

@@ -4,6 +4,7 @@
 //! as long as some hundred multiply-adds of an element, so that only large products gain.
 
 use super::gpu::Grid;
+use super::kernels::Kernel;
 use super::lane::Queue as _;
 use super::params::{Joined, ResidueProduct, Split, Terms};
 use super::product::size;
@@ -64,9 +65,33 @@ impl Sizes {
 }
 
 impl Cuda {
+    /// Splits the left factors (side 0) or the right ones of a product into so many planes, by a kernel with so many blocks.
+    pub(super) fn split(
+        &self,
+        product: &Large,
+        side: usize,
+        kernel: Kernel<(Split,)>,
+        planes: u64,
+        count: usize,
+        blocks: usize,
+    ) -> Result<(), BackendError> {
+        let Large { pairs, m, k, n, .. } = *product;
+        let [lines, pitch] = [[m, k], [n, n]][side];
+        let split = Split {
+            pair: pairs.map(|pair| pair[side]),
+            planes,
+            pitch: pitch as u64,
+            lines: size(lines)?,
+            k: size(k)?,
+            pairs: product.count as u32,
+            count: count as u32,
+        };
+        self.call(kernel, Grid { blocks: [size(blocks)?, 1, 1], threads: 256, shared: 0 }, (split,))
+    }
+
     /// Computes a product with so many moduli.
     pub(super) fn by_residues(&mut self, product: &Large, moduli: usize) -> Result<(), BackendError> {
-        let Large { pairs, count, out, m, k, n, add } = *product;
+        let Large { count, out, m, k, n, add, .. } = *product;
         let sizes = Sizes::of([m, k, n], count, moduli).ok_or_else(super::no_memory)?;
         let [left, right, products] = sizes.bytes;
         let words = (left + right + products).div_ceil(8);
@@ -76,23 +101,14 @@ impl Cuda {
             Ok::<_, BackendError>(Grid { blocks: [size(blocks)?, 1, moduli as u32], threads: 256, shared })
         };
         let [rows, cols] = sizes.tiles;
-        for (side, (kernel, lines, pitch, blocks)) in [
-            (kernels::RESIDUE_SPLIT_LEFT, m, k, rows * sizes.steps * 2),
-            (kernels::RESIDUE_SPLIT_RIGHT, n, n, cols * sizes.steps * 4),
+        for (side, (kernel, blocks)) in [
+            (kernels::RESIDUE_SPLIT_LEFT, rows * sizes.steps * 2),
+            (kernels::RESIDUE_SPLIT_RIGHT, cols * sizes.steps * 4),
         ]
         .into_iter()
         .enumerate()
         {
-            let split = Split {
-                pair: pairs.map(|pair| pair[side]),
-                planes: places[side],
-                pitch: pitch as u64,
-                lines: size(lines)?,
-                k: size(k)?,
-                pairs: count as u32,
-                moduli: moduli as u32,
-            };
-            self.call(kernel, grid(blocks, 1, 0)?, (split,))?;
+            self.split(product, side, kernel, places[side], moduli, blocks)?;
         }
         let [left, right, bytes] = places;
         let product =
