@@ -7,6 +7,7 @@ mod device;
 mod gpu_check;
 mod networks;
 
+use std::path::Path;
 use std::process::Command;
 
 use smlc::backend::cases::products::{conv, matmul, of_sums};
@@ -81,6 +82,19 @@ fn mistakes_in_element_programs_are_noticed() {
     for mistake in mistakes {
         assert!(!passes(mistake), "{mistake} is not noticed");
     }
+}
+
+/// What `scripts/kernels` makes is in the program, file by file; what each declares is compared there.
+#[test]
+fn all_kernels_are_part_of_the_program() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rows = std::fs::read_to_string(folder.join("src/backend/cuda/kernels.rs")).unwrap();
+    let files: Vec<_> =
+        std::fs::read_dir(folder.join("kernels/ptx")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    for name in files.iter().map(|name| name.to_str().unwrap()) {
+        assert!(rows.contains(&format!("include_str!(\"../../../kernels/ptx/{name}\")")), "{name}");
+    }
+    assert_eq!(rows.matches("include_str!").count(), files.len());
 }
 
 #[test]

@@ -252,15 +252,6 @@ mod tests {
     }
 
     #[test]
-    fn all_files_are_part_of_the_program() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/ptx");
-        let mut names: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        assert_eq!(names, FILES.map(|(name, _)| format!("{name}.ptx")));
-    }
-
-    #[test]
     fn declarations_of_other_kinds_are_not_taken_for_known_ones() {
         let ptx = |declaration: &str| format!(".visible .entry some(\n\t.param {declaration}\n)\n");
         let of = |declaration: &str| declared(&ptx(declaration), "some");
