@@ -214,6 +214,11 @@ impl Writer<'_> {
         to
     }
 
+    /// Loads a word that nobody writes meanwhile: so it may be on its way before results are written that come first.
+    fn load(&mut self, to: &str, place: &str) {
+        self.line(format_args!("ld.global.nc.u64 {to}, [{place}]"));
+    }
+
     /// The address of a plane's word from that of plane 0.
     fn plane(&mut self, base: &str, bytes: &str, plane: usize) -> String {
         if plane == 0 {
@@ -288,6 +293,7 @@ impl Writer<'_> {
             .collect();
         for (number, instr) in self.program.code.iter().enumerate() {
             self.instruction(number, instr, &operands, (&drawn, [&keystream, &bytes]), (&results, [&count, &first]))?;
+            self.write(number, &results);
         }
         self.text.push_str("$end:\n\tret;\n");
         Ok(std::mem::take(&mut self.text))
@@ -355,7 +361,7 @@ impl Writer<'_> {
                 let [base, bytes, at] = &operands[usize::from(input)];
                 let place = self.address(base, at);
                 let place = self.plane(&place, bytes, usize::from(plane));
-                self.line(format_args!("ld.global.u64 {to}, [{place}]"));
+                self.load(&to, &place);
                 Ok(())
             }
             Instr::BitOf { input, plane } => {
@@ -374,21 +380,33 @@ impl Writer<'_> {
             Instr::Prf { stream, plane } => {
                 let at = drawn.iter().position(|use_| *use_ == (stream, plane)).unwrap_or_default();
                 let place = self.plane(keystream, bytes, at);
-                self.line(format_args!("ld.global.u64 {to}, [{place}]"));
+                self.load(&to, &place);
                 Ok(())
             }
-            Instr::Out { output, plane, value } => {
+            // Words were written when the value was there.
+            Instr::Out { output, value, .. } => {
                 let value = self.value(number, value)?;
-                let Places { words, packed } = &results[usize::from(output)];
-                let guard = if self.shape.is_shared() { "@!%p0 " } else { "" };
-                for [base, bytes] in words {
-                    let place = self.plane(base, bytes, usize::from(plane));
-                    self.line(format_args!("{guard}st.global.u64 [{place}], {value}"));
-                }
-                if let Some((base, width)) = packed {
+                if let Some((base, width)) = &results[usize::from(output)].packed {
                     self.pack(&value, base, *width, [count, first]);
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// Writes a value where it goes as words, as soon as it is there: programs end with all of their results, which would take two
+    /// registers each until then. No result lies where an operand does.
+    fn write(&mut self, number: usize, results: &[Places]) {
+        let program = self.program;
+        for instr in &program.code[number..] {
+            let Instr::Out { output, plane, value } = *instr else { continue };
+            if usize::from(value.0) != number {
+                continue;
+            }
+            let guard = if self.shape.is_shared() { "@!%p0 " } else { "" };
+            for [base, bytes] in &results[usize::from(output)].words {
+                let place = self.plane(base, bytes, usize::from(plane));
+                self.line(format_args!("{guard}st.global.u64 [{place}], %v{number}"));
             }
         }
     }
