@@ -147,9 +147,10 @@ mod tests {
     #[test]
     fn programs_that_are_alike_are_one() {
         let mut b = Builder::new(Format::default());
+        let (name, len) = ("scaled", 8);
         let kept = [3, 3, 5].map(|factor| {
-            let x = b.input(Party(0), 8);
-            let mut map = b.ring_map(Party(0), "scaled", 8);
+            let x = b.input(Party(0), len);
+            let mut map = b.ring_map(Party(0), name, len);
             let (x, factor) = (map.read(x), map.imm(factor));
             let y = map.mul(x, factor);
             let out = map.write(y, 64);
