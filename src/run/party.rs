@@ -157,7 +157,8 @@ fn runs<B: Backend>(
             session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
         }
         let base = mesh.traffic();
-        let mut link = OverMesh { mesh: &mut *mesh, spares, room: session.course().most_sent(), gpus: service.gpus };
+        let mut link =
+            OverMesh { mesh: &mut *mesh, spares, room: 2 * session.course().most_sent(), gpus: service.gpus };
         let mut report = Report::default();
         for (number, round) in plan.rounds.iter().enumerate() {
             session.round(number, &mut link)?;
@@ -251,7 +252,8 @@ struct OverMesh<'m> {
     gpus: [bool; 3],
 }
 
-/// As many payloads are kept to serve again, of no more bytes than the party sends in a round.
+/// As many payloads are kept to serve again, of no more bytes than the party sends in two rounds: then those that come in one and
+/// leave in the next all serve again.
 const SPARES: usize = 32;
 
 impl Link for OverMesh<'_> {
