@@ -109,20 +109,9 @@ KERNEL(plane_product, 256, 1, const __grid_constant__ Planes p) {
           for (u32 n = 0; n < 4; n++) mma_u8(sum[i + j][n], a[i], b[n >> 1][2 * (n & 1)], b[n >> 1][2 * (n & 1) + 1]);
       }
     }
-    // Hides that places do not change from one sum to the next, so that they are not kept in registers meanwhile.
-    u32 place = lane;
-    asm volatile("" : "+r"(place));
-    const u32 m = tile.m * PANEL + wm + (place >> 2), n1 = tile.n * PANEL + wn + (place & 3) * 2;
-#pragma unroll
-    for (u32 n = 0; n < 4; n++)
-#pragma unroll
-      for (u32 r = 0; r < 4; r++) {
-        u64 value = 0;
-#pragma unroll
-        for (u32 s = 0; s < 8; s++) value += (u64)sum[s][n][r] << 8 * s;
-        const u32 row = m + (r >> 1) * 8, col = n1 + n * 8 + (r & 1);
-        if (row < p.m && col < p.n) put(&p.c[row * p.pitch + col], value, to);
-      }
+    limb_elements(sum, tile.m * PANEL + wm, tile.n * PANEL + wn, [&](u32 row, u32 col, u64 value) {
+      if (row < p.m && col < p.n) put(&p.c[row * p.pitch + col], value, to);
+    });
     if (to == STORE) to = ADD;
   } while (step < part.end);
 }

@@ -216,6 +216,23 @@ template <class Loader, u32 ROWS> struct Limbs {
   }
 };
 
+// A warp's 16x32 elements from row m0 and column n0 on, each of its sums of byte products: `put(row, col, element)`.
+template <class Put> DEV void limb_elements(const u32 (&sum)[8][4][4], u32 m0, u32 n0, Put put) {
+  // Hides that places do not change from one sum to the next, so that they are not kept in registers meanwhile.
+  u32 place = threadIdx.x & 31;
+  asm volatile("" : "+r"(place));
+  const u32 m = m0 + (place >> 2), n1 = n0 + (place & 3) * 2;
+#pragma unroll
+  for (u32 n = 0; n < 4; n++)
+#pragma unroll
+    for (u32 r = 0; r < 4; r++) {
+      u64 value = 0;
+#pragma unroll
+      for (u32 s = 0; s < 8; s++) value += (u64)sum[s][n][r] << 8 * s;
+      put(m + (r >> 1) * 8, n1 + n * 8 + (r & 1), value);
+    }
+}
+
 // The elements of a tile, from the part's steps. `how` says how they join the result; sums of more than LIMB_STEPS are
 // then added by this block alone.
 template <u32 ROWS, class Loader>
@@ -255,7 +272,7 @@ DEV void limb_product(const Loader& load, u8* room, Tile tile, Part part, How ho
       for (u32 i = 0; i < 8; i++) load_matrices(a[i], set + left + i * L::PLANE);
 #pragma unroll
       for (u32 j = 0; j < 8; j++) {
-u32 b[2][4];
+        u32 b[2][4];
         load_matrices(b[0], set + right + j * L::PLANE);
         load_matrices(b[1], set + right + j * L::PLANE + 16 * LIMB_DEPTH);
 #pragma unroll
@@ -271,19 +288,7 @@ u32 b[2][4];
       }
       __syncthreads();
     }
-// Hides that places do not change from one sum to the next, so that they are not kept in registers meanwhile.
-    u32 place = lane;
-    asm volatile("" : "+r"(place));
-    const u32 m = m0 + wm + (place >> 2), n1 = n0 + wn + (place & 3) * 2;
-#pragma unroll
-    for (u32 n = 0; n < 4; n++)
-#pragma unroll
-      for (u32 r = 0; r < 4; r++) {
-        u64 value = 0;
-#pragma unroll
-        for (u32 s = 0; s < 8; s++) value += (u64)sum[s][n][r] << 8 * s;
-        load.put(m + (r >> 1) * 8, n1 + n * 8 + (r & 1), value, how);
-      }
+    limb_elements(sum, m0 + wm, n0 + wn, [&](u32 row, u32 col, u64 value) { load.put(row, col, value, how); });
     if (how == STORE) how = ADD;
   } while (step < end);
 }

@@ -49,7 +49,7 @@ impl<M> Default for Slot<M> {
 
 /// Where buffers are: of a plan's many, few are in messages at a time.
 #[derive(Debug, Default)]
-struct Places {
+struct Whereabouts {
     /// For each buffer its number among `at`, from 1 on; 0 for those that are nowhere.
     numbers: Vec<u32>,
     at: Vec<At>,
@@ -57,7 +57,7 @@ struct Places {
     free: Vec<u32>,
 }
 
-impl Places {
+impl Whereabouts {
     fn reset(&mut self, buffers: usize) {
         self.numbers.clear();
         self.numbers.resize(buffers, 0);
@@ -105,14 +105,14 @@ impl Places {
 /// A device's messages.
 #[derive(Debug)]
 pub(super) struct Held<M> {
-    at: Places,
+    at: Whereabouts,
     sent: Vec<Slot<M>>,
     received: Vec<Slot<M>>,
 }
 
 impl<M> Default for Held<M> {
     fn default() -> Held<M> {
-        Held { at: Places::default(), sent: Vec::new(), received: Vec::new() }
+        Held { at: Whereabouts::default(), sent: Vec::new(), received: Vec::new() }
     }
 }
 
@@ -290,7 +290,7 @@ impl<M> Held<M> {
 
 /// Messages that were received.
 pub(super) struct Received<'h, M> {
-    at: &'h Places,
+    at: &'h Whereabouts,
     slots: &'h [Slot<M>],
 }
 

@@ -15,4 +15,5 @@ mod residue;
 mod streams;
 mod sums;
 mod tables;
+mod terms;
 mod wire;

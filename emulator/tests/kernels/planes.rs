@@ -1,23 +1,7 @@
 //! Matrix products by planes of bytes.
 
 use crate::device::{Args, Device, Fields, in_both_orders, random};
-
-/// A matrix: one term or the sum of two, with factors.
-struct Terms {
-    words: Vec<Vec<u64>>,
-    factors: [i64; 2],
-}
-
-impl Terms {
-    fn of(words: Vec<u64>) -> Terms {
-        Terms { words: vec![words], factors: [1, 0x55] }
-    }
-
-    fn at(&self, place: usize) -> u64 {
-        let terms = self.words.iter().zip(self.factors);
-        terms.fold(0, |sum, (words, factor)| sum.wrapping_add(words[place].wrapping_mul(factor as u64)))
-    }
-}
+use crate::terms::{self, Terms};
 
 /// A product of pairs, all of whose matrices lie in ones that have some columns more.
 struct Product {
@@ -82,16 +66,8 @@ fn split(device: &mut Device, product: &Product, side: usize) -> u64 {
     let Product { m, k, n, gap, skipped, .. } = *product;
     let (name, lines, pitch) = [("plane_split_left", m, k + gap), ("plane_split_right", n, n + gap)][side];
     let units = lines.div_ceil(64) * product.pairs.len() * k.div_ceil(32);
-    let mut fields = Fields::default();
-    for pair in 0..2 {
-        let (mut words, mut factors) = ([0; 2], [0; 2]);
-        if let Some(pair) = product.pairs.get(pair) {
-            let terms = &pair[side];
-            words.iter_mut().zip(&terms.words).for_each(|(to, words)| *to = device.put_after(skipped, words));
-            factors = terms.factors.map(|factor| factor as u64);
-        }
-        fields = fields.u64s(words).u64s(factors);
-    }
+    let matrices: Vec<&Terms> = product.pairs.iter().map(|pair| &pair[side]).collect();
+    let fields = terms::fields(device, skipped, &matrices);
     let planes = device.room(units * 2048);
     let fields = fields.u64(planes).u64(pitch as u64);
     let fields = fields.u32s([lines, k, product.pairs.len(), 8].map(|size| size as u32));

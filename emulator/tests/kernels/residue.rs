@@ -1,6 +1,7 @@
 //! Matrix products by residues.
 
 use crate::device::{Args, Device, Fields, in_both_orders, random};
+use crate::terms::{self, Terms};
 
 /// The largest numbers up to 256 without common factors.
 const MODULI: [u64; 19] =
@@ -43,24 +44,6 @@ const BEYOND: usize = 11_214;
 /// How many moduli a depth needs.
 fn moduli_for(depth: usize) -> usize {
     [18, 19].into_iter().find(|count| depth <= residues(*count).depth).unwrap()
-}
-
-/// A matrix: one term or the sum of two, with factors.
-#[derive(Clone)]
-struct Terms {
-    words: Vec<Vec<u64>>,
-    factors: [i64; 2],
-}
-
-impl Terms {
-    fn of(words: Vec<u64>) -> Terms {
-        Terms { words: vec![words], factors: [1, 0x55] }
-    }
-
-    fn at(&self, place: usize) -> u64 {
-        let terms = self.words.iter().zip(self.factors);
-        terms.fold(0, |sum, (words, factor)| sum.wrapping_add(words[place].wrapping_mul(factor as u64)))
-    }
 }
 
 #[derive(Clone)]
@@ -148,16 +131,8 @@ fn split(device: &mut Device, product: &Product, right: bool, moduli: usize) -> 
     let pitch = gap + if right { n } else { k };
     let steps = factor.len() * k.div_ceil(64);
     let plane = lines.div_ceil(panel) * steps * panel * 64;
-    let mut fields = Fields::default();
-    for pair in 0..2 {
-        let mut words = [0; 2];
-        if let Some(terms) = factor.get(pair) {
-            words.iter_mut().zip(&terms.words).for_each(|(to, words)| *to = device.put_after(skipped, words));
-            fields = fields.u64s(words).u64s(terms.factors.map(|factor| factor as u64));
-        } else {
-            fields = fields.u64s(words).u64s([0; 2]);
-        }
-    }
+    let matrices: Vec<&Terms> = factor.iter().collect();
+    let fields = terms::fields(device, skipped, &matrices);
     let planes = bytes(device, plane * moduli);
     let fields = fields.u64(planes).u64(pitch as u64);
     let fields = fields.u32s([lines, k, factor.len(), moduli].map(|size| size as u32));
