@@ -17,9 +17,10 @@ use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::{Party, Plan, Step, verify};
 use smlc::run::client::Data;
-use smlc::run::owner;
+use smlc::run::device::Device;
 use smlc::run::party::{self, Service};
 use smlc::run::session::{Link, Session};
+use smlc::run::{RunError, local, owner};
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
 
@@ -219,6 +220,26 @@ fn factors_are_summed_once_for_each_of_their_inputs() {
         assert!(found == run(&plan, &mut fresh), "{owners:?} with {seeds:?}");
         assert_eq!(found == first, seeds == [0, 0]);
     }
+}
+
+/// Values that several inputs are computed from stay until the last of them.
+#[test]
+fn values_stay_until_no_input_needs_them() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\n\
+                entry f(x: fix[3] from a, y: fix[3] from a, w: fix[3] from b) -> fix[3] to a {\n\
+                (x + y) * w + (x - y) * w + x\n}\n";
+    let plan = plan_of("several.sml", text.to_string());
+    let clear = owner::clear_graph(&plan).unwrap();
+    assert_eq!((clear.inputs().count(), plan.inputs.len()), (3, 4), "of x and y are three shares");
+    let data: Data =
+        [("x", 3.0), ("y", 2.0), ("w", 0.5)].map(|(name, value)| (name.to_string(), vec![value; 3])).into();
+    let devices = [Device::Cpu, Device::Cpu, Device::Cpu];
+    let outcome = local::parties(&plan, &devices, 1, None, &|_| {}, None, |client| -> Result<_, RunError> {
+        client.submit_all(data)?;
+        client.run()
+    });
+    let found = outcome.unwrap().outputs.into_values().next().unwrap();
+    assert!(found.iter().all(|value| (value - 6.0).abs() < 1e-3), "{found:?}");
 }
 
 /// Between two runs an owner's tensors come anew all together, in the plan's order, or not at all.

@@ -89,9 +89,7 @@ impl Bench {
         drop(graph);
         // The first run finds memory that was never touched.
         let outcomes = local::parties(&plan, &devices, self.repeat + 1, self.net, &|_| {}, None, move |client| {
-            client.submit(&data, |_| true)?;
-            // Owners need no memory while parties compute.
-            drop(data);
+            client.submit_all(data)?;
             (0..=self.repeat).map(|_| client.run()).collect::<Result<Vec<_>, RunError>>()
         });
         let outcomes = outcomes.map_err(told)?;

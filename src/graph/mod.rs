@@ -17,20 +17,23 @@
 //! `lower` writes the graph, `verify` checks these rules after every pass, `eval` is the oracle that says what it computes.
 
 pub mod eval;
+mod functions;
 pub mod lower;
 pub mod ranges;
 mod repeat;
 pub mod text;
 pub mod unroll;
 pub mod verify;
+mod walk;
 
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 
-use crate::fixed::{Format, pow2};
+use crate::fixed::Format;
 use crate::label::{Label, OwnerId};
 use crate::span::Span;
+pub use functions::{Leading, Piecewise};
 pub use repeat::Loop;
 
 /// A node of the graph.
@@ -166,67 +169,6 @@ impl Window {
         };
         Some([one(h, 0)?, one(w, 1)?])
     }
-}
-
-/// What [`Op::Leading`] gives for `2^(e-1) <= a < 2^e`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Leading {
-    /// `2^-e`: a times it is from 1/2 to 1.
-    Scale,
-    /// `4^-ceil(e/2)`: a times it is from 1/4 to 1.
-    EvenScale,
-    /// `2^-ceil(e/2)`, the root of the last.
-    RootScale,
-    /// `2^ceil(e/2)`.
-    Root,
-    /// e.
-    Exponent,
-}
-
-impl Leading {
-    /// All of them with their names in text.
-    pub const ALL: [(Leading, &'static str); 5] = [
-        (Leading::Scale, "scale"),
-        (Leading::EvenScale, "even_scale"),
-        (Leading::RootScale, "root_scale"),
-        (Leading::Root, "root"),
-        (Leading::Exponent, "exponent"),
-    ];
-
-    /// Its value for e.
-    #[must_use]
-    pub fn value(self, e: i32) -> f64 {
-        let half = (e + 1).div_euclid(2);
-        match self {
-            Leading::Scale => pow2(-e),
-            Leading::EvenScale => pow2(-2 * half),
-            Leading::RootScale => pow2(-half),
-            Leading::Root => pow2(half),
-            Leading::Exponent => f64::from(e),
-        }
-    }
-}
-
-/// A function on an interval: with `a = low + (p + w) 2^shift` units of the number format, p a whole number from -1
-/// to `pieces - 2`, it is the sum of `coefficients[p + 1][d] w^d`, for w from 0 to 2. Without meaning outside of the interval,
-/// which begins with piece 0.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Piecewise {
-    /// The interval's start in units.
-    pub low: i64,
-    /// Bits of a piece's width in units.
-    pub shift: u32,
-    /// Results lie between `-2^top` and `2^top`.
-    pub top: u32,
-    /// The pieces begin anew behind the last one: all numbers have a meaning.
-    pub periodic: bool,
-    /// The polynomials, lowest power first; a power of two of them, all of one length.
-    pub coefficients: Vec<Vec<f64>>,
-}
-
-impl Piecewise {
-    /// The most pieces of a table, and places of a one-hot row.
-    pub const MAX_PIECES: usize = 1 << 12;
 }
 
 /// Every operation. Operand order is the order of the node's incoming edges.
@@ -527,75 +469,5 @@ impl Graph {
             self.dag.remove_edge(edge);
             self.dag.add_edge(new, target, position);
         }
-    }
-
-    /// Nodes, operands first. Deterministic: among ready nodes the smallest index comes first.
-    ///
-    /// # Panics
-    /// If the graph has a cycle, which `verify` refuses.
-    #[must_use]
-    pub fn order(&self) -> Vec<NodeId> {
-        use std::cmp::Reverse;
-        use std::collections::{BTreeMap, BinaryHeap};
-        let mut missing: BTreeMap<NodeId, usize> =
-            self.dag.node_indices().map(|n| (n, self.dag.edges_directed(n, Direction::Incoming).count())).collect();
-        let mut ready: BinaryHeap<Reverse<NodeId>> =
-            missing.iter().filter(|(_, m)| **m == 0).map(|(n, _)| Reverse(*n)).collect();
-        let mut order = Vec::with_capacity(missing.len());
-        while let Some(Reverse(node)) = ready.pop() {
-            order.push(node);
-            for user in self.dag.neighbors_directed(node, Direction::Outgoing) {
-                let left = missing.get_mut(&user).expect("every user is a node");
-                *left -= 1;
-                if *left == 0 {
-                    ready.push(Reverse(user));
-                }
-            }
-        }
-        assert_eq!(order.len(), self.dag.node_count(), "the graph has a cycle");
-        order
-    }
-
-    /// The given nodes and all they need, renumbered operands first, and where each node went.
-    #[must_use]
-    pub fn extract(
-        &self,
-        wanted: impl IntoIterator<Item = NodeId>,
-    ) -> (Graph, std::collections::BTreeMap<NodeId, NodeId>) {
-        let mut needed = std::collections::BTreeSet::new();
-        let mut stack: Vec<NodeId> = wanted.into_iter().collect();
-        while let Some(id) = stack.pop() {
-            if needed.insert(id) {
-                stack.extend(self.operands(id));
-            }
-        }
-        let mut out = Graph::new(self.entry.clone(), self.format, self.owners.clone());
-        let mut moved = std::collections::BTreeMap::new();
-        for id in self.order().into_iter().filter(|id| needed.contains(id)) {
-            let operands: Vec<NodeId> = self.operands(id).iter().map(|o| moved[o]).collect();
-            let node = self.node(id);
-            moved.insert(id, out.add(node.op.clone(), &operands, node.ty.clone(), node.span));
-        }
-        (out, moved)
-    }
-
-    /// The same graph, renumbered operands first.
-    #[must_use]
-    pub fn compact(&self) -> Graph {
-        self.extract(self.dag.node_indices()).0
-    }
-
-    /// Input nodes with their paths, in order of creation.
-    pub fn inputs(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        self.dag.node_indices().filter_map(|n| match &self.dag[n].op {
-            Op::Input { path } => Some((n, path.as_str())),
-            _ => None,
-        })
-    }
-
-    /// Result nodes, in order of creation; in a loop's turn its `Yield`s.
-    pub fn results(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let is_result = |op: &Op| matches!(op, Op::Reveal { .. } | Op::Keep { .. } | Op::Yield { .. });
-        self.dag.node_indices().filter(move |n| is_result(&self.dag[*n].op))
     }
 }

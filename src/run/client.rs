@@ -8,7 +8,7 @@ use super::party::Report;
 use super::{RunError, owner};
 use crate::graph::Graph;
 use crate::net::owner::{Message, MessageKind, OwnerLink, Room};
-use crate::plan::{Party, Plan};
+use crate::plan::{Input, Party, Plan};
 
 /// The largest report or failure text that is read.
 const TEXT: usize = 1 << 16;
@@ -56,13 +56,45 @@ impl<'p> Client<'p> {
     pub fn submit(&mut self, data: &Data, whose: impl Fn(Option<u32>) -> bool) -> Result<(), RunError> {
         let start = Instant::now();
         for input in self.plan.inputs.iter().filter(|input| whose(input.owner)) {
-            let parts = owner::submit(self.plan, &self.clear, input, data)?;
-            let name = owner::submission_name(self.plan, input);
-            for (party, part) in Party::ALL.into_iter().zip(parts) {
-                self.send(party, Message::new(MessageKind::Input, name, part))?;
+            self.give(input, data)?;
+        }
+        self.share += start.elapsed();
+        Ok(())
+    }
+
+    /// The same for all inputs. Values go as soon as no other input needs them, so that at no time all of them are there beside
+    /// all shares.
+    ///
+    /// # Errors
+    /// If the data do not fit or a party cannot be reached.
+    pub fn submit_all(&mut self, mut data: Data) -> Result<(), RunError> {
+        let start = Instant::now();
+        let plan = self.plan;
+        let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+        for path in plan.inputs.iter().flat_map(|input| owner::needed(&self.clear, input)) {
+            *uses.entry(path.to_string()).or_default() += 1;
+        }
+        for input in &plan.inputs {
+            self.give(input, &data)?;
+            for path in owner::needed(&self.clear, input) {
+                let left = uses.get_mut(path).expect("each use was counted");
+                *left -= 1;
+                if *left == 0 {
+                    data.remove(path);
+                }
             }
         }
         self.share += start.elapsed();
+        Ok(())
+    }
+
+    /// Shares an input.
+    fn give(&mut self, input: &Input, data: &Data) -> Result<(), RunError> {
+        let parts = owner::submit(self.plan, &self.clear, input, data)?;
+        let name = owner::submission_name(self.plan, input);
+        for (party, part) in Party::ALL.into_iter().zip(parts) {
+            self.send(party, Message::new(MessageKind::Input, name, part))?;
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::backend::cpu::Keystream;
 use crate::backend::{StreamKey, wire};
-use crate::graph::{self, Graph, NodeId, Receiver, eval};
+use crate::graph::{self, Graph, NodeId, Op, Receiver, eval};
 use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 
 /// Words of a share that are expanded at a time.
@@ -116,6 +116,16 @@ pub fn submission_bytes(plan: &Plan, input: &Input, party: Party) -> usize {
         (Some(_), 0) => 2 * SEED,
         (Some(_), _) => SEED + words,
     }
+}
+
+/// The paths of the data that an input is computed from.
+pub(super) fn needed<'g>(clear: &'g Graph, input: &Input) -> Vec<&'g str> {
+    let nodes = clear.needed([NodeId::new(input.node as usize)]);
+    let path = |id| match &clear.node(id).op {
+        Op::Input { path } => Some(path.as_str()),
+        _ => None,
+    };
+    nodes.into_iter().filter_map(path).collect()
 }
 
 /// Words of a party's buffer as a submission has them.
