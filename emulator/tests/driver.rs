@@ -241,13 +241,32 @@ fn memory_that_nothing_has_written_is_not_read() {
     assert_eq!(s.add_from(address(&a), &mut out, 64).unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
 }
 
+/// Bytes between devices are counted for the whole process.
+static BETWEEN_DEVICES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[test]
 fn memory_of_other_devices_needs_leave() {
+    let _alone = BETWEEN_DEVICES.lock();
     let (s, peer) = (setup(8), setup(9));
     let theirs = peer.stream.clone_htod(&vec![5_u64; 64]).unwrap();
     peer.stream.synchronize().unwrap();
-    let copy = s.stream.clone_dtod(&theirs).unwrap();
-    assert_eq!(s.stream.clone_dtoh(&copy).unwrap(), vec![5; 64]);
+    // Bytes that a copy moves between the devices, and those of them that go through the host.
+    let copied = || {
+        let counts = || ["between_devices", "staged"].map(|what| counter(&format!("smlc_sim_bytes_{what}")));
+        let before = counts();
+        let copy = s.stream.clone_dtod(&theirs).unwrap();
+        assert_eq!(s.stream.clone_dtoh(&copy).unwrap(), vec![5; 64]);
+        let after = counts();
+        [0, 1].map(|at| after[at] - before[at])
+    };
+    assert_eq!(copied(), [512, 512]);
+    // That to a context's memory does not count for the pool's.
+    s.context.bind_to_thread().unwrap();
+    // SAFETY: both contexts live.
+    let enable = || unsafe { cudarc::driver::sys::cuCtxEnablePeerAccess(peer.context.cu_ctx(), 0) };
+    assert_eq!(enable(), CUresult::CUDA_SUCCESS);
+    assert_eq!(enable(), CUresult::CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
+    assert_eq!(copied(), [512, 512]);
     let pool = unsafe { result::device::get_default_mem_pool(peer.context.cu_device()) }.unwrap();
     let access = cudarc::driver::sys::CUmemAccessDesc {
         location: cudarc::driver::sys::CUmemLocation {
@@ -262,6 +281,7 @@ fn memory_of_other_devices_needs_leave() {
     unsafe { cudarc::driver::sys::cuMemPoolSetAccess(pool, &access, 1) }.result().unwrap();
     s.add_from(address, &mut out, 64).unwrap();
     assert_eq!(s.stream.clone_dtoh(&out).unwrap(), vec![5; 64]);
+    assert_eq!(copied(), [512, 0]);
     let denied = cudarc::driver::sys::CUmemAccessDesc {
         flags: cudarc::driver::sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_NONE,
         ..access
@@ -339,4 +359,38 @@ fn events_say_when() {
     untimed.record(&s.stream).unwrap();
     s.stream.synchronize().unwrap();
     assert!(start.elapsed_ms(&untimed).is_err());
+}
+
+#[test]
+fn devices_without_a_way_between_them_copy_through_the_host() {
+    use cudarc::driver::sys;
+    let _alone = BETWEEN_DEVICES.lock();
+    let (s, peer) = (setup(14), setup(15));
+    let can = || {
+        let mut can = 0;
+        // SAFETY: writes a number that lives until the call is over.
+        unsafe { sys::cuDeviceCanAccessPeer(&raw mut can, 14, 15) }.result().unwrap();
+        can
+    };
+    assert_eq!(can(), 1);
+    // SAFETY: the function takes the numbers of two devices.
+    unsafe { library().get::<extern "C" fn(std::ffi::c_int, std::ffi::c_int)>(b"smlc_sim_part").unwrap()(15, 14) };
+    assert_eq!(can(), 0);
+    s.context.bind_to_thread().unwrap();
+    // SAFETY: the context lives.
+    let refused = unsafe { sys::cuCtxEnablePeerAccess(peer.context.cu_ctx(), 0) };
+    assert_eq!(refused, CUresult::CUDA_ERROR_PEER_ACCESS_UNSUPPORTED);
+    let access = sys::CUmemAccessDesc {
+        location: sys::CUmemLocation { type_: sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE, id: 14 },
+        flags: sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+    };
+    // SAFETY: the pool is the device's, the description is one.
+    let refused = unsafe {
+        let pool = result::device::get_default_mem_pool(peer.context.cu_device()).unwrap();
+        sys::cuMemPoolSetAccess(pool, &raw const access, 1)
+    };
+    assert_eq!(refused, CUresult::CUDA_ERROR_INVALID_DEVICE);
+    let theirs = peer.stream.clone_htod(&vec![5_u64; 64]).unwrap();
+    let copy = s.stream.clone_dtod(&theirs).unwrap();
+    assert_eq!(s.stream.clone_dtoh(&copy).unwrap(), vec![5; 64]);
 }

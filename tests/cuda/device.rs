@@ -40,6 +40,28 @@ pub fn counter(name: &str) -> u64 {
     function()
 }
 
+/// GPUs of a machine with several. The first two reach each other's memory, another two do not; a real machine has two at
+/// most here, of which nothing is known.
+pub fn gpus() -> Vec<[Arc<Gpu>; 2]> {
+    let Some(library) = driver() else {
+        let second = Gpu::open(1, None).ok();
+        return second.map(|second| [gpu(), second]).into_iter().collect();
+    };
+    // SAFETY: the emulator's functions have these types.
+    let (add, part) = unsafe {
+        let add = library.get::<extern "C" fn() -> i32>(b"smlc_sim_add_device").unwrap();
+        (add, library.get::<extern "C" fn(i32, i32)>(b"smlc_sim_part").unwrap())
+    };
+    let pairs = [true, false].map(|reach| {
+        let numbers = [add(), add()];
+        if !reach {
+            part(numbers[0], numbers[1]);
+        }
+        numbers.map(|number| Gpu::open(number as usize, None).unwrap())
+    });
+    pairs.into()
+}
+
 /// What may be ordered to fail, by the emulated driver's numbers.
 #[derive(Clone, Copy)]
 pub enum Fails {

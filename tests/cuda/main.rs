@@ -6,6 +6,7 @@ mod command;
 mod device;
 mod gpu_check;
 mod networks;
+mod peers;
 
 use std::path::Path;
 use std::process::Command;

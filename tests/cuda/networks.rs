@@ -45,15 +45,15 @@ fn plan_with(name: &str, text: &str, dims: &[(&str, usize)], options: Options) -
     (lower::lower(&graph, &sources, options), data)
 }
 
-fn example(name: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
+pub fn example(name: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     plan(name, &std::fs::read_to_string(path).unwrap(), dims)
 }
 
 /// A run's messages, by round, sender and receiver, and what came of it.
-type Run = (Vec<(usize, Party, Party, Vec<u8>)>, Outcome);
+pub type Run = (Vec<(usize, Party, Party, Vec<u8>)>, Outcome);
 
-fn run(plan: &Plan, loads: &Loads, device: impl Fn(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Run {
+pub fn run(plan: &Plan, loads: &Loads, device: impl Fn(Party, [StreamKey; 2]) -> Box<dyn Backend>) -> Run {
     let key = |number: u8| StreamKey([7 * (number % 3) + 1; 16]);
     let devices = Party::ALL.map(|party| device(party, [key(party.0), key(party.0 + 1)]));
     let mut messages = Vec::new();
@@ -203,9 +203,9 @@ fn what_passes_through_messages_is_neither_packed_nor_unpacked() {
 }
 
 /// The links between parties of one process, which take no bytes.
-struct Near {
-    me: Party,
-    parcels: BTreeMap<(Party, Party), VecDeque<Parcel>>,
+pub struct Near {
+    pub me: Party,
+    pub parcels: BTreeMap<(Party, Party), VecDeque<Parcel>>,
 }
 
 impl Link for Near {

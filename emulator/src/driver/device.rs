@@ -144,6 +144,7 @@ extern "C" fn cuDevicePrimaryCtxRelease_v2(device: c_int) -> Code {
     if let Some(held) = state.device(device).filter(|held| held.holders == 0) {
         held.broken = SUCCESS;
         let context = context_of(device);
+        state.peers.retain(|(who, whose)| *who != device && *whose != device);
         state.streams.retain(|_, stream| stream.context != context || stream.busy);
         let left: Vec<u64> = state.buffers.iter().filter(|(_, b)| b.device == device).map(|(base, _)| *base).collect();
         left.into_iter().for_each(|base| {
@@ -192,17 +193,22 @@ extern "C" fn cuCtxSynchronize() -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuDeviceCanAccessPeer(can: Out<c_int>, device: c_int, peer: c_int) -> Code {
-    can.set(c_int::from(device != peer))
+    enter().map_or_else(|code| code, |state| can.set(c_int::from(state.may_reach(device, peer))))
 }
 
+/// Leave to reach another context's memory, but for that of pools. Counts as a wait: the driver maps what there is.
 #[unsafe(no_mangle)]
 extern "C" fn cuCtxEnablePeerAccess(peer: usize, _flags: c_uint) -> Code {
+    super::count_wait();
     let (mine, theirs) = (current_device(), device_of(peer));
-    if mine == theirs {
+    let mut state = match enter() {
+        Ok(state) => state,
+        Err(code) => return code,
+    };
+    if !state.may_reach(mine, theirs) {
         return PEER_ACCESS_UNSUPPORTED;
     }
-    let added = enter().map(|mut state| state.peers.insert((mine, theirs)));
-    added.map_or_else(|code| code, |added| if added { SUCCESS } else { PEER_ACCESS_ALREADY_ENABLED })
+    if state.peers.insert((mine, theirs)) { SUCCESS } else { PEER_ACCESS_ALREADY_ENABLED }
 }
 
 #[unsafe(no_mangle)]
@@ -236,6 +242,9 @@ extern "C" fn cuMemPoolSetAccess(pool: usize, list: In<Access>, count: usize) ->
     for access in list.read(count) {
         if access.kind != DEVICE {
             return INVALID_VALUE;
+        }
+        if access.device != owner && !state.may_reach(access.device, owner) {
+            return INVALID_DEVICE;
         }
         if access.flags == READ_AND_WRITE {
             state.pool_peers.insert((access.device, owner));

@@ -25,6 +25,8 @@
 //! | `SMLC_SIM_KEEP` | a folder where the text of each module that is loaded is kept, under its first kernel's name and a number | |
 //! | `SMLC_SIM_EDIT` | `OLD=>NEW`: kernels are loaded with another text where they have `OLD` | |
 //!
+//! Devices reach each other's memory with leave, and copies between them go without, too, which is counted ([`smlc_sim_bytes_staged`]).
+//!
 //! Programs that have loaded the library may look up [`smlc_sim_launches`] and the other functions of this module there.
 //! A program that links the crate as well has a second, idle driver in it: what it calls directly counts nothing.
 
@@ -50,6 +52,8 @@ pub(crate) struct Counters {
     instructions: AtomicU64,
     to_device: AtomicU64,
     to_host: AtomicU64,
+    between_devices: AtomicU64,
+    staged: AtomicU64,
     synchronisations: AtomicU64,
 }
 
@@ -58,6 +62,8 @@ pub(crate) static COUNTERS: Counters = Counters {
     instructions: AtomicU64::new(0),
     to_device: AtomicU64::new(0),
     to_host: AtomicU64::new(0),
+    between_devices: AtomicU64::new(0),
+    staged: AtomicU64::new(0),
     synchronisations: AtomicU64::new(0),
 };
 
@@ -125,6 +131,32 @@ mod exported {
         COUNTERS.to_host.load(Ordering::Relaxed)
     }
 
+    /// Bytes copied from one device to another.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_bytes_between_devices() -> u64 {
+        COUNTERS.between_devices.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that went through memory of the host, because the device that copied had no leave to reach the other's memory.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_bytes_staged() -> u64 {
+        COUNTERS.staged.load(Ordering::Relaxed)
+    }
+
+    /// One device more; its number.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_add_device() -> c_int {
+        let mut state = state::lock();
+        state.devices.push(state::Device::default());
+        state.devices.len() as c_int - 1
+    }
+
+    /// Lets two devices not reach each other's memory, as where no bus connects them.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_part(one: c_int, other: c_int) {
+        state::lock().apart.insert((one.min(other), one.max(other)));
+    }
+
     /// How often a thread of the host has waited for a device.
     #[unsafe(no_mangle)]
     pub extern "C" fn smlc_sim_synchronisations() -> u64 {
@@ -182,7 +214,8 @@ mod exported {
 }
 
 pub use exported::{
-    smlc_sim_bytes_to_device, smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault,
-    smlc_sim_launches, smlc_sim_synchronisations, smlc_sim_thread_calls, smlc_sim_thread_copies,
-    smlc_sim_thread_launches, smlc_sim_thread_synchronisations,
+    smlc_sim_add_device, smlc_sim_bytes_between_devices, smlc_sim_bytes_staged, smlc_sim_bytes_to_device,
+    smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault, smlc_sim_launches,
+    smlc_sim_part, smlc_sim_synchronisations, smlc_sim_thread_calls, smlc_sim_thread_copies, smlc_sim_thread_launches,
+    smlc_sim_thread_synchronisations,
 };

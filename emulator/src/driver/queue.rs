@@ -197,8 +197,7 @@ fn run(mut state: Locked, device: i32, kernel: &Kernel) -> Locked {
     }
     let mut memory = Memory::default();
     for (base, buffer) in &state.buffers {
-        let peers = if buffer.pooled { &state.pool_peers } else { &state.peers };
-        if buffer.live && (buffer.device == device || peers.contains(&(device, buffer.device))) {
+        if buffer.live && state.reaches(device, buffer) {
             let written = (!state.ignore_unwritten).then(|| buffer.written.clone());
             lend(&mut memory, *base, buffer.bytes as u64, written);
         }
@@ -270,6 +269,13 @@ fn quick(state: &mut State, device: i32, work: Work) {
         },
         Work::Copy { to, from, bytes } => match (state.buffer(to, bytes), state.buffer(from, bytes)) {
             (Some((to_base, target)), Some((from_base, source))) => {
+                if target.device != source.device {
+                    Counters::add(&COUNTERS.between_devices, bytes as u64);
+                    // Through memory of the host, which costs time only.
+                    if !state.reaches(device, target) || !state.reaches(device, source) {
+                        Counters::add(&COUNTERS.staged, bytes as u64);
+                    }
+                }
                 c::copy(to as usize, from as usize, bytes);
                 let (to, from) = ((to - to_base) as usize, (from - from_base) as usize);
                 if source.written.holds(from, bytes) {

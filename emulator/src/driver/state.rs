@@ -116,6 +116,8 @@ pub(super) struct State {
     /// (who, whose): memory that kernels of `who` may touch, of a device or of its pool.
     pub peers: BTreeSet<(i32, i32)>,
     pub pool_peers: BTreeSet<(i32, i32)>,
+    /// Devices, the lower number first, that cannot reach each other's memory.
+    pub apart: BTreeSet<(i32, i32)>,
     pub last_fault: Option<String>,
     fail: Orders,
     next: usize,
@@ -269,6 +271,17 @@ impl State {
 
     pub fn device(&mut self, device: i32) -> Option<&mut Device> {
         self.devices.get_mut(usize::try_from(device).ok()?)
+    }
+
+    /// Whether two devices could reach each other's memory, with leave.
+    pub fn may_reach(&self, one: i32, other: i32) -> bool {
+        one != other && !self.apart.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// Whether a device reaches memory: its own, or another's that it has leave for.
+    pub fn reaches(&self, device: i32, buffer: &Buffer) -> bool {
+        let peers = if buffer.pooled { &self.pool_peers } else { &self.peers };
+        buffer.device == device || peers.contains(&(device, buffer.device))
     }
 
     /// The error of a device that has failed.

@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use super::element::{self, Shape};
 use super::kernels::{self, Declared, FILES, Kernel, Parameters};
 use super::nvrtc::{self, Sources};
+use super::peers::Peers;
 use crate::backend::BackendError;
 use crate::plan::Program;
 
@@ -78,6 +79,7 @@ pub struct Gpu {
     /// Where kernels come from, if not from the program.
     sources: Option<Sources>,
     functions: Mutex<Functions>,
+    peers: Peers,
 }
 
 /// What has been compiled.
@@ -96,9 +98,11 @@ impl std::fmt::Debug for Gpu {
 }
 
 /// The functions of the driver that are called: of itself or by cudarc.
-const SYMBOLS: [&str; 43] = [
+const SYMBOLS: [&str; 46] = [
+    "cuCtxEnablePeerAccess",
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
+    "cuDeviceCanAccessPeer",
     "cuDeviceGet",
     "cuDeviceGetAttribute",
     "cuDeviceGetCount",
@@ -128,6 +132,7 @@ const SYMBOLS: [&str; 43] = [
     "cuMemFreeAsync",
     "cuMemFreeHost",
     "cuMemHostAlloc",
+    "cuMemPoolSetAccess",
     "cuMemPoolSetAttribute",
     "cuMemcpyDtoHAsync_v2",
     "cuMemcpyHtoDAsync_v2",
@@ -179,7 +184,8 @@ impl Gpu {
         let name = context.name().map_err(broken)?;
         let bytes = context.total_mem().map_err(broken)?;
         let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
-        Ok(Arc::new(Gpu { context, name, multiprocessors, bytes, sources, functions: Mutex::default() }))
+        let (functions, peers) = (Mutex::default(), Peers::default());
+        Ok(Arc::new(Gpu { context, name, multiprocessors, bytes, sources, functions, peers }))
     }
 
     /// What the driver calls it.
@@ -196,6 +202,11 @@ impl Gpu {
     /// Words of its memory.
     pub(super) fn words(&self) -> usize {
         self.bytes / size_of::<u64>()
+    }
+
+    /// Other GPUs whose memory it reaches.
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// The GPU's context, as an object of a party's own. What fails where no error can be returned, as when memory is given back,

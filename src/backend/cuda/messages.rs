@@ -113,7 +113,7 @@ impl Cuda {
 
     /// Takes a message from where it was put, when it is there. What passes stays there, if that is on this GPU.
     fn take_packet(&mut self, bufs: &[Buf], ids: &[BufId], packet: Packet) -> Result<(), BackendError> {
-        let from = packet.arrive(&self.line, &mut self.message)?;
+        let from = packet.arrive(&self.gpu, &self.line, &mut self.message)?;
         let (all, bytes) = begins(bufs, ids);
         let here = packet.is_on(self.line.ahead());
         let stays = |(id, begin): &(BufId, usize)| {
@@ -182,7 +182,7 @@ impl Cuda {
         let mut staging = self.spare.pop();
         Staging::with_room(&mut staging, self.copying.stream(), bytes.div_ceil(8))?;
         let mut staging = staging.ok_or_else(no_memory)?;
-        let from = packet.arrive(&self.copying, &mut self.message)?;
+        let from = packet.arrive(&self.gpu, &self.copying, &mut self.message)?;
         let stream = self.copying.stream();
         // SAFETY: the packet has so many bytes there, until it goes back behind the copy on the same queue; memory is spare, or new, when nothing
         // is under way there.

@@ -20,6 +20,7 @@
 //! staging  messages on their way between host and GPU
 //! tables   what kernels read beside buffers
 //! outbox   messages from one queue to another, which stay on GPUs
+//! peers    GPUs that reach each other's memory
 //! line     launches, until they go to the GPU together
 //! graph    launches that go with one call
 //! keystream what these draw
@@ -42,6 +43,7 @@ mod moves;
 mod nvrtc;
 mod outbox;
 mod params;
+mod peers;
 mod planes;
 mod product;
 mod programs;

@@ -183,13 +183,18 @@ impl Packet {
         there == Some(stream.context().cu_ctx())
     }
 
-    /// Where a receiver's queue finds the message from here on. From another GPU than the sender's it is first copied to
-    /// `room`.
+    /// Where a receiver's queue, on this GPU, finds the message from here on. From another GPU than the sender's it is first
+    /// copied to `room`.
     ///
     /// # Errors
     /// If a GPU fails or has no memory.
     #[allow(unsafe_code, reason = "a copy from one GPU to another")]
-    pub(super) fn arrive(&self, queue: &impl Queue, room: &mut Option<CudaSlice<u64>>) -> Result<u64, BackendError> {
+    pub(super) fn arrive(
+        &self,
+        gpu: &Gpu,
+        queue: &impl Queue,
+        room: &mut Option<CudaSlice<u64>>,
+    ) -> Result<u64, BackendError> {
         let Some(slot) = &self.slot else { return Ok(0) };
         self.packed.as_ref().map_or(Ok(()), |packed| queue.wait(packed))?;
         let from = super::address(&slot.words, &self.home.stream);
@@ -200,6 +205,7 @@ impl Packet {
         let room = super::room(room, queue, words)?;
         let stream = queue.stream()?;
         let (here, there) = (stream.context(), slot.words.context());
+        gpu.reach(here, there)?;
         assert!(room.len() >= words && slot.words.len() >= words, "both GPUs have room for the message");
         let to = super::address(room, stream);
         here.bind_to_thread().map_err(failed)?;
