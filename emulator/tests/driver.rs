@@ -188,6 +188,41 @@ fn a_missing_wait_between_streams_is_seen() {
     assert!(early > 5, "{early} of 30 copies came before the kernel");
 }
 
+/// A stream writes a value behind what was in line, to pinned memory as to a device's.
+#[test]
+fn streams_write_values_in_their_order() {
+    use cudarc::driver::sys;
+    let s = setup(3);
+    // SAFETY: filled below.
+    let mut pinned = unsafe { s.context.alloc_pinned_with_flags::<u32>(64, 0) }.unwrap();
+    pinned.as_mut_slice().unwrap().fill(7);
+    let place = pinned.as_ptr().unwrap();
+    let one = s.stream.clone_htod(&vec![1_u64; 64]).unwrap();
+    let mut out = s.stream.alloc_zeros::<u64>(64).unwrap();
+    let write = |to: u64, value: u32, flags: u32| {
+        // SAFETY: there are four bytes, or the call is refused.
+        unsafe { sys::cuStreamWriteValue32_v2(s.stream.cu_stream(), to, value, flags) }
+    };
+    // SAFETY: the memory lives.
+    let read = || unsafe { place.read_volatile() };
+    let mut late = 0;
+    for value in 8..30 {
+        s.add(&s.stream, &mut out, &one, 64);
+        assert_eq!(write(place as u64, value, 0), CUresult::CUDA_SUCCESS);
+        let early = read();
+        assert!((7..=value).contains(&early));
+        late += u32::from(early != value);
+        s.stream.synchronize().unwrap();
+        assert_eq!(read(), value);
+    }
+    assert!(late > 5, "{late} of 22 values came late");
+    assert_eq!(write(address(&out) + 8, 3, 0), CUresult::CUDA_SUCCESS);
+    let words = s.stream.clone_dtoh(&out).unwrap();
+    assert_eq!(words[..3], [22, 3, 22]);
+    assert_eq!(write(place as u64 + 2, 1, 0), CUresult::CUDA_ERROR_INVALID_VALUE);
+    assert_eq!(write(place as u64, 1, 1), CUresult::CUDA_ERROR_INVALID_VALUE);
+}
+
 #[test]
 fn pinned_memory_is_read_late() {
     let s = setup(3);

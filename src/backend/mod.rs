@@ -51,6 +51,9 @@ pub enum BackendError {
     /// The device itself failed.
     #[error("the GPU failed: {0}")]
     Device(String),
+    /// The device failed, now or in something that was launched before: [`Backend::stopped`].
+    #[error("the GPU failed: {0}")]
+    Launched(String),
     /// Kernels cannot be made from the sources that were asked for.
     #[error("kernels from sources: {0}")]
     Kernels(String),
@@ -78,7 +81,7 @@ pub struct Launch<'a> {
     pub outs: &'a [BufId],
     /// All buffers of the plan, by id.
     pub bufs: &'a [Buf],
-    /// Its number in the plan: launches with the same number between two calls of [`Backend::reserve`] are the same in all
+    /// Its number in the plan, by which [`Backend::stopped`] names it: launches with the same number between two calls of [`Backend::reserve`] are the same in all
     /// else, and what the first of them found to be sound is not looked at again. `None`: it stands for itself.
     pub site: Option<usize>,
 }
@@ -171,6 +174,15 @@ pub trait Backend {
 
     /// Forgets a buffer.
     fn free(&mut self, id: BufId);
+
+    /// What is put in line from here on, until the next launch that has a site, is for this one.
+    fn serve(&mut self, _site: usize) {}
+
+    /// After a failure ([`BackendError::Launched`]) the sites of what may have failed, in any order and more than once: all that
+    /// is known to have run is left out. None: nothing is known.
+    fn stopped(&self) -> Vec<usize> {
+        Vec::new()
+    }
 
     /// Waits until all that is in line has run.
     ///
@@ -313,6 +325,14 @@ impl<B: Backend, F: FnMut(&mut B, Launch<'_>) -> Result<(), BackendError>> Backe
         self.inner.free(id);
     }
 
+    fn serve(&mut self, site: usize) {
+        self.inner.serve(site);
+    }
+
+    fn stopped(&self) -> Vec<usize> {
+        self.inner.stopped()
+    }
+
     fn settle(&mut self) -> Result<(), BackendError> {
         self.inner.settle()
     }
@@ -369,6 +389,14 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn free(&mut self, id: BufId) {
         (**self).free(id);
+    }
+
+    fn serve(&mut self, site: usize) {
+        (**self).serve(site);
+    }
+
+    fn stopped(&self) -> Vec<usize> {
+        (**self).stopped()
     }
 
     fn settle(&mut self) -> Result<(), BackendError> {

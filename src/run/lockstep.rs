@@ -120,7 +120,7 @@ impl<'p, B: Backend> Parties<'p, B> {
     pub fn again(&mut self, keys: &[StreamKey; 3]) -> Result<(), RunError> {
         self.sessions.iter_mut().try_for_each(|session| {
             let party = session.party();
-            session.again([party, party.plus(1)].map(|p| keys[p.index()].clone())).map_err(failed)
+            session.again([party, party.plus(1)].map(|p| keys[p.index()].clone()))
         })
     }
 

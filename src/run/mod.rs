@@ -81,6 +81,17 @@ impl RunError {
         RunError::Device { cause, place }
     }
 
+    /// A device's failure somewhere between two places of the model.
+    #[must_use]
+    pub fn between(plan: &Plan, cause: BackendError, spans: [Span; 2]) -> RunError {
+        match spans.map(|span| plan.place(Some(span))) {
+            [Some(first), Some(last)] if first != last => {
+                RunError::Device { cause, place: format!(" (between {first} and {last})") }
+            }
+            _ => RunError::device(plan, cause, Some(spans[0])),
+        }
+    }
+
     /// A device's failure to make room for a plan: with the place that needs most, if it is for lack of memory.
     #[must_use]
     pub fn room(plan: &Plan, party: Party, cause: BackendError) -> RunError {

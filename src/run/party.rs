@@ -138,7 +138,6 @@ fn runs<B: Backend>(
     service: Service<'_>,
 ) -> Result<(), RunError> {
     let net = |cause| RunError::net(plan, cause, None);
-    let refused = |error| RunError::device(plan, error, None);
     let mut awaited: Vec<&Input> = plan.inputs.iter().collect();
     let mut spares = Vec::new();
     let mut next = None;
@@ -154,7 +153,7 @@ fn runs<B: Backend>(
             memory::give_back();
         }
         if let Some(own) = next.take() {
-            session.again(take_key(mesh, own).map_err(net)?).map_err(refused)?;
+            session.again(take_key(mesh, own).map_err(net)?)?;
         }
         let base = mesh.traffic();
         let mut link =

@@ -122,6 +122,14 @@ impl<B: Backend> Backend for Timed<B> {
         self.inner.free(id);
     }
 
+    fn serve(&mut self, site: usize) {
+        self.inner.serve(site);
+    }
+
+    fn stopped(&self) -> Vec<usize> {
+        self.inner.stopped()
+    }
+
     fn settle(&mut self) -> Result<(), BackendError> {
         self.inner.settle()
     }

@@ -54,8 +54,9 @@ pub struct Session<'p, B> {
     party: Party,
     backend: B,
     course: Course,
-    /// The number of each round's first step among those of the plan.
+    /// The number of each round's first step among those of the plan, and of its first message, which count on behind all steps.
     sites: Vec<usize>,
+    sends: Vec<usize>,
     taken: Vec<Taken>,
     /// Which buffers are on the device for this run, by number.
     held: Vec<bool>,
@@ -106,15 +107,18 @@ impl<'p, B: Backend> Session<'p, B> {
         let (held, fresh) = (vec![false; plan.bufs.len()], vec![false; plan.bufs.len()]);
         let first = |next: &mut usize, steps: usize| Some(std::mem::replace(next, *next + steps));
         let sites = plan.rounds.iter().map(|round| round.steps.len()).scan(0, first).collect();
-        Ok(Session { plan, party, backend, course, sites, taken, held, fresh, live: 0, peak: 0, kept })
+        let steps = plan.rounds.iter().map(|round| round.steps.len()).sum();
+        let sends = plan.rounds.iter().map(|round| round.sends.len()).scan(steps, first).collect();
+        Ok(Session { plan, party, backend, course, sites, sends, taken, held, fresh, live: 0, peak: 0, kept })
     }
 
     /// Begins another run on the inputs that were kept, with other keys: those of the run before must not serve again.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn again(&mut self, keys: [StreamKey; 2]) -> Result<(), BackendError> {
-        self.backend.rekey(keys)?;
+    pub fn again(&mut self, keys: [StreamKey; 2]) -> Result<(), RunError> {
+        let rekeyed = self.backend.rekey(keys);
+        rekeyed.map_err(|e| self.located(RunError::device(self.plan, e, None)))?;
         self.taken.clear();
         for id in (0..self.held.len()).map(|at| BufId(at as u32)) {
             if self.held[id.index()] && !self.fresh[id.index()] {
@@ -185,7 +189,36 @@ impl<'p, B: Backend> Session<'p, B> {
         if number == self.plan.rounds.len() {
             self.fresh.fill(false);
         }
-        result
+        result.map_err(|error| self.located(error))
+    }
+
+    /// An error with the lines of what may have failed, where the device knows.
+    fn located(&self, error: RunError) -> RunError {
+        let RunError::Device { cause: cause @ BackendError::Launched(_), place } = error else { return error };
+        let mut lines: Vec<Span> = self.backend.stopped().into_iter().filter_map(|site| self.line(site)).collect();
+        lines.sort();
+        match lines[..] {
+            [] => RunError::Device { cause, place },
+            [first, .., last] => RunError::between(self.plan, cause, [first, last]),
+            [one] => RunError::device(self.plan, cause, Some(one)),
+        }
+    }
+
+    /// The line of a step, or of a message, by its number.
+    fn line(&self, site: usize) -> Option<Span> {
+        let (steps, sends) = (&self.sites, &self.sends);
+        let round = |firsts: &[usize]| firsts.partition_point(|first| *first <= site).checked_sub(1);
+        match round(sends) {
+            Some(at) => self.plan.rounds[at].sends.get(site - sends[at])?.span,
+            None => round(steps).and_then(|at| self.plan.rounds[at].steps.get(site - steps[at])?.span),
+        }
+    }
+
+    /// The number of a message, by one of its parts that has a line.
+    fn site(&self, piece: &Piece) -> Option<usize> {
+        let sends = &self.plan.rounds[piece.round].sends;
+        let at = piece.sends.iter().find(|at| sends[**at].span.is_some()).or(piece.sends.first())?;
+        Some(self.sends[piece.round] + at)
     }
 
     /// Does a round's actions in order, but for messages that the device packs while it is given further launches: those
@@ -243,6 +276,7 @@ impl<'p, B: Backend> Session<'p, B> {
     fn send(&mut self, piece: &Piece, opened: Option<usize>, link: &mut dyn Link) -> Result<Option<Begun>, RunError> {
         let plan = self.plan;
         let ids = sources(plan, piece);
+        self.site(piece).into_iter().for_each(|site| self.backend.serve(site));
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
         if let (Some(number), Some(device)) = (opened, self.backend.messages()) {
@@ -267,6 +301,7 @@ impl<'p, B: Backend> Session<'p, B> {
     fn receive(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
         let ids = targets(plan, piece);
+        self.site(piece).into_iter().for_each(|site| self.backend.serve(site));
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
         if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
@@ -338,9 +373,10 @@ impl<'p, B: Backend> Session<'p, B> {
     /// Waits until all rounds so far have been computed.
     ///
     /// # Errors
-    /// If a launch failed: which one, the device may not know, so the line is that of the last.
+    /// If a launch failed, with the lines of what was not known to have run, or that of the last.
     pub fn settle(&mut self) -> Result<(), RunError> {
-        self.backend.settle().map_err(|e| RunError::device(self.plan, e, self.last()))
+        let settled = self.backend.settle();
+        settled.map_err(|e| self.located(RunError::device(self.plan, e, self.last())))
     }
 
     /// The line of the last step.
@@ -352,14 +388,15 @@ impl<'p, B: Backend> Session<'p, B> {
     /// The packed output buffers this party contributes, in the plan's order; none for P2.
     ///
     /// # Errors
-    /// If a buffer is missing or the device fails, with the line of the last step.
+    /// If a buffer is missing or the device fails, with the line as for [`Session::settle`].
     pub fn outputs(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
         let (plan, last) = (self.plan, self.last());
-        let mine = plan.outputs.iter().filter_map(|o| o.bufs.get(self.party.index()));
+        let me = self.party.index();
+        let mine = plan.outputs.iter().filter_map(|o| o.bufs.get(me));
         mine.map(|id| {
             let mut bytes = Vec::new();
             let packed = self.backend.pack(&plan.bufs, &[*id], &mut bytes);
-            packed.map(|()| bytes).map_err(|e| RunError::device(plan, e, last))
+            packed.map(|()| bytes).map_err(|e| self.located(RunError::device(plan, e, last)))
         })
         .collect()
     }

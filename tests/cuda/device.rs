@@ -40,6 +40,17 @@ pub fn counter(name: &str) -> u64 {
     function()
 }
 
+/// An emulated GPU that no other test has, to fail.
+pub fn another() -> Arc<Gpu> {
+    Gpu::open(add(driver().unwrap()) as usize, None).unwrap()
+}
+
+fn add(library: &Library) -> i32 {
+    // SAFETY: the emulator's function takes nothing.
+    let add = unsafe { library.get::<extern "C" fn() -> i32>(b"smlc_sim_add_device") }.unwrap();
+    add()
+}
+
 /// GPUs of a machine with several. The first two reach each other's memory, another two do not; a real machine has two at
 /// most here, of which nothing is known.
 pub fn gpus() -> Vec<[Arc<Gpu>; 2]> {
@@ -47,13 +58,10 @@ pub fn gpus() -> Vec<[Arc<Gpu>; 2]> {
         let second = Gpu::open(1, None).ok();
         return second.map(|second| [gpu(), second]).into_iter().collect();
     };
-    // SAFETY: the emulator's functions have these types.
-    let (add, part) = unsafe {
-        let add = library.get::<extern "C" fn() -> i32>(b"smlc_sim_add_device").unwrap();
-        (add, library.get::<extern "C" fn(i32, i32)>(b"smlc_sim_part").unwrap())
-    };
+    // SAFETY: the emulator's function takes the numbers of two devices.
+    let part = unsafe { library.get::<extern "C" fn(i32, i32)>(b"smlc_sim_part") }.unwrap();
     let pairs = [true, false].map(|reach| {
-        let numbers = [add(), add()];
+        let numbers = [add(library), add(library)];
         if !reach {
             part(numbers[0], numbers[1]);
         }
@@ -67,6 +75,10 @@ pub fn gpus() -> Vec<[Arc<Gpu>; 2]> {
 pub enum Fails {
     /// An allocation, or a graph that is made ready, for lack of memory.
     Allocation = 0,
+    /// A launch.
+    Launch = 1,
+    /// This call and all behind it: the GPU is lost.
+    Lost = 2,
     /// A graph that is made ready.
     Graph = 3,
     /// An event that goes.

@@ -4,6 +4,7 @@
 
 mod command;
 mod device;
+mod failures;
 mod gpu_check;
 mod networks;
 mod peers;

@@ -57,6 +57,10 @@ pub(super) enum Work {
         value: Vec<u8>,
         count: usize,
     },
+    WriteValue {
+        to: u64,
+        value: u32,
+    },
     Record(usize, u64),
     Wait(usize, u64),
     Kernel(Kernel),
@@ -296,6 +300,17 @@ fn quick(state: &mut State, device: i32, work: Work) {
             }
             None => outside(state, "fill", to, value.len() * count),
         },
+        Work::WriteValue { to, value } => {
+            let bytes = value.to_le_bytes();
+            match (state.is_pinned(to as usize, bytes.len()), state.buffer(to, bytes.len())) {
+                (Ok(true), _) => c::fill(to as usize, &bytes, 1),
+                (_, Some((base, buffer))) => {
+                    c::fill(to as usize, &bytes, 1);
+                    buffer.written.mark((to - base) as usize, bytes.len());
+                }
+                _ => outside(state, "write", to, bytes.len()),
+            }
+        }
         Work::Record(event, count) => {
             if let Some(event) = state.events.get_mut(&event) {
                 event.done = event.done.max(count);

@@ -9,7 +9,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use super::c::{Callback, Out};
-use super::codes::{Code, INVALID_HANDLE, NOT_READY, SUCCESS, UNKNOWN};
+use super::codes::{Code, INVALID_HANDLE, INVALID_VALUE, NOT_READY, SUCCESS, UNKNOWN};
 use super::queue::{Stream, Work, drain, push, push_early, stream_id, until};
 use super::state::{Event, Injection, current_context, current_device, device_of, enter, lock};
 
@@ -91,6 +91,15 @@ extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> 
     };
     let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
     if state.fails(Injection::NoWait) { SUCCESS } else { push(state, stream, Work::Wait(event, recorded)) }
+}
+
+/// To memory of a device, or to pinned memory, which has one name for the host and the devices.
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamWriteValue32_v2(stream: usize, to: u64, value: u32, flags: c_uint) -> Code {
+    if flags != 0 || !to.is_multiple_of(4) {
+        return INVALID_VALUE;
+    }
+    enter().map_or_else(|code| code, |state| push(state, stream, Work::WriteValue { to, value }))
 }
 
 #[unsafe(no_mangle)]

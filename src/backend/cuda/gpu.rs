@@ -20,6 +20,7 @@ use super::element::{self, Shape};
 use super::kernels::{self, Declared, FILES, Kernel, Parameters};
 use super::nvrtc::{self, Sources};
 use super::peers::Peers;
+use super::trail::Trails;
 use crate::backend::BackendError;
 use crate::plan::Program;
 
@@ -80,6 +81,7 @@ pub struct Gpu {
     sources: Option<Sources>,
     functions: Mutex<Functions>,
     peers: Peers,
+    trails: Trails,
 }
 
 /// What has been compiled.
@@ -98,7 +100,7 @@ impl std::fmt::Debug for Gpu {
 }
 
 /// The functions of the driver that are called: of itself or by cudarc.
-const SYMBOLS: [&str; 46] = [
+const SYMBOLS: [&str; 47] = [
     "cuCtxEnablePeerAccess",
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
@@ -145,6 +147,7 @@ const SYMBOLS: [&str; 46] = [
     "cuStreamDestroy_v2",
     "cuStreamSynchronize",
     "cuStreamWaitEvent",
+    "cuStreamWriteValue32_v2",
 ];
 
 impl Gpu {
@@ -184,8 +187,8 @@ impl Gpu {
         let name = context.name().map_err(broken)?;
         let bytes = context.total_mem().map_err(broken)?;
         let multiprocessors = u32::try_from(multiprocessors).unwrap_or(0).max(1);
-        let (functions, peers) = (Mutex::default(), Peers::default());
-        Ok(Arc::new(Gpu { context, name, multiprocessors, bytes, sources, functions, peers }))
+        let (functions, peers, trails) = (Mutex::default(), Peers::default(), Trails::default());
+        Ok(Arc::new(Gpu { context, name, multiprocessors, bytes, sources, functions, peers, trails }))
     }
 
     /// What the driver calls it.
@@ -202,6 +205,11 @@ impl Gpu {
     /// Words of its memory.
     pub(super) fn words(&self) -> usize {
         self.bytes / size_of::<u64>()
+    }
+
+    /// How far its queues have come.
+    pub(super) fn trails(&self) -> &Trails {
+        &self.trails
     }
 
     /// Other GPUs whose memory it reaches.
@@ -403,23 +411,31 @@ impl Function {
     }
 }
 
-/// An error of the driver.
+/// An error of the driver. What no call of its own explains is from something that was launched before.
 pub(super) fn failed(error: DriverError) -> BackendError {
     use sys::CUresult;
-    let what = match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => "it is out of memory".to_string(),
-        CUresult::CUDA_ERROR_LAUNCH_FAILED
+    match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => BackendError::Device("it is out of memory".to_string()),
+        CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => BackendError::Device(
+            "its driver is older than the kernels: CUDA 13.0 (driver 580) or newer is needed".to_string(),
+        ),
+        other @ (CUresult::CUDA_ERROR_INVALID_VALUE
+        | CUresult::CUDA_ERROR_INVALID_HANDLE
+        | CUresult::CUDA_ERROR_INVALID_PTX
+        | CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
+        | CUresult::CUDA_ERROR_NOT_FOUND) => BackendError::Device(format!("{other:?}")),
+        other @ (CUresult::CUDA_ERROR_LAUNCH_FAILED
         | CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
         | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
         | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
-        | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT => format!("a kernel failed, this one or one before ({:?})", error.0),
-        CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
-            format!("the GPU was lost ({:?})", error.0)
-        }
-        CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
-            "its driver is older than the kernels: CUDA 13.0 (driver 580) or newer is needed".to_string()
-        }
-        other => format!("{other:?}"),
-    };
-    BackendError::Device(what)
+        | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
+        | CUresult::CUDA_ERROR_INVALID_PC
+        | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
+        | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT) => BackendError::Launched(format!("a kernel failed ({other:?})")),
+        other @ (CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE
+        | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
+        | CUresult::CUDA_ERROR_NVLINK_UNCORRECTABLE
+        | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED) => BackendError::Launched(format!("the GPU was lost ({other:?})")),
+        other => BackendError::Launched(format!("{other:?}")),
+    }
 }

@@ -17,6 +17,7 @@ use super::known::Known;
 use super::lane::{Lane, Mark, Queue};
 use super::outbox::Packet;
 use super::tables::Tables;
+use super::trail::Trail;
 use crate::backend::{BackendError, StreamKey};
 use crate::plan::Party;
 
@@ -36,11 +37,15 @@ const KNOWN: usize = 4 << 20;
 pub(super) struct Line {
     gpu: Arc<Gpu>,
     lane: Lane,
+    trail: Arc<Trail>,
     state: RefCell<State>,
 }
 
 struct State {
     launches: Launches,
+    /// The site that is served, and those of what stands in line.
+    site: Option<usize>,
+    sites: Vec<usize>,
     keystream: Keystream,
     tables: Tables,
     /// Comes behind what stands in line.
@@ -125,8 +130,11 @@ impl Line {
     pub(super) fn new(gpu: &Arc<Gpu>, context: &Arc<CudaContext>, party: Party) -> Result<Line, BackendError> {
         let stream = context.new_stream().map_err(failed)?;
         let (keystream, tables) = (Keystream::new(&stream, party)?, Tables::new(&stream)?);
+        let trail = Trail::new(gpu, context)?;
         let state = State {
             launches: Launches::default(),
+            site: None,
+            sites: Vec::new(),
             keystream,
             tables,
             mark: None,
@@ -135,7 +143,7 @@ impl Line {
             graphs: Known::new(KNOWN),
             broken: false,
         };
-        Ok(Line { gpu: gpu.clone(), lane: Lane::new(stream), state: RefCell::new(state) })
+        Ok(Line { gpu: gpu.clone(), lane: Lane::new(stream), trail, state: RefCell::new(state) })
     }
 
     /// Puts a launch in line, with parameters that each begin with a word.
@@ -151,10 +159,24 @@ impl Line {
     ) -> Result<(), BackendError> {
         let mut state = self.state.borrow_mut();
         state.launches.push(function, grid, parameters)?;
+        let State { site, sites, .. } = &mut *state;
+        if *site != sites.last().copied() {
+            sites.extend(*site);
+        }
         // One more may come before all.
         let full = state.launches.all.len() >= MOST - 1;
         drop(state);
         if full { self.flush() } else { Ok(()) }
+    }
+
+    /// What is put in line from here on is for this site of the plan.
+    pub(super) fn serve(&self, site: usize) {
+        self.state.borrow_mut().site = Some(site);
+    }
+
+    /// How far the queue has come.
+    pub(super) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// Where the next launch in line finds keystream.
@@ -219,7 +241,7 @@ impl Line {
     pub(super) fn flush(&self) -> Result<(), BackendError> {
         let state = &mut *self.state.borrow_mut();
         if state.broken {
-            return Err(BackendError::Device("what was launched before has failed".to_string()));
+            return Err(BackendError::Launched("what was launched before has failed".to_string()));
         }
         let flushed = self.try_flush(state);
         state.launches.clear();
@@ -231,13 +253,19 @@ impl Line {
             let _ended = stream.synchronize().or_else(|_| stream.synchronize());
             state.read.clear();
         }
-        flushed
+        // Other launches than the last one's may have failed.
+        flushed.map_err(|error| match error {
+            BackendError::Device(text) => BackendError::Launched(text),
+            other => other,
+        })
     }
 
     fn try_flush(&self, state: &mut State) -> Result<(), BackendError> {
         if !state.launches.all.is_empty() {
             state.last = None;
+            let number = self.trail.begin(std::mem::take(&mut state.sites));
             self.hand_over(state)?;
+            self.trail.end(self.lane.stream(), number).map_err(failed)?;
         }
         let mark = match (state.mark.take(), state.read.is_empty()) {
             (Some(mark), _) => mark,

@@ -26,6 +26,7 @@
 //! keystream what these draw
 //! known    what was handed over before
 //! lane     queues that wait for each other
+//! trail    how far a queue has come
 //! ```
 
 mod ceilings;
@@ -50,6 +51,7 @@ mod programs;
 mod residue;
 mod staging;
 mod tables;
+mod trail;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
@@ -373,6 +375,16 @@ impl Backend for Cuda {
         }
     }
 
+    fn serve(&mut self, site: usize) {
+        self.line.serve(site);
+    }
+
+    fn stopped(&self) -> Vec<usize> {
+        // A failure of the GPU stays, and stops all parties on it.
+        let stays = self.line.ahead().synchronize().is_err();
+        if stays { self.gpu.trails().stopped() } else { self.line.trail().stopped() }
+    }
+
     fn settle(&mut self) -> Result<(), BackendError> {
         self.line.stream()?.synchronize().map_err(failed)?;
         self.copying.stream().synchronize().map_err(failed)
@@ -380,6 +392,7 @@ impl Backend for Cuda {
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         self.line.trim()?;
+        launch.site.into_iter().for_each(|site| self.line.serve(site));
         let program = matches!(launch.kernel, plan::Kernel::Map(_));
         let forms = program.then(|| self.messages.forms(&launch, |_, _| false));
         let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());

@@ -12,7 +12,7 @@ use super::{no_room, rounded};
 use crate::backend::BackendError;
 
 /// Why the host has no room.
-const FULL: &str = "the host has no more that stays in place; fewer inputs at a time take less";
+pub(super) const FULL: &str = "the host has no more that stays in place; fewer inputs at a time take less";
 
 /// Memory for a message.
 pub(super) struct Staging {
