@@ -55,7 +55,7 @@ fn ordered_failures() {
         assert_eq!(launch(&context).unwrap(), [1]);
         assert_eq!(launch(&context).unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
         assert_eq!(stream.synchronize().unwrap_err().0, CUresult::CUDA_ERROR_LAUNCH_FAILED);
-        assert_eq!(fail(5, 1), 1);
+        assert_eq!(fail(6, 1), 1);
     }
     // A context that all have left takes its error along.
     let context = CudaContext::new(0).unwrap();
@@ -70,6 +70,12 @@ fn ordered_failures() {
     std::thread::scope(|scope| scope.spawn(|| stream.synchronize().unwrap()).join().unwrap());
     fail(2, 0);
     stream.synchronize().unwrap();
+    // A copy to the host that is refused leaves the device as it was.
+    let word = stream.clone_htod(&[7_u64]).unwrap();
+    assert_eq!(fail(5, 2), 0);
+    assert_eq!(stream.clone_dtoh(&word).unwrap(), [7]);
+    assert_eq!(stream.clone_dtoh(&word).unwrap_err().0, CUresult::CUDA_ERROR_UNKNOWN);
+    assert_eq!(stream.clone_dtoh(&word).unwrap(), [7]);
     // What fails where no error can be returned comes out at the next call.
     assert_eq!(fail(4, 2), 0);
     (0..2).for_each(|_| drop(context.new_event(None).unwrap()));

@@ -83,6 +83,8 @@ pub enum Fails {
     Graph = 3,
     /// An event that goes.
     Event = 4,
+    /// A copy to the host.
+    Copy = 5,
 }
 
 /// Lets this thread's next of so many such calls of the emulated driver fail; none of 0.

@@ -8,7 +8,7 @@ use smlc::plan::layout::Layout;
 use smlc::plan::{Access, Buf, BufId, Kernel, Operand, Party};
 
 use crate::command::{MODEL, smlc};
-use crate::device::{Fails, another, fail, is_emulated};
+use crate::device::{Fails, another, counter, fail, gpu, is_emulated};
 
 /// Failures of the driver end a run with what failed and the line of the model.
 #[test]
@@ -139,4 +139,64 @@ fn the_batch_that_stopped_is_known() {
     let failed = batch(&mut device, &bufs, batches[1]).unwrap_err();
     assert_eq!(device.stopped(), batches[1], "{failed}");
     fail(Fails::Lost, 0);
+}
+
+/// A message that does not get to the host is none: what was begun before it leaves, what comes after it too, from the same
+/// memory.
+#[test]
+fn a_message_that_cannot_leave_is_told() {
+    let gpu = gpu();
+    let mut device = Cuda::new(&gpu, Party(1), &[StreamKey([1; 16]), StreamKey([2; 16])]).unwrap();
+    let bufs: Vec<Buf> = (0..9).map(|_| Buf::ring(Party(1), 70, 64)).collect();
+    device.reserve(Layout::apart(&bufs)).unwrap();
+    let message = |number: u64| vec![number; 70];
+    let write = |device: &mut Cuda, id: u32, number| device.write(BufId(id), &mut |words| words.fill(number)).unwrap();
+    (0..3).for_each(|id| write(&mut device, id, u64::from(id) + 5));
+    let taken = || counter("smlc_sim_thread_allocations");
+    let mut before = 0;
+    for turn in 0..3 {
+        device.pack_ahead(&bufs, &[BufId(0)]).unwrap();
+        fail(Fails::Copy, 1);
+        let failed = device.pack_ahead(&bufs, &[BufId(1)]);
+        fail(Fails::Copy, 0);
+        if is_emulated() {
+            assert_eq!(failed.unwrap_err().to_string(), "the GPU failed: CUDA_ERROR_UNKNOWN");
+        } else {
+            device.packed(&mut Vec::new()).unwrap();
+        }
+        device.pack_ahead(&bufs, &[BufId(2)]).unwrap();
+        for wanted in [5, 7] {
+            let mut found = Vec::new();
+            device.packed(&mut found).unwrap();
+            assert_eq!(bytemuck::cast_slice::<u8, u64>(&found), message(wanted));
+        }
+        assert!(device.packed(&mut Vec::new()).is_err(), "nothing else was begun");
+        // The failed one's memory serves again: once all has been taken, no more is.
+        assert!(turn < 1 || taken() == before, "{} allocations more", taken() - before);
+        before = taken();
+        device.rekey([StreamKey([1; 16]), StreamKey([2; 16])]).unwrap();
+    }
+}
+
+/// Wherever a copy of a message to the host is refused the run ends, with the line that the message serves; the peers are told,
+/// and nothing is left in memory.
+#[test]
+fn messages_that_cannot_leave_name_the_line() {
+    if !is_emulated() {
+        return;
+    }
+    let mut failed = 0;
+    for copy in 1..40 {
+        let fail = format!("copy:{copy}");
+        let environment = [("SMLC_SIM_FAIL", fail.as_str()), ("SMLC_SIM_WIPED", "1")];
+        let (code, out, err) = smlc(&["run", MODEL, "--take", "1", "--device", "cpu,cuda,cpu"], &environment);
+        if code == Some(0) {
+            break;
+        }
+        failed += 1;
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{fail}: {err}");
+        assert!(err.contains("P1 stopped: the GPU failed: CUDA_ERROR_UNKNOWN (at "), "{fail}: {err}");
+        assert!(err.contains("small_digits.sml:"), "{fail}: {err}");
+    }
+    assert!(failed > 5, "{failed} runs failed");
 }

@@ -9,7 +9,7 @@
 use std::ffi::c_uint;
 
 use super::c::{In, Out};
-use super::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS};
+use super::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, UNKNOWN};
 use super::queue::{Work, drain, push, push_early, until};
 use super::state::{Injection, current_context, current_device, device_of, enter, lock, reserve};
 
@@ -27,6 +27,7 @@ fn allocate(address: Out<u64>, bytes: usize, stream: Option<usize>) -> Code {
     if address.is_null() || bytes == 0 {
         return INVALID_VALUE;
     }
+    super::count_allocation();
     let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -90,6 +91,7 @@ extern "C" fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemHostAlloc(address: Out<usize>, bytes: usize, _flags: c_uint) -> Code {
+    super::count_allocation();
     let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
@@ -139,10 +141,13 @@ extern "C" fn cuMemcpyHtoD_v2(to: u64, from: In<u8>, bytes: usize) -> Code {
 /// To memory that is not pinned, the driver waits until the copy is done.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyDtoHAsync_v2(to: In<u8>, from: u64, bytes: usize, stream: usize) -> Code {
-    let state = match enter() {
+    let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
     };
+    if state.fails(Injection::Copy) {
+        return UNKNOWN;
+    }
     let pinned = match state.is_pinned(to.address(), bytes) {
         Ok(pinned) => pinned,
         Err(code) => return code,

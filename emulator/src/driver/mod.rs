@@ -16,7 +16,7 @@
 //! | `SMLC_SIM_REVERSE` | 1: blocks, warps and lanes take turns from last to first | 0 |
 //! | `SMLC_SIM_UNWRITTEN` | 1: kernels may read memory that nothing has written | 0 |
 //! | `SMLC_SIM_WIPED` | 1: memory that is freed holds only zeros where anything was written | 0 |
-//! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready, for lack of memory) or launch fails, the devices are lost from the N-th call on; `graph:N`, `event:N`: the N-th graph is not made ready, the N-th event does not go, for no known reason | |
+//! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready, for lack of memory) or launch fails, the devices are lost from the N-th call on; `graph:N`, `event:N`, `copy:N`: the N-th graph is not made ready, the N-th event does not go, the N-th copy to the host is refused, for no known reason | |
 //! | `SMLC_SIM_PLANT` | a mistake of the program: the N-th time, a stream does not wait for an event (`wait:N`), an event is recorded before what is in line (`record:N`), the host does not wait for a stream or an event (`sync:N`), memory is freed before what is in line (`free:N`) | |
 //! | `SMLC_SIM_VERSION` | the version of CUDA that the driver says it is of | 13000 |
 //! | `SMLC_SIM_INIT` | the code that `cuInit` returns | 0 |
@@ -68,11 +68,12 @@ pub(crate) static COUNTERS: Counters = Counters {
 };
 
 thread_local! {
-    /// How often this thread has waited, copied to a device, launched, and called to launch.
+    /// How often this thread has waited, copied to a device, launched, called to launch, and taken memory.
     static WAITS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static COPIES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static LAUNCHES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     static CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    static ALLOCATIONS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 impl Counters {
@@ -96,6 +97,11 @@ pub(crate) fn count_launch() {
 /// The host calls for a launch, or for many as a graph.
 pub(crate) fn count_call() {
     CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+/// The host takes memory, of a device or pinned.
+pub(crate) fn count_allocation() {
+    ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
 }
 
 /// The host copies to a device.
@@ -187,8 +193,14 @@ mod exported {
         CALLS.with(std::cell::Cell::get)
     }
 
-    /// Lets the `count`-th allocation (0), launch (1), graph that is made ready (3) or event that goes (4) of the calling thread
-    /// from now on fail, or loses the devices for it after so many calls (2); a count of 0 takes the order back. Returns 0, or
+    /// How often the calling thread has taken memory, of a device or pinned.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_thread_allocations() -> u64 {
+        ALLOCATIONS.with(std::cell::Cell::get)
+    }
+
+    /// Lets the `count`-th allocation (0), launch (1), graph that is made ready (3), event that goes (4) or copy to the host (5) of the
+    /// calling thread from now on fail, or loses the devices for it after so many calls (2); a count of 0 takes the order back. Returns 0, or
     /// 1 if there is no such kind.
     #[unsafe(no_mangle)]
     pub extern "C" fn smlc_sim_fail(kind: c_int, count: u64) -> c_int {
@@ -198,6 +210,7 @@ mod exported {
             2 => Injection::Lost,
             3 => Injection::Graph,
             4 => Injection::Event,
+            5 => Injection::Copy,
             _ => return 1,
         };
         state::order(kind, count);
@@ -216,6 +229,6 @@ mod exported {
 pub use exported::{
     smlc_sim_add_device, smlc_sim_bytes_between_devices, smlc_sim_bytes_staged, smlc_sim_bytes_to_device,
     smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault, smlc_sim_launches,
-    smlc_sim_part, smlc_sim_synchronisations, smlc_sim_thread_calls, smlc_sim_thread_copies, smlc_sim_thread_launches,
-    smlc_sim_thread_synchronisations,
+    smlc_sim_part, smlc_sim_synchronisations, smlc_sim_thread_allocations, smlc_sim_thread_calls,
+    smlc_sim_thread_copies, smlc_sim_thread_launches, smlc_sim_thread_synchronisations,
 };

@@ -66,16 +66,19 @@ pub(super) enum Injection {
     NoSync,
     /// Memory is freed before what is in line.
     EarlyFree,
+    /// A copy to the host is refused.
+    Copy,
 }
 
 impl Injection {
     /// By the names of `SMLC_SIM_FAIL`, and of `SMLC_SIM_PLANT`.
-    const FAIL: [(&str, Injection); 5] = [
+    const FAIL: [(&str, Injection); 6] = [
         ("alloc", Injection::Allocation),
         ("launch", Injection::Launch),
         ("lost", Injection::Lost),
         ("graph", Injection::Graph),
         ("event", Injection::Event),
+        ("copy", Injection::Copy),
     ];
     const PLANT: [(&str, Injection); 4] = [
         ("wait", Injection::NoWait),
@@ -86,7 +89,7 @@ impl Injection {
 }
 
 /// In which call each kind comes, if it is to come.
-type Orders = [u64; 9];
+type Orders = [u64; 10];
 
 #[derive(Default)]
 pub(super) struct State {
@@ -131,7 +134,7 @@ pub(super) static PROGRESS: Condvar = Condvar::new();
 thread_local! {
     static CONTEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     /// What is ordered for calls of this thread.
-    static ORDERS: std::cell::Cell<Orders> = const { std::cell::Cell::new([0; 9]) };
+    static ORDERS: std::cell::Cell<Orders> = const { std::cell::Cell::new([0; 10]) };
 }
 
 /// Orders what comes of calls of this thread; a count of 0 takes the order back.

@@ -188,7 +188,10 @@ impl Cuda {
         // is under way there.
         let fetched = if bytes > 0 { unsafe { staging.fetch(stream, from, bytes) } } else { Ok(()) };
         packet.goes_back(&self.copying.mark()?);
-        self.leaving.push_back((staging, bytes));
+        match fetched {
+            Ok(()) => self.leaving.push_back((staging, bytes)),
+            Err(_) => self.spare.push(staging),
+        }
         fetched
     }
 
