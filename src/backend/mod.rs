@@ -66,7 +66,10 @@ pub enum BackendError {
 }
 
 /// What a plan's memory is for.
-const BUFFERS: &str = "the plan's buffers";
+pub(crate) const BUFFERS: &str = "the plan's buffers";
+
+/// What helps where memory is missing.
+pub(crate) const LESS: &str = "fewer inputs at a time take less";
 
 /// A kernel launch with everything it needs to know about its buffers.
 #[derive(Clone, Copy, Debug)]

@@ -127,10 +127,18 @@ pub(super) async fn read_payload(
     len: usize,
     idle: Option<Duration>,
 ) -> Result<Vec<u8>, ReadError> {
-    let mut payload = vec![0; len];
+    read_over(stream, vec![0; len], idle).await
+}
+
+/// The same over all of these bytes.
+pub(super) async fn read_over(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut payload: Vec<u8>,
+    idle: Option<Duration>,
+) -> Result<Vec<u8>, ReadError> {
     fill(stream, &mut payload, idle).await.map_err(|error| match error {
         // The header came, so even an end before the first byte is inside of the frame.
-        ReadError::Loss(Loss::Closed) => ReadError::Loss(Loss::Truncated { missing: len }),
+        ReadError::Loss(Loss::Closed) => ReadError::Loss(Loss::Truncated { missing: payload.len() }),
         other => other,
     })?;
     Ok(payload)

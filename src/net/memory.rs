@@ -1,13 +1,14 @@
 //! The mesh within one process: three endpoints and a queue to each.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::net::error::{Abort, AbortReason, Loss, NetError};
 use crate::net::frame::{Expect, Header, Kind};
 use crate::net::shape::{Pacer, Shape, sleep_until};
-use crate::net::{Mesh, Nearby, Parcel, Traffic, peers};
+use crate::net::{Mesh, Nearby, Parcel, Spares, Traffic, peers};
 use crate::plan::Party;
 
 /// How long a thread that waits for a parcel stays awake.
@@ -38,6 +39,7 @@ pub struct MemoryMesh {
     failure: Option<NetError>,
     finished: bool,
     traffic: Traffic,
+    spares: Arc<Spares>,
 }
 
 impl MemoryMesh {
@@ -57,6 +59,7 @@ impl MemoryMesh {
                 failure: None,
                 finished: false,
                 traffic: Traffic::default(),
+                spares: Arc::default(),
             };
             me = me.plus(1);
             endpoint
@@ -196,6 +199,10 @@ impl Mesh for MemoryMesh {
             self.post(peer, Packet::Bye);
         }
         Ok(())
+    }
+
+    fn spares(&self) -> &Arc<Spares> {
+        &self.spares
     }
 
     fn traffic(&self) -> Traffic {

@@ -21,6 +21,7 @@ pub mod io;
 pub mod memory;
 pub mod owner;
 pub mod shape;
+mod spares;
 pub mod stream;
 pub mod tcp;
 
@@ -29,6 +30,7 @@ mod greet;
 mod tests;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -37,6 +39,7 @@ pub use error::{AbortReason, Loss, NetError};
 pub use handshake::{PlanHash, SessionId};
 pub use memory::MemoryMesh;
 pub use shape::Shape;
+pub use spares::Spares;
 pub use stream::{StreamMesh, Timing};
 
 /// A party's connections to the two others.
@@ -70,6 +73,9 @@ pub trait Mesh: Send {
     /// # Errors
     /// The failure that ended the run, if one has become known.
     fn finish(&mut self) -> Result<(), NetError>;
+
+    /// Payloads to send, and where those that were received go when they are read.
+    fn spares(&self) -> &Arc<Spares>;
 
     /// What was sent and received so far.
     fn traffic(&self) -> Traffic;

@@ -15,9 +15,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::net::error::{Abort, AbortReason, Loss, NetError};
 use crate::net::frame::{Expect, FrameError, Header, Kind};
-use crate::net::io::{Io, Stream, read_header, read_payload, write_frame};
+use crate::net::io::{Io, Stream, read_header, read_over, read_payload, write_frame};
 use crate::net::shape::{Pacer, Shape, sleep_until};
-use crate::net::{Mesh, Traffic, peers};
+use crate::net::{Mesh, Spares, Traffic, peers};
 use crate::plan::Party;
 
 /// How peers are known to be alive.
@@ -128,6 +128,7 @@ pub struct StreamMesh {
     links: [Link; 2],
     timing: Timing,
     traffic: Traffic,
+    spares: Arc<Spares>,
 }
 
 impl StreamMesh {
@@ -138,13 +139,16 @@ impl StreamMesh {
         let queues = [unbounded_channel(), unbounded_channel()];
         let outgoing = queues.each_ref().map(|(sender, _)| sender.clone());
         let fate = Arc::new(Fate { me, ended: Mutex::new(None), events: events_in, outgoing });
+        let spares: Arc<Spares> = Arc::default();
         let mut parts = peers(me).into_iter().zip(streams);
         let links = queues.map(|(outgoing, queue)| {
             let (peer, stream) = parts.next().expect("two peers for two queues");
             let (reading, writing) = tokio::io::split(stream);
             let (expect, expected) = unbounded_channel();
-            let reader = Reader { peer, stream: reading, expected, fate: Arc::clone(&fate), idle: timing.idle };
-            let tasks = [io.spawn(reader.run()), io.spawn(write_all(writing, queue, timing.keep_alive))];
+            let [read, written] = [&spares, &spares].map(Arc::clone);
+            let (fate, idle) = (Arc::clone(&fate), timing.idle);
+            let reader = Reader { peer, stream: reading, expected, fate, idle, spares: read };
+            let tasks = [io.spawn(reader.run()), io.spawn(write_all(writing, queue, timing.keep_alive, written))];
             let line = shape.map(|shape| DelayLine::new(shape, outgoing.clone()));
             Link { peer, expect: Some(expect), outgoing, line, tasks }
         });
@@ -157,6 +161,7 @@ impl StreamMesh {
             links,
             timing,
             traffic: Traffic::default(),
+            spares,
         }
     }
 
@@ -232,6 +237,10 @@ impl Mesh for StreamMesh {
         }
     }
 
+    fn spares(&self) -> &Arc<Spares> {
+        &self.spares
+    }
+
     fn traffic(&self) -> Traffic {
         self.traffic
     }
@@ -270,6 +279,7 @@ struct Reader<R> {
     expected: UnboundedReceiver<Expect>,
     fate: Arc<Fate>,
     idle: Duration,
+    spares: Arc<Spares>,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -294,7 +304,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 Kind::Data => {
                     let Some(expect) = self.expected.recv().await else { return Ok(()) };
                     expect.check(header).map_err(wrong)?;
-                    let payload = read_payload(&mut self.stream, expect.len, idle).await;
+                    let payload = read_over(&mut self.stream, self.spares.take_filled(expect.len), idle).await;
                     // The endpoint may have been dropped meanwhile.
                     let payload = payload.map_err(|error| error.blame(peer))?;
                     let _ = self.fate.events.send(Ok((peer, payload)));
@@ -321,7 +331,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 }
 
 /// The task that writes to one peer, with a sign of life at every tick. Errors end it: the reader of the same stream reports them.
-async fn write_all(stream: impl AsyncWrite + Unpin, mut queue: UnboundedReceiver<Outgoing>, keep_alive: Duration) {
+async fn write_all(
+    stream: impl AsyncWrite + Unpin,
+    mut queue: UnboundedReceiver<Outgoing>,
+    keep_alive: Duration,
+    spares: Arc<Spares>,
+) {
     let mut stream = BufWriter::with_capacity(WRITE_BUFFER, stream);
     let mut tick = interval(keep_alive);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -338,8 +353,10 @@ async fn write_all(stream: impl AsyncWrite + Unpin, mut queue: UnboundedReceiver
         if write_frame(&mut stream, header, &frame.payload).await.is_err() {
             return;
         }
-        if matches!(frame.kind, Kind::Abort | Kind::Bye) {
-            break;
+        match frame.kind {
+            Kind::Abort | Kind::Bye => break,
+            Kind::Data => spares.put(frame.payload),
+            _ => {}
         }
     }
     let _ = stream.shutdown().await;

@@ -112,7 +112,13 @@ fn serve<B: Backend>(
     let own = give_key(mesh).map_err(net)?;
     let keys = take_key(mesh, own).map_err(net)?;
     let device = device(me, keys).map_err(refused)?;
-    let mut session = Session::new(plan, me, device, service.runs > 1)?;
+    let mut taken = None;
+    let mut session = Session::admitted(plan, me, device, service.runs > 1, |bytes| {
+        if service.device.gpu().is_none() {
+            taken = Some(memory::Taken::new(bytes)?);
+        }
+        Ok(())
+    })?;
     let result = runs(plan, &mut session, mesh, owners, service);
     if let Err(error) = &result {
         // Before the device ends, which may take as long as what is in line there.
@@ -139,7 +145,8 @@ fn runs<B: Backend>(
 ) -> Result<(), RunError> {
     let net = |cause| RunError::net(plan, cause, None);
     let mut awaited: Vec<&Input> = plan.inputs.iter().collect();
-    let mut spares = Vec::new();
+    // What comes in a round and leaves in the next all serves again.
+    mesh.spares().keep(2 * session.course().most_sent());
     let mut next = None;
     // What reading or compiling the plan took makes room for the inputs.
     memory::give_back();
@@ -156,8 +163,7 @@ fn runs<B: Backend>(
             session.again(take_key(mesh, own).map_err(net)?)?;
         }
         let base = mesh.traffic();
-        let mut link =
-            OverMesh { mesh: &mut *mesh, spares, room: 2 * session.course().most_sent(), gpus: service.gpus };
+        let mut link = OverMesh { mesh: &mut *mesh, gpus: service.gpus };
         let mut report = Report::default();
         for (number, round) in plan.rounds.iter().enumerate() {
             session.round(number, &mut link)?;
@@ -166,7 +172,6 @@ fn runs<B: Backend>(
         }
         session.round(plan.rounds.len(), &mut link)?;
         session.settle()?;
-        spares = link.spares;
         let traffic = mesh.traffic();
         for party in Party::ALL.map(Party::index) {
             report.sent[party] = traffic.sent[party].payload_bytes - base.sent[party].payload_bytes;
@@ -242,36 +247,19 @@ fn reader(plan: &Plan, id: BufId) -> Option<Span> {
     plan.rounds.iter().flat_map(|round| &round.steps).filter(reads).find_map(|step| step.span)
 }
 
-/// A mesh as a session's link. Payloads that were received serve again for what is sent.
+/// A mesh as a session's link.
 struct OverMesh<'m> {
     mesh: &'m mut dyn Mesh,
-    spares: Vec<Vec<u8>>,
-    /// Bytes that are kept of them.
-    room: usize,
     gpus: [bool; 3],
 }
 
-/// As many payloads are kept to serve again, of no more bytes than the party sends in two rounds: then those that come in one and
-/// leave in the next all serve again.
-const SPARES: usize = 32;
-
 impl Link for OverMesh<'_> {
     fn spare(&mut self, bytes: usize) -> Vec<u8> {
-        let fits = self.spares.iter().enumerate().filter(|(_, spare)| spare.capacity() >= bytes);
-        match fits.min_by_key(|(_, spare)| spare.capacity()) {
-            Some((at, _)) => self.spares.swap_remove(at),
-            None => Vec::with_capacity(bytes),
-        }
+        self.mesh.spares().take(bytes)
     }
 
     fn done(&mut self, payload: Vec<u8>) {
-        self.spares.push(payload);
-        // Large ones are worth the most: memory for them comes page by page.
-        while self.spares.len() > SPARES || self.spares.iter().map(Vec::capacity).sum::<usize>() > self.room {
-            let least = self.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity());
-            let Some((at, _)) = least else { break };
-            self.spares.swap_remove(at);
-        }
+        self.mesh.spares().put(payload);
     }
 
     fn send(&mut self, piece: &Piece, payload: Vec<u8>) -> Result<(), NetError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::backend::{Backend, BackendError, Fill, Launch, Messages, Parcels, StreamKey};
-use crate::net::{AbortReason, Mesh, Nearby, NetError, Parcel, Traffic};
+use crate::net::{AbortReason, Mesh, Nearby, NetError, Parcel, Spares, Traffic};
 use crate::plan::cost::timeline::{Message, Slice, Timeline, What};
 use crate::plan::layout::Layout;
 use crate::plan::{Buf, BufId, Party, Plan};
@@ -231,6 +231,10 @@ impl<M: Mesh> Mesh for Timed<M> {
 
     fn finish(&mut self) -> Result<(), NetError> {
         self.inner.finish()
+    }
+
+    fn spares(&self) -> &Arc<Spares> {
+        self.inner.spares()
     }
 
     fn traffic(&self) -> Traffic {

@@ -98,8 +98,21 @@ impl<'p, B: Backend> Session<'p, B> {
     ///
     /// # Errors
     /// If the device has no room for the plan's buffers, with the line of the model that needs most.
-    pub fn new(plan: &'p Plan, party: Party, mut backend: B, kept: bool) -> Result<Session<'p, B>, RunError> {
-        backend.reserve(Layout::of(plan, party, kept)).map_err(|error| RunError::room(plan, party, error))?;
+    pub fn new(plan: &'p Plan, party: Party, backend: B, kept: bool) -> Result<Session<'p, B>, RunError> {
+        Session::admitted(plan, party, backend, kept, |_| Ok(()))
+    }
+
+    /// The same, if `admit` has nothing against so many bytes of buffers.
+    pub(super) fn admitted(
+        plan: &'p Plan,
+        party: Party,
+        mut backend: B,
+        kept: bool,
+        admit: impl FnOnce(u64) -> Result<(), BackendError>,
+    ) -> Result<Session<'p, B>, RunError> {
+        let layout = Layout::of(plan, party, kept);
+        let reserved = admit(layout.bytes()).and_then(|()| backend.reserve(layout));
+        reserved.map_err(|error| RunError::room(plan, party, error))?;
         let course = Course::of(plan, party);
         let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
         let taken = Vec::with_capacity(sends.count());

@@ -16,12 +16,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use smlc::backend::cpu::Cpu;
 use smlc::backend::{Around, Backend, Launch, StreamKey};
 use smlc::net::handshake::Role;
 use smlc::net::owner::MemoryLink;
-use smlc::net::{AbortReason, MemoryMesh, Mesh, NetError, Traffic};
+use smlc::net::{AbortReason, MemoryMesh, Mesh, NetError, Spares, Traffic};
 use smlc::plan::protocol::sign::Prefer;
 use smlc::plan::{Instr, Kernel, Party, Plan};
 use smlc::run::client::Client;
@@ -266,6 +267,10 @@ impl Mesh for Tap {
 
     fn finish(&mut self) -> Result<(), NetError> {
         self.inner.finish()
+    }
+
+    fn spares(&self) -> &Arc<Spares> {
+        self.inner.spares()
     }
 
     fn traffic(&self) -> Traffic {

@@ -4,14 +4,13 @@
 //! words that are both.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::MmapMut;
 use smallvec::SmallVec;
 
 use crate::backend::check::misfit;
 use crate::backend::places::Places;
-use crate::backend::{BUFFERS, BackendError};
+use crate::backend::{BUFFERS, BackendError, LESS};
 use crate::plan::layout::Layout;
 use crate::plan::program::MOST;
 
@@ -25,46 +24,7 @@ pub(super) type Ranges = SmallVec<[Range<usize>; MOST]>;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub places: Places,
-    map: Option<(MmapMut, Taken)>,
-}
-
-/// What all parties of this process have taken, touched or not.
-static ALL_TAKEN: AtomicU64 = AtomicU64::new(0);
-
-/// Bytes of them, until this is dropped.
-#[derive(Debug)]
-struct Taken(u64);
-
-impl Taken {
-    /// Takes so many bytes, if the machine has them: the system promises more than there is, and would end the process later,
-    /// without a word.
-    fn new(bytes: u64) -> Result<Taken, String> {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let free = match cfg!(target_os = "linux") {
-            true => free(&read("/proc/meminfo"), &read("/proc/self/status")),
-            false => None,
-        };
-        let free = free.unwrap_or(u64::MAX);
-        let with = |before: u64| before.checked_add(bytes).filter(|all| *all <= free);
-        let taken = ALL_TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, with);
-        taken.map(|_| Taken(bytes)).map_err(|before| format!("of {free} the parties in this process have {before}"))
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        ALL_TAKEN.fetch_sub(self.0, Ordering::Relaxed);
-    }
-}
-
-/// Bytes that this process has or may still get, if the system says so.
-fn free(machine: &str, process: &str) -> Option<u64> {
-    let bytes = |text: &str, name| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
-    };
-    let parts = [bytes(machine, "MemAvailable"), bytes(machine, "SwapFree"), bytes(process, "VmRSS")];
-    parts.into_iter().try_fold(0, |sum: u64, part| sum.checked_add(part?))
+    map: Option<MmapMut>,
 }
 
 /// The words of a launch.
@@ -77,33 +37,32 @@ impl Memory {
     /// Forgets all buffers and has room for others.
     pub(super) fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         let bytes = layout.bytes();
-        let room = self.map.as_ref().map_or(0, |(map, _)| map.len() as u64);
+        let room = self.map.as_ref().map_or(0, |map| map.len() as u64);
         if bytes > room {
             self.map = None;
             let refused = |cause: String| {
-                let cause = format!("{cause}; fewer inputs at a time take less");
+                let cause = format!("{cause}; {LESS}");
                 BackendError::Memory { bytes, what: BUFFERS, cause }
             };
             let size = usize::try_from(bytes).map_err(|error| refused(error.to_string()))?;
-            let taken = Taken::new(bytes).map_err(refused)?;
             let map = MmapMut::map_anon(size).map_err(|error| refused(error.to_string()))?;
             #[cfg(target_os = "linux")]
             if size >= LARGE {
                 // Without them it is only slower.
                 let _ = map.advise(memmap2::Advice::HugePage);
             }
-            self.map = Some((map, taken));
+            self.map = Some(map);
         }
         self.places.reset(layout);
         Ok(())
     }
 
     pub(super) fn words(&self) -> &[u64] {
-        self.map.as_ref().map_or(&[], |(map, _)| bytemuck::cast_slice(map))
+        self.map.as_deref().map_or(&[], bytemuck::cast_slice)
     }
 
     pub(super) fn words_mut(&mut self) -> &mut [u64] {
-        self.map.as_mut().map_or(&mut [], |(map, _)| bytemuck::cast_slice_mut(map))
+        self.map.as_deref_mut().map_or(&mut [], bytemuck::cast_slice_mut)
     }
 
     /// Words to read and words to write.
@@ -176,14 +135,6 @@ mod tests {
         assert_eq!(memory.words().as_ptr(), before);
         assert!(matches!(memory.places.find(BufId(0)), Err(BackendError::Missing(BufId(0)))));
         assert!(matches!(memory.places.make(BufId(1)), Err(BackendError::Missing(BufId(1)))));
-    }
-
-    #[test]
-    fn what_a_process_may_have_is_read() {
-        let machine = "MemTotal:       24000000 kB\nMemAvailable:   20000000 kB\nSwapFree:             10 kB\n";
-        assert_eq!(free(machine, "VmHWM:\t     900 kB\nVmRSS:\t     500 kB\n"), Some(20_000_510 * 1024));
-        assert_eq!(free(machine, ""), None);
-        assert_eq!(free("MemAvailable: many\nSwapFree: 0 kB\n", "VmRSS: 1 kB"), None);
     }
 
     #[test]
