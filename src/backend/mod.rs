@@ -84,8 +84,9 @@ pub struct Launch<'a> {
     pub outs: &'a [BufId],
     /// All buffers of the plan, by id.
     pub bufs: &'a [Buf],
-    /// Its number in the plan, by which [`Backend::stopped`] names it: launches with the same number between two calls of [`Backend::reserve`] are the same in all
-    /// else, and what the first of them found to be sound is not looked at again. `None`: it stands for itself.
+    /// Its number in the plan, by which [`Backend::stopped`] names it: launches with the same number between two calls of
+    /// [`Backend::reserve`] are the same in all else, and what the first of them found to be sound is not looked at again.
+    /// `None`: it stands for itself.
     pub site: Option<usize>,
 }
 

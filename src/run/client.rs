@@ -69,20 +69,14 @@ impl<'p> Client<'p> {
     /// If the data do not fit or a party cannot be reached.
     pub fn submit_all(&mut self, mut data: Data) -> Result<(), RunError> {
         let start = Instant::now();
-        let plan = self.plan;
-        let mut uses: BTreeMap<String, usize> = BTreeMap::new();
-        for path in plan.inputs.iter().flat_map(|input| owner::needed(&self.clear, input)) {
-            *uses.entry(path.to_string()).or_default() += 1;
+        // The last input that needs each.
+        let mut last: BTreeMap<String, usize> = BTreeMap::new();
+        for (at, input) in self.plan.inputs.iter().enumerate() {
+            last.extend(owner::needed(&self.clear, input).into_iter().map(|path| (path.to_string(), at)));
         }
-        for input in &plan.inputs {
+        for (at, input) in self.plan.inputs.iter().enumerate() {
             self.give(input, &data)?;
-            for path in owner::needed(&self.clear, input) {
-                let left = uses.get_mut(path).expect("each use was counted");
-                *left -= 1;
-                if *left == 0 {
-                    data.remove(path);
-                }
-            }
+            data.retain(|path, _| last.get(path).is_some_and(|last| *last > at));
         }
         self.share += start.elapsed();
         Ok(())

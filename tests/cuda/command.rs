@@ -160,6 +160,15 @@ fn drivers_that_cannot_be_used_say_why() {
     says(&path, &[("SMLC_SIM_VERSION", "12040")], version);
 }
 
+/// A model's text as a file, which lasts as long as its folder.
+pub fn written(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.sml");
+    std::fs::write(&model, text).unwrap();
+    let path = model.to_str().unwrap().to_string();
+    (folder, path)
+}
+
 /// The functions that the program looks for.
 fn symbols() -> BTreeSet<&'static str> {
     let source = include_str!("../../src/backend/cuda/gpu.rs");
@@ -173,14 +182,12 @@ fn lack_of_memory_names_the_line() {
     if !is_emulated() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("model.sml");
     // Each party needs most at another line, as `smlc cost` says.
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
                 entry f(x: fix[40, 1] from a, y: fix[1, 40] from b) -> fix[40, 1] to a {\n\
                 let wide = matmul(x, y);\nlet high = relu(wide);\nmatmul(high, x)\n}\n";
-    std::fs::write(&model, text).unwrap();
-    let model = model.to_str().unwrap();
+    let (_folder, model) = written(text);
+    let model = model.as_str();
     let (_, cost, _) = smlc(&["cost", model, "--format", "json"], &[]);
     let cost: serde_json::Value = serde_json::from_str(&cost).unwrap();
     let places = [0, 1, 2].map(|party| cost["peak_places"][party].as_str().unwrap().to_string());

@@ -7,7 +7,7 @@ use smlc::backend::{Backend, BackendError, Launch, StreamKey};
 use smlc::plan::layout::Layout;
 use smlc::plan::{Access, Buf, BufId, Kernel, Operand, Party};
 
-use crate::command::{MODEL, smlc};
+use crate::command::{MODEL, smlc, written};
 use crate::device::{Fails, another, counter, fail, gpu, is_emulated};
 
 /// Failures of the driver end a run with what failed and the line of the model.
@@ -43,14 +43,12 @@ fn a_launch_that_failed_long_before_is_named() {
     if !is_emulated() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("model.sml");
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
                 entry f(x: fix[8, 8] from a, y: fix[8, 8] from b) -> fix[8, 8] to a {\n\
                 let product = matmul(x, y);\nlet high = relu(product);\nlet again = matmul(high, y);\nlet low = relu(again);\n\
                 low * x\n}\n";
-    std::fs::write(&model, text).unwrap();
-    let model = model.to_str().unwrap();
+    let (_folder, model) = written(text);
+    let model = model.as_str();
     // Lines that kernels are from, by how their names begin.
     let from = [("gemv_rows", &[5, 7][..]), ("element_sign_", &[6, 8]), ("element_multiply_", &[9])];
     let (mut seen, mut firsts) = (BTreeSet::new(), BTreeSet::new());
