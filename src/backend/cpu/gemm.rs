@@ -9,7 +9,7 @@ use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
 use super::left::{self, InPlace, Left};
-use super::packing::pack_right;
+use super::packing::{pack_right, panels};
 use super::products::{Direct, Panels};
 use super::simd::{GROUP, Group, Simd};
 use super::strassen::{self, MOST, Room};
@@ -17,11 +17,30 @@ use super::thin::{Dots, Thin};
 use super::threads::each_part;
 use super::tile::tile;
 
-/// Rows of the inner dimension packed at a time.
-const DEPTH: usize = 256;
+/// How much of the factors is packed or read at a time.
+pub(super) struct Blocks {
+    /// Rows of the inner dimension.
+    depth: usize,
+    /// Right columns; a multiple of every tile's width.
+    pub width: usize,
+    /// Left rows that are packed, and such as are read where they lie.
+    pub packed: usize,
+    pub in_place: usize,
+}
 
-/// Right columns packed at a time; a multiple of every tile width.
-pub(super) const WIDTH: usize = 768;
+/// The blocks of register tiles so many groups wide: a panel of a wide tile comes out of a core's second cache fast enough, and
+/// results are added up the seldomer the deeper it is; that of a narrow one stays in the first.
+pub(super) const fn blocks(groups: usize) -> Blocks {
+    match groups {
+        1 => Blocks { depth: 256, width: 768, packed: 128, in_place: 32 },
+        _ => Blocks { depth: 1024, width: 384, packed: 64, in_place: 64 },
+    }
+}
+
+/// How many of so many, `most` at a time, are taken each time: about as many, and whole `unit`s, of which `most` has some.
+fn evenly(all: usize, most: usize, unit: usize) -> usize {
+    all.div_ceil(all.div_ceil(most)).next_multiple_of(unit)
+}
 
 /// Results with at most this many rows are not worth packing for: each word of the right factor is used too seldom.
 const THIN: usize = 8;
@@ -29,8 +48,10 @@ const THIN: usize = 8;
 /// Rows up to which scalar products are better than packing, where columns lie in one piece.
 const DOTS: usize = 16;
 
-/// Columns up to which the roles of rows and columns are exchanged, when rows are more.
+/// Columns up to which the roles of rows and columns are exchanged, when rows are more; where tiles are wide, which then have
+/// a use for more.
 const NARROW: usize = 16;
+const NARROW_OF_WIDE: usize = GROUP;
 
 /// Multiplications from which on threads share a product, some 0.2 ms of a thread: of fewer, waking the others up is a large
 /// part.
@@ -93,7 +114,8 @@ impl Product<'_> {
         if self.rows == 0 || self.cols == 0 || self.depth == 0 {
             return;
         }
-        if self.cols < self.rows && self.cols <= NARROW {
+        let narrow = if isa.has_wide_tiles() { NARROW_OF_WIDE } else { NARROW };
+        if self.cols < self.rows && self.cols <= narrow {
             let pairs: SmallVec<[_; 2]> = self.pairs.iter().map(|(l, r)| (r.transposed(), l.transposed())).collect();
             let target = Target { rows: self.target.cols, cols: self.target.rows };
             let flipped = Product { rows: self.cols, depth: self.depth, cols: self.rows, pairs: &pairs, target };
@@ -222,12 +244,14 @@ impl TileTask for Packed<'_, '_> {
         let Product { rows, depth, cols, pairs, target } = *self.product;
         let Workspace { left: room, right: packed_right, .. } = self.space;
         let in_place = pairs.iter().all(|(left, _)| left::is_in_place(left));
-        let height = left::height(rows, in_place).next_multiple_of(R);
-        for first_col in (0..cols).step_by(WIDTH) {
-            let end_col = cols.min(first_col + WIDTH);
+        let most = const { blocks(G) };
+        let height = evenly(rows, if in_place { most.in_place } else { most.packed }, R);
+        let (width, deep) = (evenly(cols, most.width, G * GROUP), evenly(depth, most.depth, GROUP));
+        for first_col in (0..cols).step_by(width) {
+            let end_col = cols.min(first_col + width);
             for (left, right) in pairs {
-                for k in (0..depth).step_by(DEPTH) {
-                    let inner = (k, depth.min(k + DEPTH));
+                for k in (0..depth).step_by(deep) {
+                    let inner = (k, depth.min(k + deep));
                     pack_right::<S, _, G>((simd, panels), right, inner, (first_col, end_col), packed_right);
                     for first_row in (0..rows).step_by(height) {
                         let end_row = rows.min(first_row + height);
@@ -270,7 +294,7 @@ impl Block {
         let (first_col, end_col) = self.cols;
         let (first_row, end_row) = self.rows;
         let panel = G * (self.depth + P::CLOSING);
-        for (right, col) in right.chunks_exact(panel).zip((first_col..end_col).step_by(G * GROUP)) {
+        for (right, (col, end_col)) in right.chunks_exact(panel).zip(panels::<G>(first_col, end_col)) {
             let lanes = Lanes::<G>::new(target.cols, col, end_col);
             let right = right.as_chunks::<G>().0.split_at(self.depth);
             for (panel, row) in (first_row..end_row).step_by(R).enumerate() {
@@ -349,8 +373,9 @@ pub(super) mod tests {
     #[test]
     fn packed_products_whose_sizes_are_no_multiples_of_tiles() {
         for rows in [1, 2, 3, 4, 5, 8, 10, 31, 32, 33, 66, 127, 128, 129, 258] {
-            for [depth, cols] in [[1, 1], [2, 7], [3, 8], [4, 17], [5, 24], [DEPTH, 9], [DEPTH + 1, 33], [6, WIDTH + 9]]
-            {
+            let small = [[1, 1], [2, 7], [3, 8], [4, 17], [5, 24], [6, 33], [7, 49]];
+            let [depth, deep] = [1, 3].map(|groups| blocks(groups).depth);
+            for [depth, cols] in small.into_iter().chain([[depth, 9], [depth + 1, 33], [deep + 1, 9], [6, 777]]) {
                 check([rows, depth, cols], &noise(rows * depth, 1), &noise(depth * cols, 2));
             }
         }
@@ -362,7 +387,7 @@ pub(super) mod tests {
         let words: Vec<u64> = halves.iter().flat_map(|high| halves.map(|low| high << 32 | low)).collect();
         // Each word by each one, alone and in sums of many.
         check([words.len(), 1, words.len()], &words, &words);
-        for depth in [2, DEPTH - 1, DEPTH + 3] {
+        for depth in [2, blocks(1).depth - 1, blocks(1).depth + 3] {
             let cycle = |by: usize| -> Vec<u64> { (0..40 * depth).map(|i| words[i * by % words.len()]).collect() };
             check([40, depth, 40], &cycle(5), &cycle(7));
             check([40, depth, 40], &vec![u64::MAX; 40 * depth], &vec![u64::MAX; 40 * depth]);

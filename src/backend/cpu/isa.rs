@@ -94,6 +94,19 @@ impl Isa {
         found
     }
 
+    /// Whether register tiles are several groups wide.
+    pub(super) fn has_wide_tiles(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => true,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(_) => false,
+            Level::Portable => false,
+            #[cfg(test)]
+            Level::Wide => true,
+        }
+    }
+
     /// Runs the task's version for this instruction set.
     pub(super) fn run<T: Task>(self, task: T) -> T::Output {
         match self.0 {

@@ -9,12 +9,6 @@ use super::products::Panels;
 use super::simd::Simd;
 use super::tile::Rows;
 
-/// Rows packed at a time, but for what fills the last tile up.
-const PACKED: usize = 128;
-
-/// Rows read in place at a time: so few that they stay in a core's own cache with any distance between them.
-const IN_PLACE: usize = 32;
-
 /// Panels of `R` rows.
 pub(super) trait Left<const R: usize>: Copy {
     type Rows: Rows<R>;
@@ -29,11 +23,6 @@ pub(super) trait Left<const R: usize>: Copy {
 /// Whether a factor is read in place: its rows lie in one piece, and are no sums.
 pub(super) fn is_in_place(left: &Factor<'_>) -> bool {
     matches!(left.cols, Axis::Stride(1)) && left.words.second.is_none()
-}
-
-/// How many of so many rows are taken at a time.
-pub(super) fn height(rows: usize, in_place: bool) -> usize {
-    rows.div_ceil(rows.div_ceil(if in_place { IN_PLACE } else { PACKED }))
 }
 
 /// Rows that were packed.

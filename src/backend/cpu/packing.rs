@@ -5,9 +5,12 @@ use std::array::from_fn;
 use smallvec::SmallVec;
 
 use super::factor::{Axis, Factor, Lanes};
-use super::gemm::WIDTH;
+use super::gemm::blocks;
 use super::products::Panels;
 use super::simd::{GROUP, Group, Simd};
+
+/// Panels of a block of the right factor, at most: those of the narrowest tile.
+const PANELS: usize = blocks(1).width / GROUP;
 
 /// Packs rows `first..end` of columns `inner` into panels of `R` rows: for each column, its word in each row.
 #[inline(always)]
@@ -70,17 +73,27 @@ fn pack_left_words<S: Simd, const R: usize>(
     }
 }
 
-/// Packs columns `first..end` of rows `inner` into panels of `G` groups: for each row, its words in these columns.
+/// First and end column of each panel of up to `G` groups: as few panels as there can be, and all about as wide, since in a
+/// narrow one a word of the left factor is used seldom.
+#[inline(always)]
+pub(super) fn panels<const G: usize>(first: usize, end: usize) -> impl Iterator<Item = (usize, usize)> {
+    let groups = (end - first).div_ceil(GROUP);
+    let count = groups.div_ceil(G);
+    let start = move |panel: usize| end.min(first + panel * groups / count * GROUP);
+    (0..count).map(move |panel| (start(panel), start(panel + 1)))
+}
+
+/// Packs columns `first..end` of rows `inner` into [`panels`]: for each row, its words in these columns.
 #[inline(always)]
 pub(super) fn pack_right<S: Simd, P: Panels, const G: usize>(
-    (simd, panels): (S, P),
+    (simd, products): (S, P),
     right: &Factor<'_>,
     inner: (usize, usize),
     (first, end): (usize, usize),
     packed: &mut Vec<Group>,
 ) {
-    let lanes: SmallVec<[_; WIDTH / GROUP]> =
-        (first..end).step_by(G * GROUP).map(|col| Lanes::<G>::new(right.cols, col, end)).collect();
+    let lanes: SmallVec<[_; PANELS]> =
+        panels::<G>(first, end).map(|(first, end)| Lanes::<G>::new(right.cols, first, end)).collect();
     let depth = inner.1 - inner.0;
     let panel = G * (depth + P::CLOSING);
     let groups = lanes.len() * panel;
@@ -94,14 +107,14 @@ pub(super) fn pack_right<S: Simd, P: Panels, const G: usize>(
     let first = right.words.first;
     let Some((second, [a, b])) = right.words.second else {
         return pack_right_words::<S, G>(simd, right, first, inner, &lanes, packed, |_, words, closing| {
-            panels.pack(words, closing)
+            products.pack(words, closing)
         });
     };
     pack_right_words::<S, G>(simd, right, first, inner, &lanes, packed, |_, words, _| {
         Group(words.map(|word| a.wrapping_mul(word)))
     });
     pack_right_words::<S, G>(simd, right, second, inner, &lanes, packed, |sums, words, closing| {
-        panels.pack(from_fn(|i| sums.0[i].wrapping_add(b.wrapping_mul(words[i]))), closing)
+        products.pack(from_fn(|i| sums.0[i].wrapping_add(b.wrapping_mul(words[i]))), closing)
     });
 }
 
@@ -132,7 +145,7 @@ fn pack_right_words<S: Simd, const G: usize>(
         return;
     }
     // Row by row: neighbouring panels are neighbours in a row.
-    let mut panels: SmallVec<[_; WIDTH / GROUP]> =
+    let mut panels: SmallVec<[_; PANELS]> =
         panels.map(|(panel, lanes)| (panel.split_at_mut(G * depth), lanes)).collect();
     for (i, k) in (inner.0..inner.1).enumerate() {
         let base = right.rows.at(k);
