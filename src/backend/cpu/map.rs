@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 use super::isa::{Isa, TileTask};
 use super::planes::{self, WORDS};
 use super::products::Direct;
-use super::registers::{Action, Allocated, Place, Taken, What, allocate};
-use super::simd::{GROUP, Simd};
+use super::registers::{Action, Allocated, Fresh, Place, Taken, What, allocate};
+use super::simd::{GROUP, Simd, fetch};
 use super::stream::Keystream;
 use super::threads::each_part;
 use super::{Input, Output};
@@ -66,7 +66,7 @@ pub(super) fn run(
 ) {
     let stride = outs[0].buf.stride();
     let Room { programs, slots, constants } = room;
-    let Allocated { actions, slots: used, constants: words, taken } = &programs.all[program].allocated;
+    let Allocated { actions, slots: used, constants: words, taken, fresh } = &programs.all[program].allocated;
     let block = || vec![0; BLOCK];
     constants.resize_with(constants.len().max(words.len()), block);
     for (block, word) in constants.iter_mut().zip(words) {
@@ -98,6 +98,7 @@ pub(super) fn run(
         constants,
         taken,
         actions,
+        fresh,
     };
     if threads == 1 {
         isa.run_tiles(blocks(0, planes, packed, &mut slots[0]));
@@ -208,6 +209,8 @@ struct Blocks<'a, 'b> {
     constants: &'a [Block],
     taken: &'a [Taken],
     actions: &'a [Action],
+    /// Of each action, see [`Allocated`].
+    fresh: &'a [Fresh],
 }
 
 impl TileTask for Blocks<'_, '_> {
@@ -217,7 +220,10 @@ impl TileTask for Blocks<'_, '_> {
         for from in (0..words).step_by(BLOCK) {
             let (start, count) = (self.first + from, BLOCK.min(words - from));
             self.take(simd, start, count);
-            for action in self.actions {
+            for (action, fresh) in self.actions.iter().zip(self.fresh) {
+                for (input, plane) in fresh {
+                    fetch_block(self.plane(*input, *plane), start + BLOCK);
+                }
                 // The words written are taken out of their place meanwhile: no operand shares it.
                 match action.to {
                     Place::Slot(slot) => {
@@ -228,6 +234,7 @@ impl TileTask for Blocks<'_, '_> {
                     Place::Output { output, plane } => {
                         let plane = self.begins[output] + plane;
                         let words = std::mem::take(&mut self.planes[plane]);
+                        fetch_block(&words, from + BLOCK);
                         self.compute(action.what, start, &mut words[from..from + count]);
                         self.planes[plane] = words;
                     }
@@ -326,6 +333,16 @@ impl Blocks<'_, '_> {
     fn plane(&self, input: usize, plane: usize) -> &[u64] {
         let Input { buf, words, .. } = &self.ins[input];
         &words[plane * buf.stride()..(plane + 1) * buf.stride()]
+    }
+}
+
+/// Has a whole block of words fetched while another one is computed. That of a result takes less to write, then.
+#[inline(always)]
+fn fetch_block(words: &[u64], start: usize) {
+    if let Some(block) = words.get(start..start + BLOCK) {
+        for line in block.as_chunks::<GROUP>().0 {
+            fetch(line);
+        }
     }
 }
 

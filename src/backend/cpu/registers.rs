@@ -4,9 +4,9 @@
 //! soon as their register is dead. Dense operands are read where they lie; a register that is only written out is
 //! computed in the output itself; constants are filled once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::backend::BackendError;
 use crate::backend::check::misfit;
@@ -95,7 +95,12 @@ pub(super) struct Allocated {
     pub constants: Vec<u64>,
     /// What is taken from words before.
     pub taken: Vec<Taken>,
+    /// For each action the planes of operands that it reads and none before it does.
+    pub fresh: Vec<Fresh>,
 }
+
+/// Planes of operands: the operand and the plane of each.
+pub(super) type Fresh = SmallVec<[(usize, usize); 2]>;
 
 /// Bits of an operand's words that become planes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +144,9 @@ pub(super) fn allocate(program: &Program, ins: &[Operand], forms: &Forms) -> Res
         allocator.places.push(place);
         allocator.release(index, instr);
     }
-    Ok(allocator.allocated)
+    let mut allocated = allocator.allocated;
+    allocated.fresh = fresh(&allocated.actions);
+    Ok(allocated)
 }
 
 /// The state of the scan.
@@ -287,6 +294,30 @@ impl Allocator<'_> {
     }
 }
 
+/// For each action the planes of operands that none before it reads.
+fn fresh(actions: &[Action]) -> Vec<Fresh> {
+    let mut read = BTreeSet::new();
+    let of = |action: &Action| {
+        let places: SmallVec<[Place; 3]> = match action.what {
+            What::Copy(a) | What::Not(a) | What::Shl(a, _) | What::Shr(a, _) => smallvec![a],
+            What::Add(a, b) | What::Sub(a, b) | What::Mul(a, b) | What::And(a, b) | What::Xor(a, b) => smallvec![a, b],
+            What::XorAnd(a, b, c) => smallvec![a, b, c],
+            // Elsewhere than at the block's own position, or no operand.
+            What::Unpack { .. }
+            | What::Repeat { .. }
+            | What::Bits { .. }
+            | What::RepeatBits { .. }
+            | What::Prf { .. } => SmallVec::new(),
+        };
+        let planes = places.into_iter().filter_map(|place| match place {
+            Place::Input { input, plane } => Some((input, plane)),
+            _ => None,
+        });
+        planes.filter(|plane| read.insert(*plane)).collect()
+    };
+    actions.iter().map(of).collect()
+}
+
 /// How a register is used.
 #[derive(Clone, Copy, Default)]
 struct Use {
@@ -356,7 +387,6 @@ fn reads(instr: &Instr) -> [Option<Reg>; 2] {
 
 #[cfg(test)]
 mod tests {
-    use smallvec::smallvec;
 
     use super::*;
     use crate::plan::BufId;
@@ -376,6 +406,16 @@ mod tests {
 
     fn out(value: u16) -> Instr {
         Instr::Out { output: 0, plane: 0, value: Reg(value) }
+    }
+
+    #[test]
+    fn planes_are_fetched_where_they_are_read_first() {
+        let other = Instr::In { input: 0, plane: 1 };
+        let code =
+            vec![IN, other, Instr::Add(Reg(0), Reg(0)), Instr::Xor(Reg(2), Reg(0)), Instr::Sub(Reg(3), Reg(1)), out(4)];
+        let got = allocated(code).unwrap();
+        let wanted: Vec<Fresh> = vec![smallvec![(0, 0)], smallvec![], smallvec![(0, 1)]];
+        assert_eq!(got.fresh, wanted);
     }
 
     #[test]

@@ -6,8 +6,9 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_mullo_epi64, _mm512_set1_epi64, _mm512_shuffle_i64x2,
-    _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi64, _mm512_and_si512, _mm512_mullo_epi64, _mm512_set1_epi64,
+    _mm512_shuffle_i64x2, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_xor_si512,
 };
 
 use std::array::from_fn;
@@ -19,6 +20,18 @@ pub(super) const GROUP: usize = 8;
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Group(pub [u64; GROUP]);
+
+/// Has the processor fetch words that will be read or written soon: the cache line in which they begin.
+#[inline(always)]
+pub(super) fn fetch(words: &[u64; GROUP]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86_64 has the instruction, and the words are there.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(words).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = words;
+}
 
 /// Permission to compute with vectors of [`GROUP`] words. Arithmetic is modulo 2^64.
 pub(super) trait Simd: Copy {
