@@ -234,7 +234,7 @@ impl TileTask for Blocks<'_, '_> {
                     Place::Output { output, plane } => {
                         let plane = self.begins[output] + plane;
                         let words = std::mem::take(&mut self.planes[plane]);
-                        fetch_block(&words, from + BLOCK);
+                        fetch_block(words, from + BLOCK);
                         self.compute(action.what, start, &mut words[from..from + count]);
                         self.planes[plane] = words;
                     }
