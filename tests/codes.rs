@@ -5,21 +5,13 @@ use std::path::Path;
 
 use smlc::diag::Code;
 
-fn outputs(folder: &Path, all: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            outputs(&path, all);
-        } else if path.extension().is_some_and(|e| e == "out") {
-            all.push_str(&std::fs::read_to_string(&path).unwrap());
-        }
-    }
-}
+mod files;
 
 #[test]
 fn every_code_has_a_golden() {
-    let mut all = String::new();
-    outputs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), &mut all);
+    let files = files::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"));
+    let outputs = files.iter().filter(|path| path.extension().is_some_and(|e| e == "out"));
+    let all: String = outputs.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let missing: Vec<String> = Code::ALL
         .iter()
         .map(ToString::to_string)

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+mod files;
+
 /// Top-level modules by floor; those of one row from 6 on do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["span", "diag", "id", "shape", "fixed", "label"],
@@ -113,26 +115,12 @@ fn complaints(path: &Path, text: &str) -> Vec<String> {
     out
 }
 
-fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(dir).expect("src is readable").flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            rust_files(&path, out);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            out.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_source_file_keeps_the_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&src, &mut files);
     let mut found = Vec::new();
-    for file in &files {
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    for file in files::all(&src).iter().filter(|path| is_source(path)) {
         let path = file.strip_prefix(&src).unwrap();
         let text = std::fs::read_to_string(file).unwrap();
         found.extend(

@@ -5,6 +5,9 @@
 //! operator is a new row; a new backend is a line of [`run::backends`].
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../files/mod.rs"]
+mod files;
+
 mod table;
 
 mod bits;

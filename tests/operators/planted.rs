@@ -279,23 +279,14 @@ fn excused(mistake: &Mistake) -> Option<usize> {
 /// Names of element programs that the protocols are written with.
 fn written() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = std::fs::read_to_string(path).unwrap();
-            let calls = ["ring_map(", "plane_map(", "each_share(", "each_summand("];
-            for call in calls.into_iter().flat_map(|call| text.split(call).skip(1)) {
-                let arguments = call.split(';').next().unwrap();
-                let words = arguments.split('"').skip(1).step_by(2);
-                let names_of =
-                    words.filter(|w| w.chars().all(|c| c.is_ascii_lowercase() || "._0123456789".contains(c)));
-                names.extend(names_of.map(|name| format!("program {name}")));
-            }
+    for path in crate::files::all(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let calls = ["ring_map(", "plane_map(", "each_share(", "each_summand("];
+        for call in calls.into_iter().flat_map(|call| text.split(call).skip(1)) {
+            let arguments = call.split(';').next().unwrap();
+            let words = arguments.split('"').skip(1).step_by(2);
+            let names_of = words.filter(|w| w.chars().all(|c| c.is_ascii_lowercase() || "._0123456789".contains(c)));
+            names.extend(names_of.map(|name| format!("program {name}")));
         }
     }
     names

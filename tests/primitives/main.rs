@@ -2,6 +2,9 @@
 //! with the mistakes it was shown to find. A new primitive is a new row of the table.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../files/mod.rs"]
+mod files;
+
 mod costs;
 mod fused;
 mod openings;

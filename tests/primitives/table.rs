@@ -471,19 +471,11 @@ impl Case {
 #[test]
 fn every_message_of_the_protocols_is_in_the_table() {
     let mut written = std::collections::BTreeSet::new();
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/protocol")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = std::fs::read_to_string(path).unwrap();
-            for call in text.split("b.send").skip(1) {
-                let name = call.split(';').next().and_then(|call| call.split('"').nth(1));
-                written.extend(name.map(str::to_string));
-            }
+    for path in crate::files::all(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/protocol")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        for call in text.split("b.send").skip(1) {
+            let name = call.split(';').next().and_then(|call| call.split('"').nth(1));
+            written.extend(name.map(str::to_string));
         }
     }
     assert!(written.len() > 10, "{written:?}");

@@ -37,7 +37,7 @@ pub(super) const fn blocks(groups: usize) -> Blocks {
     }
 }
 
-/// How many of so many, `most` at a time, are taken each time: about as many, and whole `unit`s, of which `most` has some.
+/// How many of so many are taken at a time, where up to `most` can be: each time about as many, in whole `unit`s.
 fn evenly(all: usize, most: usize, unit: usize) -> usize {
     all.div_ceil(all.div_ceil(most)).next_multiple_of(unit)
 }
@@ -387,7 +387,8 @@ pub(super) mod tests {
         let words: Vec<u64> = halves.iter().flat_map(|high| halves.map(|low| high << 32 | low)).collect();
         // Each word by each one, alone and in sums of many.
         check([words.len(), 1, words.len()], &words, &words);
-        for depth in [2, blocks(1).depth - 1, blocks(1).depth + 3] {
+        let [depth, deep] = [1, 3].map(|groups| blocks(groups).depth);
+        for depth in [2, depth - 1, depth + 3, deep + 3] {
             let cycle = |by: usize| -> Vec<u64> { (0..40 * depth).map(|i| words[i * by % words.len()]).collect() };
             check([40, depth, 40], &cycle(5), &cycle(7));
             check([40, depth, 40], &vec![u64::MAX; 40 * depth], &vec![u64::MAX; 40 * depth]);

@@ -387,7 +387,6 @@ fn reads(instr: &Instr) -> [Option<Reg>; 2] {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::plan::BufId;
 
