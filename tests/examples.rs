@@ -211,6 +211,41 @@ fn slices_compute_the_same() {
     balanced("lenet.sml in a pipeline", &costs[1]);
 }
 
+/// Slices of large tensors that wait for others: the same results and bytes in more rounds, with less memory and less on its way
+/// at once.
+#[test]
+fn slices_of_large_tensors_begin_one_after_the_other() {
+    let mut sources = Sources::default();
+    let plan = |graph: &graph::Graph, sources: &Sources, begin: usize| {
+        let plan = lower::lower(graph, sources, lower::Options { begin, ..Default::default() });
+        verify::verify(&plan).unwrap();
+        (cost::cost(&plan), plan)
+    };
+    let graph = graph_of("lenet.sml", 8, &mut sources);
+    let data = data(&graph, &mut 1);
+    let wanted = eval::results(&graph, &data, eval::Mode::Fixed).unwrap();
+    let ((usual, _), (late, late_plan)) = (plan(&graph, &sources, 1 << 20), plan(&graph, &sources, 3000));
+    assert!(late.rounds > usual.rounds + 5, "{} for {}", late.rounds, usual.rounds);
+    let outcome = lockstep::run(&late_plan, &data, &mut |_, _, _, _| {}).unwrap();
+    for (a, b) in outcome.outputs["out"].iter().zip(&wanted["out"]) {
+        assert!((a - b).abs() < 2f64.powi(-8), "{a} instead of {b}");
+    }
+    balanced("lenet.sml with slices that wait", &late);
+
+    // Its largest tensor has 103 million elements.
+    let graph = graph_of("vgg16.sml", 32, &mut sources);
+    let [(usual, at_once), (late, waiting)] =
+        [usize::MAX, lower::Options::default().begin].map(|begin| plan(&graph, &sources, begin));
+    assert!((usual.rounds..2 * usual.rounds).contains(&late.rounds), "{} for {}", late.rounds, usual.rounds);
+    assert!(late.bytes_total * 1000 <= usual.bytes_total * 1001, "{} for {}", late.bytes_total, usual.bytes_total);
+    for party in Party::ALL {
+        let least = |plan: &Plan| Layout::of(plan, party, false).bytes();
+        assert!(least(&waiting) * 20 < least(&at_once) * 17, "{} for {}", least(&waiting), least(&at_once));
+        let sent = |plan: &Plan| Course::of(plan, party).most_sent();
+        assert!(sent(&waiting) * 8 < sent(&at_once), "{} for {}", sent(&waiting), sent(&at_once));
+    }
+}
+
 /// A plan for a network is the fastest of those that are tried, and some networks get finer slices.
 #[test]
 fn the_plan_for_a_network_is_the_fastest() {

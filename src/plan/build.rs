@@ -103,8 +103,9 @@ impl Builder {
         self.bufs[id.index()].len
     }
 
-    /// Elements `start..start + len` of a ring buffer, where they are.
-    pub fn part(&mut self, id: BufId, start: usize, len: usize) -> BufId {
+    /// Elements `start..start + len` of a ring buffer, where they are. They are used so many rounds later than the buffer could
+    /// be, unless the part is known already.
+    pub fn part(&mut self, id: BufId, start: usize, len: usize, later: u32) -> BufId {
         let (of, offset) = self.bufs[id.index()].storage(id);
         if start == 0 && len == self.len(id) {
             return id;
@@ -117,7 +118,7 @@ impl Builder {
         let whole = &self.bufs[of.index()];
         debug_assert!(whole.width > 1 && start + len <= whole.len, "{start} + {len} of {of}");
         let part = Buf { part: Some(Part { of, start }), ..Buf::ring(whole.party, len, whole.width) };
-        let part = self.buf(part, self.ready(id));
+        let part = self.buf(part, self.ready(id) + later);
         self.parts.insert((of, start, len), part);
         part
     }

@@ -31,6 +31,9 @@ pub struct Options {
     pub prefer: Prefer,
     /// How tensors are cut into slices.
     pub cut: Cut,
+    /// So many elements of a tensor begin in a round: of a larger one, slices wait for others. They need several times the memory of
+    /// the tensor for a while; and in a round more, about as many again are computed and sent.
+    pub begin: usize,
     /// Whether element programs of which one reads what the other writes become one. Messages are the same words either way;
     /// without it each step is one of its protocol, to look at.
     pub fused: bool,
@@ -38,7 +41,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { prefer: Prefer::default(), cut: Cut::default(), fused: true }
+        Options { prefer: Prefer::default(), cut: Cut::default(), begin: 4 << 20, fused: true }
     }
 }
 

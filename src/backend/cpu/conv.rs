@@ -48,6 +48,11 @@ impl Geometry {
         self.window.size[0] * self.window.size[1]
     }
 
+    /// Words of an image.
+    fn plain_image(&self) -> usize {
+        self.groups * self.channels * self.plain[0] * self.plain[1]
+    }
+
     /// Words of a padded image.
     fn image(&self) -> usize {
         self.groups * self.channels * self.padded[0] * self.padded[1]
@@ -83,6 +88,9 @@ const FEW: usize = 4;
 /// Words of padded images from which on the pairs have one room in turn: 1 MB, what a core's own cache holds.
 const LARGE: usize = 1 << 17;
 
+/// Words of padded images that are put together at a time, unless one image has more: 16 MB.
+const AT_ONCE: usize = 1 << 21;
+
 /// Where a convolution's words are.
 #[derive(Default)]
 pub(super) struct Offsets {
@@ -95,10 +103,10 @@ pub(super) struct Offsets {
 }
 
 /// Adds the convolutions of `(image, weight)` pairs to `out`.
-pub(super) fn add(
+pub(super) fn add<'a>(
     isa: Isa,
     geometry: &Geometry,
-    pairs: &[(Words<'_>, Words<'_>)],
+    pairs: &[(Words<'a>, Words<'a>)],
     space: &mut Workspace,
     out: &mut [u64],
 ) {
@@ -107,10 +115,21 @@ pub(super) fn add(
     }
     let mut room = std::mem::take(&mut space.images);
     let mut offsets = std::mem::take(&mut space.offsets);
-    geometry.offsets(&mut offsets);
-    let at_a_time = if geometry.images * geometry.image() < LARGE { room.len() } else { 1 };
-    for pairs in pairs.chunks(at_a_time) {
-        add_pairs(isa, geometry, pairs, (&offsets, &mut room), space, out);
+    let at_once = (AT_ONCE / geometry.image().max(1)).max(1);
+    let [plain, result] = [geometry.plain_image(), geometry.groups * geometry.outputs * geometry.pixels()];
+    for (first, out) in (0..geometry.images).step_by(at_once).zip(out.chunks_mut((at_once * result).max(1))) {
+        let some = Geometry { images: at_once.min(geometry.images - first), ..*geometry };
+        if first == 0 || some.images < at_once {
+            some.offsets(&mut offsets);
+        }
+        let images = |(image, weight): &(Words<'a>, Words<'a>)| {
+            (image.range(first * plain, (first + some.images) * plain), *weight)
+        };
+        let pairs: SmallVec<[_; 2]> = pairs.iter().map(images).collect();
+        let in_turn = some.images * some.image() >= LARGE;
+        for pairs in pairs.chunks(if in_turn { 1 } else { room.len() }) {
+            add_pairs(isa, &some, pairs, (&offsets, &mut room), space, out);
+        }
     }
     (space.images, space.offsets) = (room, offsets);
 }

@@ -367,6 +367,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn large_images_are_padded_some_at_a_time() {
+        let window = Window { size: [3, 2], stride: [7, 5], pad: [1, 1], dilation: [2, 1] };
+        // Two and one of three; one by one.
+        for side in [500, 800] {
+            let case = products::conv([3, 4, side, side - 1], 2, window, 2, 2);
+            check(&case).unwrap();
+            check(&products::of_sums(case, [[1, 2], [-1, 1]])).unwrap();
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -48,7 +48,7 @@ mod tests {
         let unread = double(&mut b, "read by what is dead", sent);
         double(&mut b, "dead", unread);
         let part = double(&mut b, "of a part", x);
-        let half = b.part(part, 0, 4);
+        let half = b.part(part, 0, 4, 0);
         let (_, rounds) = b.finish(&[kept, half], false);
         let mut names: Vec<&str> =
             rounds.iter().flat_map(|round| &round.steps).map(|step| step.kernel.name()).collect();

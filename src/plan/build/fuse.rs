@@ -312,7 +312,7 @@ mod tests {
         let mut b = Builder::new(Format::default());
         let [x, y, z] = inputs(&mut b);
         let first = add(&mut b, "a", [x, y]);
-        let halves = [b.part(first, 0, LEN / 2), b.part(first, LEN / 2, LEN / 2)];
+        let halves = [b.part(first, 0, LEN / 2, 0), b.part(first, LEN / 2, LEN / 2, 0)];
         // It needs the first one and is needed by the last.
         let kernel = Kernel::Concat { outer: 1, chunks: vec![LEN / 2; 2] };
         let turned = b.launch(Party(0), kernel, &[halves[1], halves[0]], LEN);

@@ -5,13 +5,16 @@
 //! roles also go round both ways, or into a multiple of six that makes a pipeline ([`Cut`]). Whoever has sent the least so far
 //! plays role 0 for a small one, and for one that is not cut. Slices begin at multiples of eight elements, so that their bits
 //! fill bytes, or of 64, so that they fill words, or between planes of images that are pooled.
+//!
+//! Of a tensor that takes long to compute and to send, slices begin some after the others, a round apart: so what they need
+//! for a while, which is several times what the tensor needs, is not there for all of them at once.
 
 use super::super::build::Builder;
 use super::super::protocol::maximum::SignSource;
 use super::super::protocol::select::RandomBit;
 use super::super::protocol::sign::Opened;
 use super::super::protocol::{Additive, BitShares, Roles, Shares, local};
-use super::super::{BufId, Kernel, Party};
+use super::super::{BufId, Kernel, Operand, Party};
 use super::{Cut, Lowering, NodeId};
 
 /// A tensor of so many elements is cut into three.
@@ -32,6 +35,8 @@ pub(super) struct Slice {
     /// Whether these are all elements.
     pub whole: bool,
     pub roles: Roles,
+    /// Rounds for which it waits, so that others are done before.
+    pub delay: u32,
 }
 
 /// The comparisons of a tensor's slices, in order.
@@ -47,12 +52,12 @@ impl Signs {
         self
     }
 
-    /// Each slice with where it begins.
+    /// Each slice with where it begins. It waits for its comparison.
     pub fn slices(&self) -> impl Iterator<Item = (Slice, &SignSource)> {
         let whole = self.0.len() == 1;
         self.0.iter().scan(0, move |start, source| {
             let len = source.summands.len;
-            let slice = Slice { start: *start, len, whole, roles: source.summands.roles };
+            let slice = Slice { start: *start, len, whole, roles: source.summands.roles, delay: 0 };
             *start += len;
             Some((slice, source))
         })
@@ -64,7 +69,7 @@ pub(super) type OpenedSlices = Vec<(Slice, Opened, RandomBit)>;
 
 /// A tensor that is not cut, and who plays which role for it.
 pub(super) fn whole(b: &Builder, len: usize) -> Slice {
-    Slice { start: 0, len, whole: true, roles: by_load(b)[0] }
+    Slice { start: 0, len, whole: true, roles: by_load(b)[0], delay: 0 }
 }
 
 /// The six ways to distribute roles, the one first after which the links are the most equal.
@@ -85,7 +90,8 @@ impl Shares {
         if slice.whole {
             return *self;
         }
-        Shares::dense(self.at.map(|row| row.map(|operand| b.part(operand.buf, slice.start, slice.len))))
+        let mut part = |operand: Operand| b.part(operand.buf, slice.start, slice.len, slice.delay);
+        Shares::dense(self.at.map(|row| row.map(&mut part)))
     }
 
     /// One tensor of slices.
@@ -113,7 +119,7 @@ impl Additive {
         if slice.whole {
             return *self;
         }
-        Additive(self.0.map(|z| b.part(z, slice.start, slice.len)))
+        Additive(self.0.map(|z| b.part(z, slice.start, slice.len, slice.delay)))
     }
 }
 
@@ -137,11 +143,12 @@ impl Lowering<'_> {
 
     /// How a tensor of `len` elements is cut, between units of so many.
     pub(super) fn units(&self, len: usize, unit: usize) -> Vec<Slice> {
+        let begin = self.options.begin.max(1);
         let count = match (len, self.options.cut) {
             (0..THREE, _) | (0..LARGE, Cut::Large) | (_, Cut::Whole) => 1,
             (THREE..SIX, _) => 3,
-            (SIX.., Cut::Roles | Cut::Large) => 6,
-            (SIX.., Cut::Pipeline(size)) => 6 * (len / 6).div_ceil(size.max(1)),
+            (SIX.., Cut::Roles | Cut::Large) => 6 * len.div_ceil(begin),
+            (SIX.., Cut::Pipeline(size)) => 6 * (len / 6).div_ceil(size.min(begin / 6).max(1)),
         };
         let mut roles = by_load(&self.b);
         let count = match len / unit {
@@ -164,9 +171,14 @@ impl Lowering<'_> {
         let mut start = 0;
         let cut = lens.into_iter().zip(roles.into_iter().cycle()).map(|(len, roles)| {
             start += len;
-            Slice { start: start - len, len, whole: count == 1, roles }
+            Slice { start: start - len, len, whole: count == 1, roles, delay: self.delay(start - len) }
         });
         cut.collect()
+    }
+
+    /// Rounds for which a slice waits that begins there.
+    fn delay(&self, start: usize) -> u32 {
+        u32::try_from(start / self.options.begin.max(1)).expect("no tensor takes so many rounds")
     }
 
     /// The slices of shares whose signs are read: those that they were joined of, with the party as role 0 that has its part
@@ -178,7 +190,7 @@ impl Lowering<'_> {
             let mut start = 0;
             let along = lens.iter().zip(ways.iter().chain(&Roles::ALL).cycle()).map(|(len, roles)| {
                 start += len;
-                Slice { start: start - len, len: *len, whole: false, roles: *roles }
+                Slice { start: start - len, len: *len, whole: false, roles: *roles, delay: self.delay(start - len) }
             });
             cut = along.collect();
         }
