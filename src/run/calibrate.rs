@@ -214,6 +214,10 @@ fn probes() -> Vec<Probe> {
     let mut sums = vec![input];
     sums.extend((0..32).map(|reg| Instr::Add(Reg(reg), Reg(0))));
     sums.push(out(32));
+    // Several, so that writing their sum is little beside them.
+    let mut drawn: Vec<Instr> = (0..8).map(|stream| Instr::Prf { stream, plane: 0 }).collect();
+    drawn.extend((0..7).map(|sum| Instr::Xor(Reg(if sum == 0 { 0 } else { 7 + sum }), Reg(sum + 1))));
+    drawn.push(out(14));
     let table = Lookup {
         shift: 40,
         pieces: 16,
@@ -233,9 +237,9 @@ fn probes() -> Vec<Probe> {
             ..Probe::map(Unit::Spread, len, vec![input, out(0)])
         },
         Probe {
-            streams: vec![Stream { key: 0, id: 0, bits: 64 }],
+            streams: (0..8).map(|id| Stream { key: 0, id, bits: 64 }).collect(),
             ins: vec![],
-            ..Probe::map(Unit::Stream, len, vec![Instr::Prf { stream: 0, plane: 0 }, out(0)])
+            ..Probe::map(Unit::Stream, len, drawn)
         },
         Probe::conv(Unit::Packed, [64, 32, 64, 1]),
         Probe::conv(Unit::Factor, [3, 64, 16, 1]),

@@ -272,9 +272,14 @@ impl Blocks<'_, '_> {
     #[inline(always)]
     fn compute(&self, what: What, start: usize, to: &mut [u64]) {
         let count = to.len();
-        let at = |place| self.words(place, start, count);
+        // A closure would not always be inlined.
+        macro_rules! at {
+            ($place:ident) => {
+                self.words($place, start, count)
+            };
+        }
         match what {
-            What::Copy(a) => to.copy_from_slice(at(a)),
+            What::Copy(a) => to.copy_from_slice(at!(a)),
             What::Unpack { input, plane } => {
                 let Input { buf, bytes, .. } = &self.ins[input];
                 let size = wire::plane_bytes(buf);
@@ -300,20 +305,20 @@ impl Blocks<'_, '_> {
                 let (stream, keystream) = &self.streams[stream];
                 keystream.fill(stream, plane as u64 * self.stride as u64 + start as u64, to);
             }
-            What::Add(a, b) => zip(to, at(a), at(b), u64::wrapping_add),
-            What::Sub(a, b) => zip(to, at(a), at(b), u64::wrapping_sub),
-            What::Mul(a, b) => zip(to, at(a), at(b), u64::wrapping_mul),
-            What::And(a, b) => zip(to, at(a), at(b), |a, b| a & b),
-            What::Xor(a, b) => zip(to, at(a), at(b), |a, b| a ^ b),
+            What::Add(a, b) => zip(to, at!(a), at!(b), u64::wrapping_add),
+            What::Sub(a, b) => zip(to, at!(a), at!(b), u64::wrapping_sub),
+            What::Mul(a, b) => zip(to, at!(a), at!(b), u64::wrapping_mul),
+            What::And(a, b) => zip(to, at!(a), at!(b), |a, b| a & b),
+            What::Xor(a, b) => zip(to, at!(a), at!(b), |a, b| a ^ b),
             What::XorAnd(a, b, c) => {
-                let (a, b, c) = (at(a), at(b), at(c));
+                let (a, b, c) = (at!(a), at!(b), at!(c));
                 for (((to, a), b), c) in to.iter_mut().zip(a).zip(b).zip(c) {
                     *to = a ^ (b & c);
                 }
             }
-            What::Not(a) => each(to, at(a), |a| !a),
-            What::Shl(a, n) => each(to, at(a), |a| a << n),
-            What::Shr(a, n) => each(to, at(a), |a| a >> n),
+            What::Not(a) => each(to, at!(a), |a| !a),
+            What::Shl(a, n) => each(to, at!(a), |a| a << n),
+            What::Shr(a, n) => each(to, at!(a), |a| a >> n),
         }
     }
 

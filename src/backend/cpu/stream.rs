@@ -29,7 +29,7 @@ impl Keystream {
         Keystream {
             cipher: Aes128Enc::new(&key.0.into()),
             #[cfg(target_arch = "x86_64")]
-            vaes: Vaes::new(key),
+            vaes: Vaes::all(key).into_iter().next(),
         }
     }
 
@@ -189,6 +189,17 @@ mod tests {
         }
     }
 
+    /// Keystreams that use each way the processor has.
+    fn all(key: &StreamKey) -> Vec<Keystream> {
+        let mut all = vec![Keystream::new(key)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let with = |vaes| Keystream { vaes, ..Keystream::new(key) };
+            all.extend(Vaes::all(key).into_iter().map(Some).chain([None]).map(with));
+        }
+        all
+    }
+
     /// What the crate's cipher makes of the counters.
     fn by_crate(key: [u8; 16], id: u32, index: u64, count: usize) -> Vec<[u64; 2]> {
         let counter = |n: usize| [index.wrapping_add(n as u64).to_le(), u64::from(id).to_le()];
@@ -200,18 +211,22 @@ mod tests {
     #[test]
     fn counters_carry_and_end() {
         for index in [u64::from(u32::MAX) - 9, u64::MAX - 9] {
-            let mut found = [[0; 2]; 10];
-            Keystream::new(&key()).blocks(3, index, &mut found);
-            assert_eq!(found.to_vec(), by_crate(key().0, 3, index, 10));
+            for keystream in all(&key()) {
+                let mut found = [[0; 2]; 10];
+                keystream.blocks(3, index, &mut found);
+                assert_eq!(found.to_vec(), by_crate(key().0, 3, index, 10));
+            }
         }
     }
 
     proptest! {
         #[test]
         fn blocks_are_those_of_the_crate(key: [u8; 16], id: u32, index in 0..u64::MAX - 99, count in 0usize..99) {
-            let mut found = vec![[0; 2]; count];
-            Keystream::new(&StreamKey(key)).blocks(id, index, &mut found);
-            prop_assert_eq!(found, by_crate(key, id, index, count));
+            for keystream in all(&StreamKey(key)) {
+                let mut found = vec![[0; 2]; count];
+                keystream.blocks(id, index, &mut found);
+                prop_assert_eq!(found, by_crate(key, id, index, count));
+            }
         }
 
         #[test]
