@@ -35,7 +35,9 @@ impl Keystream {
 
     /// Elements `start..` of a stream (for `bits == 1`: words, 64 elements each, planes one after the other).
     ///
-    /// `stream.key` is the caller's business: this is the stream under the key at hand.
+    /// `stream.key` is the caller's business: this is the stream under the key at hand. What else than encrypting there is to do is
+    /// compiled for the caller's instructions.
+    #[inline(always)]
     pub fn fill(&self, stream: &Stream, start: u64, out: &mut [u64]) {
         let mask = if stream.bits == 1 { u64::MAX } else { low_mask(stream.bits) };
         match stream.class() {
@@ -52,6 +54,7 @@ impl Keystream {
     }
 
     /// Elements of which `PER` share a word, lowest bits first.
+    #[inline(always)]
     fn narrow<const PER: usize>(&self, id: u32, mask: u64, start: u64, out: &mut [u64]) {
         let bits = 64 / PER;
         let per = PER as u64;
@@ -85,6 +88,7 @@ impl Keystream {
     }
 
     /// Little-endian 64-bit words `start..` of the keystream.
+    #[inline(always)]
     fn words(&self, id: u32, start: u64, out: &mut [u64]) {
         let mut index = start / 2;
         let mut out = out;
