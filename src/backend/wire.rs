@@ -117,23 +117,41 @@ fn partial(bytes: &[u8]) -> u64 {
 /// Unpacks words of 2 to 63 bits.
 #[inline(always)]
 fn unpack_bits(bytes: &[u8], width: usize, words: &mut [u64]) {
-    let mask = low_mask(width as u32);
-    let place = |number: usize| (number * width / 8, number * width % 8);
-    // A word's bits are in nine bytes, which the last words do not have behind them.
-    let whole = bytes.len().checked_sub(9).map_or(0, |last| last * 8 / width + 1).min(words.len());
-    let (whole, rest) = words.split_at_mut(whole);
-    for (number, to) in whole.iter_mut().enumerate() {
-        let (at, shift) = place(number);
-        let nine = &bytes[at..at + 9];
-        *to = (partial(&nine[..8]) >> shift | (u64::from(nine[8]) << 1) << (63 - shift)) & mask;
-    }
-    for (number, to) in (whole.len()..).zip(rest) {
-        let (at, shift) = place(number);
+    // Whatever bit of a byte a word begins at, its bits are in so many bytes.
+    let done =
+        if width > 57 { unpack_groups::<9>(bytes, width, words) } else { unpack_groups::<8>(bytes, width, words) };
+    for (number, to) in words.iter_mut().enumerate().skip(done) {
+        let (at, shift) = (number * width / 8, number * width % 8);
         let mut some = [0; 16];
         let left = bytes.len().min(at + 16) - at;
         some[..left].copy_from_slice(&bytes[at..at + left]);
-        *to = (u128::from_le_bytes(some) >> shift) as u64 & mask;
+        *to = (u128::from_le_bytes(some) >> shift) as u64 & low_mask(width as u32);
     }
+}
+
+/// The same eight words at a time, of which the first begins where a byte does, as long as there are `READ` bytes from the one on
+/// where the last begins; how many words.
+#[inline(always)]
+fn unpack_groups<const READ: usize>(bytes: &[u8], width: usize, words: &mut [u64]) -> usize {
+    let mask = low_mask(width as u32);
+    let mut places = [(0, 0); 8];
+    for (number, place) in places.iter_mut().enumerate() {
+        *place = (number * width / 8, number * width % 8);
+    }
+    let span = places[7].0 + READ;
+    let groups = bytes.len().checked_sub(span).map_or(0, |last| last / width + 1).min(words.len() / 8);
+    for (number, group) in words.as_chunks_mut::<8>().0.iter_mut().take(groups).enumerate() {
+        let bytes = &bytes[number * width..number * width + span];
+        for (to, (at, shift)) in group.iter_mut().zip(&places) {
+            let bytes = &bytes[*at..*at + READ];
+            let mut word = partial(&bytes[..8]) >> shift;
+            if let Some(ninth) = bytes.get(8) {
+                word |= (u64::from(*ninth) << 1) << (63 - shift);
+            }
+            *to = word & mask;
+        }
+    }
+    8 * groups
 }
 
 #[cfg(test)]
