@@ -6,17 +6,19 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use smlc::backend::cpu::{Cpu, Isa, Threads};
 use smlc::backend::{Around, Backend as _, BackendError, Launch, StreamKey};
 use smlc::net::handshake::Role;
-use smlc::net::owner::{MemoryLink, Message, MessageKind, OwnerLink as _, Room};
+use smlc::net::owner::{Admit, LinkError, MemoryLink, Message, MessageKind, OwnerLink, Room};
 use smlc::net::{Loss, MemoryMesh, Mesh as _, NetError};
 use smlc::plan::course::Piece;
 use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
 use smlc::plan::{Party, Plan, Step, verify};
-use smlc::run::client::Data;
+use smlc::run::client::{Client, Data};
 use smlc::run::device::Device;
 use smlc::run::party::{self, Service};
 use smlc::run::session::{Link, Session};
@@ -180,7 +182,7 @@ fn run(plan: &Plan, sessions: &mut [Session<'_, Counting>; 3]) -> Vec<Vec<Vec<u8
     for number in 0..=plan.rounds.len() {
         sessions.iter_mut().for_each(|session| session.round(number, &mut links).unwrap());
     }
-    sessions.iter_mut().map(|session| session.outputs().unwrap()).collect()
+    sessions.iter_mut().map(|session| session.outputs(Vec::new()).unwrap()).collect()
 }
 
 /// What is summed once is summed anew when its owner's inputs come anew, and only then; the inputs themselves do not stay.
@@ -240,6 +242,62 @@ fn values_stay_until_no_input_needs_them() {
     });
     let found = outcome.unwrap().outputs.into_values().next().unwrap();
     assert!(found.iter().all(|value| (value - 6.0).abs() < 1e-3), "{found:?}");
+}
+
+/// The owners' end of a link, which notes where the results are that come.
+struct Watched {
+    link: MemoryLink,
+    results: Arc<Mutex<Vec<usize>>>,
+}
+
+impl OwnerLink for Watched {
+    fn peer(&self) -> Role {
+        self.link.peer()
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), LinkError> {
+        self.link.send(message)
+    }
+
+    fn recv(&mut self, patience: Option<Duration>, admit: Admit<'_>) -> Result<Message, LinkError> {
+        let message = self.link.recv(patience, admit)?;
+        if message.kind == MessageKind::Output {
+            self.results.lock().unwrap().push(message.payload.as_ptr() as usize);
+        }
+        Ok(message)
+    }
+}
+
+/// Within a process the memory of results goes back to the parties.
+#[test]
+fn results_are_written_where_those_of_the_run_before_were() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\n\
+                entry f(x: fix[1000] from a, y: fix[1000] from b) -> (fix[1000] to a, fix[1000] to b) {\n\
+                (x + y, x * y)\n}\n";
+    let plan = &plan_of("results.sml", text.to_string());
+    let data: Data = ["x", "y"].map(|name| (name.to_string(), vec![0.5; 1000])).into();
+    let results: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
+    std::thread::scope(|scope| {
+        let links = MemoryMesh::new(None).map(|mut mesh| {
+            let me = mesh.me();
+            let (link, mut party) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
+            let serve = move || party::run(plan, &mut mesh, &mut party, Service { runs: 3, ..Service::ONCE });
+            scope.spawn(move || serve().unwrap());
+            Watched { link, results: results[me.index()].clone() }
+        });
+        let mut client = Client::new(plan, links).unwrap();
+        client.submit(&data, |_| true).unwrap();
+        for _ in 0..3 {
+            let outcome = client.run().unwrap();
+            assert!(outcome.outputs.values().flatten().all(|value| (0.2..1.1).contains(value)));
+        }
+    });
+    for places in &results[..2] {
+        let places = places.lock().unwrap();
+        // Of the two results of a run, the first that comes has the room of one before.
+        let [first, other, second, _, third, _] = places[..] else { panic!("{places:?}") };
+        assert!([first, other].contains(&second) && second == third, "{places:?}");
+    }
 }
 
 /// Between two runs an owner's tensors come anew all together, in the plan's order, or not at all.

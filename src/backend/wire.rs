@@ -7,6 +7,10 @@ use crate::plan::Buf;
 
 /// Appends the packed words of a buffer.
 pub fn pack(buf: &Buf, words: &[u64], out: &mut Vec<u8>) {
+    if buf.width == 64 && cfg!(target_endian = "little") {
+        out.extend_from_slice(bytemuck::cast_slice(words));
+        return;
+    }
     let start = out.len();
     out.resize(start + buf.wire_bytes(), 0);
     pack_to(buf, words, &mut out[start..]);

@@ -19,6 +19,9 @@ use crate::plan::{
 /// How long a probe is repeated.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// Words that are copied where memory is measured, by all threads together.
+const MEMORY: usize = 1 << 25;
+
 /// A launch whose time is mostly that of one unit.
 struct Probe {
     unit: Unit,
@@ -43,8 +46,9 @@ pub fn calibrate(
         times[unit as usize] = nanoseconds;
         report(Unit::ALL[unit as usize].1, nanoseconds);
     };
-    for probe in probes() {
-        let nanoseconds = probe.measure()?;
+    for probe in probes(threads) {
+        // Memory is shared: the parties reach for it at once.
+        let nanoseconds = if probe.unit == Unit::Far { probe.measure_beside(threads)? } else { probe.measure()? };
         let work = probe.work();
         let rest: f64 =
             work.iter().filter(|(unit, _)| *unit != probe.unit).map(|(unit, n)| n * times[unit as usize]).sum();
@@ -95,6 +99,17 @@ fn shortest(mut run: impl FnMut()) -> f64 {
         runs += 1;
     }
     best.as_secs_f64() * 1e9
+}
+
+/// The mean of many runs, in nanoseconds.
+fn mean(run: &mut dyn FnMut()) -> f64 {
+    let begin = Instant::now();
+    let mut runs = 0;
+    while begin.elapsed() < PATIENCE {
+        run();
+        runs += 1;
+    }
+    begin.elapsed().as_secs_f64() * 1e9 / f64::from(runs)
 }
 
 /// From sending until the other thread goes on.
@@ -171,6 +186,21 @@ impl Probe {
 
     /// Nanoseconds of a launch.
     fn measure(&self) -> Result<f64, BackendError> {
+        self.prepared(|launch| shortest(launch))
+    }
+
+    /// Nanoseconds of a launch while so many threads launch the same, each its own.
+    fn measure_beside(&self, threads: usize) -> Result<f64, BackendError> {
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(|| self.prepared(mean))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        let count = all.len() as f64;
+        Ok(all.into_iter().sum::<Result<f64, _>>()? / count)
+    }
+
+    /// Has launches timed.
+    fn prepared(&self, time: impl FnOnce(&mut dyn FnMut()) -> f64) -> Result<f64, BackendError> {
         let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
         let (bufs, ins, outs) = (self.bufs(), self.operands(), self.results());
         device.reserve(Layout::apart(&bufs))?;
@@ -181,7 +211,7 @@ impl Probe {
             Launch { kernel: &self.kernel, ins: &ins, streams: &self.streams, outs: &outs, bufs: &bufs, site: Some(0) };
         device.launch(launch)?;
         let mut outcome = Ok(());
-        let nanoseconds = shortest(|| {
+        let nanoseconds = time(&mut || {
             if outcome.is_ok() {
                 outcome = device.launch(launch);
             }
@@ -204,13 +234,14 @@ impl Probe {
     }
 }
 
-/// In an order in which each needs only units measured before.
-fn probes() -> Vec<Probe> {
+/// In an order in which each needs only units measured before; for so many threads that share the memory.
+fn probes(threads: usize) -> Vec<Probe> {
     let input = Instr::In { input: 0, plane: 0 };
     let out = |value| Instr::Out { output: 0, plane: 0, value: Reg(value) };
     let len = 1 << 15;
     let copy = |shape: Vec<usize>, strides| Kernel::Copy(View { shape, strides, start: 0, bounds: vec![], fill: 0 });
-    let long = 1 << 22;
+    // More than is in the caches of all, and not all memory.
+    let long = (MEMORY / threads.max(1)).min(MEMORY / 8);
     let mut sums = vec![input];
     sums.extend((0..32).map(|reg| Instr::Add(Reg(reg), Reg(0))));
     sums.push(out(32));
@@ -284,8 +315,8 @@ mod tests {
 
     #[test]
     fn every_unit_is_measured_by_a_probe_that_has_it() {
-        let mut measured: Vec<Unit> = probes().iter().map(|probe| probe.unit).collect();
-        for probe in probes() {
+        let mut measured: Vec<Unit> = probes(1).iter().map(|probe| probe.unit).collect();
+        for probe in probes(1) {
             assert!(probe.work().get(probe.unit) > 0.0, "{:?}", probe.unit);
             let before = measured.iter().position(|unit| *unit == probe.unit).expect("it is among them");
             for (unit, _) in probe.work().iter() {

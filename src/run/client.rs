@@ -36,6 +36,9 @@ pub struct Client<'p> {
     links: [Box<dyn OwnerLink>; 3],
     /// Time to encode, share and send what was submitted since the last run.
     share: Duration,
+    /// Each party's largest part of a result that was read, whose memory goes back with the next run: within a process it
+    /// serves again, where new memory would be zeroed page by page.
+    rooms: [Vec<u8>; 3],
 }
 
 impl<'p> Client<'p> {
@@ -45,7 +48,7 @@ impl<'p> Client<'p> {
     /// If the plan's part for the owners cannot be read.
     pub fn new(plan: &'p Plan, links: [impl OwnerLink + 'static; 3]) -> Result<Client<'p>, RunError> {
         let links = links.map(|link| Box::new(link) as Box<dyn OwnerLink>);
-        Ok(Client { plan, clear: owner::clear_graph(plan)?, links, share: Duration::ZERO })
+        Ok(Client { plan, clear: owner::clear_graph(plan)?, links, share: Duration::ZERO, rooms: Default::default() })
     }
 
     /// Shares the inputs of the owners that `whose` takes (`None`: public ones) and sends them to the parties. They take the
@@ -99,7 +102,9 @@ impl<'p> Client<'p> {
     pub fn run(&mut self) -> Result<Outcome, RunError> {
         let start = Instant::now();
         for party in Party::ALL {
-            self.send(party, Message::new(MessageKind::Run, "", Vec::new()))?;
+            let mut room = std::mem::take(&mut self.rooms[party.index()]);
+            room.clear();
+            self.send(party, Message::new(MessageKind::Run, "", room))?;
         }
         let mut outcome = Outcome { share: std::mem::take(&mut self.share), ..Outcome::default() };
         let mut halves: [BTreeMap<String, Vec<u8>>; 3] = Default::default();
@@ -118,6 +123,7 @@ impl<'p> Client<'p> {
             };
             outcome.outputs.insert(output.name.clone(), owner::combine(self.plan, output, [a, b]));
         }
+        self.rooms = halves.map(|parts| parts.into_values().max_by_key(Vec::capacity).unwrap_or_default());
         Ok(outcome)
     }
 

@@ -155,7 +155,7 @@ impl<'p, B: Backend> Parties<'p, B> {
                 observe(number, from, to, &payload);
             }
         }
-        outcome.halves = [sessions[0].outputs()?, sessions[1].outputs()?];
+        outcome.halves = [sessions[0].outputs(Vec::new())?, sessions[1].outputs(Vec::new())?];
         for (at, output) in plan.outputs.iter().enumerate() {
             let values = owner::combine(plan, output, [&outcome.halves[0][at], &outcome.halves[1][at]]);
             outcome.outputs.insert(output.name.clone(), values);

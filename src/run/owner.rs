@@ -212,11 +212,10 @@ pub fn combine(plan: &Plan, output: &Output, halves: [&[u8]; 2]) -> Vec<f64> {
     let buf = plan.buf(output.bufs[0]);
     let mut values = vec![0.0; buf.len];
     let piece = |(number, values): (usize, &mut [f64])| {
-        let words = halves.map(|half| {
-            let mut words = [0; PIECE];
+        let mut words = [[0; PIECE]; 2];
+        for (half, words) in halves.iter().zip(&mut words) {
             wire::unpack_part(buf.width, &half[number * PIECE * buf.width as usize / 8..], &mut words[..values.len()]);
-            words
-        });
+        }
         for (value, (a, b)) in values.iter_mut().zip(words[0].iter().zip(&words[1])) {
             *value = plan.format.decode(a.wrapping_add(*b), output.scale);
         }

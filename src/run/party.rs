@@ -151,7 +151,7 @@ fn runs<B: Backend>(
     // What reading or compiling the plan took makes room for the inputs.
     memory::give_back();
     for number in 0..service.runs {
-        take_inputs(plan, session, owners, service.patience, &mut awaited).map_err(|error| match error {
+        let room = take_inputs(plan, session, owners, service.patience, &mut awaited).map_err(|error| match error {
             RunError::Link(cause) if number > 0 => RunError::Unfinished { cause, done: number, runs: service.runs },
             other => other,
         })?;
@@ -185,7 +185,7 @@ fn runs<B: Backend>(
             // Before the owners have their results, after which they may leave: between two runs no party waits for another.
             next = Some(give_key(mesh).map_err(net)?);
         }
-        let outputs = session.outputs()?;
+        let outputs = session.outputs(room)?;
         for (output, payload) in plan.outputs.iter().zip(outputs) {
             owners.send(Message::new(MessageKind::Output, output.name.clone(), payload))?;
         }
@@ -196,14 +196,14 @@ fn runs<B: Backend>(
 }
 
 /// Takes inputs until a run is asked for, which needs all that are `awaited`. An owner's come in the plan's order, and once
-/// one has come anew, all of them.
+/// one has come anew, all of them. Gives back an empty payload, which may have room for a result.
 fn take_inputs<'p, B: Backend>(
     plan: &'p Plan,
     session: &mut Session<'_, B>,
     owners: &mut dyn OwnerLink,
     patience: Option<Duration>,
     awaited: &mut Vec<&'p Input>,
-) -> Result<(), RunError> {
+) -> Result<Vec<u8>, RunError> {
     let me = session.party();
     loop {
         // The one that a submission of this name is of.
@@ -218,7 +218,7 @@ fn take_inputs<'p, B: Backend>(
         };
         let message = owners.recv(patience, &room)?;
         if message.kind == MessageKind::Run {
-            return Ok(());
+            return Ok(message.payload);
         }
         let input = next(awaited, &message.name).expect("only these names are admitted");
         if !awaited.iter().any(|other| other.owner == input.owner) {

@@ -398,16 +398,18 @@ impl<'p, B: Backend> Session<'p, B> {
         steps.filter(|step| step.party == self.party).find_map(|step| step.span)
     }
 
-    /// The packed output buffers this party contributes, in the plan's order; none for P2.
+    /// The packed output buffers this party contributes, in the plan's order; none for P2. The first that fits into `room`,
+    /// which is empty, is written there.
     ///
     /// # Errors
     /// If a buffer is missing or the device fails, with the line as for [`Session::settle`].
-    pub fn outputs(&mut self) -> Result<Vec<Vec<u8>>, RunError> {
-        let (plan, last) = (self.plan, self.last());
+    pub fn outputs(&mut self, room: Vec<u8>) -> Result<Vec<Vec<u8>>, RunError> {
+        let (plan, last, mut room) = (self.plan, self.last(), Some(room));
         let me = self.party.index();
         let mine = plan.outputs.iter().filter_map(|o| o.bufs.get(me));
         mine.map(|id| {
-            let mut bytes = Vec::new();
+            let size = plan.buf(*id).wire_bytes();
+            let mut bytes = room.take_if(|room| room.capacity() >= size).unwrap_or_default();
             let packed = self.backend.pack(&plan.bufs, &[*id], &mut bytes);
             packed.map(|()| bytes).map_err(|e| self.located(RunError::device(plan, e, last)))
         })
