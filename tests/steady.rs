@@ -244,9 +244,10 @@ fn values_stay_until_no_input_needs_them() {
     assert!(found.iter().all(|value| (value - 6.0).abs() < 1e-3), "{found:?}");
 }
 
-/// The owners' end of a link, which notes where the results are that come.
+/// The owners' end of a link, which notes where the payloads are that ask for a run, with their room, and those of results.
 struct Watched {
     link: MemoryLink,
+    asked: Arc<Mutex<Vec<(usize, usize)>>>,
     results: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -256,6 +257,9 @@ impl OwnerLink for Watched {
     }
 
     fn send(&mut self, message: Message) -> Result<(), LinkError> {
+        if message.kind == MessageKind::Run {
+            self.asked.lock().unwrap().push((message.payload.as_ptr() as usize, message.payload.capacity()));
+        }
         self.link.send(message)
     }
 
@@ -268,22 +272,24 @@ impl OwnerLink for Watched {
     }
 }
 
-/// Within a process the memory of results goes back to the parties.
+/// Within a process the memory of a result goes back to its party, and is written anew.
 #[test]
 fn results_are_written_where_those_of_the_run_before_were() {
+    const LEN: usize = 1000;
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\n\
                 entry f(x: fix[1000] from a, y: fix[1000] from b) -> (fix[1000] to a, fix[1000] to b) {\n\
                 (x + y, x * y)\n}\n";
     let plan = &plan_of("results.sml", text.to_string());
-    let data: Data = ["x", "y"].map(|name| (name.to_string(), vec![0.5; 1000])).into();
+    let data: Data = ["x", "y"].map(|name| (name.to_string(), vec![0.5; LEN])).into();
+    let asked: [Arc<Mutex<Vec<(usize, usize)>>>; 3] = Default::default();
     let results: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
     std::thread::scope(|scope| {
         let links = MemoryMesh::new(None).map(|mut mesh| {
             let me = mesh.me();
             let (link, mut party) = MemoryLink::pair(Role::Owner(0), Role::Party(me));
-            let serve = move || party::run(plan, &mut mesh, &mut party, Service { runs: 3, ..Service::ONCE });
+            let mut serve = move || party::run(plan, &mut mesh, &mut party, Service { runs: 3, ..Service::ONCE });
             scope.spawn(move || serve().unwrap());
-            Watched { link, results: results[me.index()].clone() }
+            Watched { link, asked: asked[me.index()].clone(), results: results[me.index()].clone() }
         });
         let mut client = Client::new(plan, links).unwrap();
         client.submit(&data, |_| true).unwrap();
@@ -292,11 +298,13 @@ fn results_are_written_where_those_of_the_run_before_were() {
             assert!(outcome.outputs.values().flatten().all(|value| (0.2..1.1).contains(value)));
         }
     });
-    for places in &results[..2] {
-        let places = places.lock().unwrap();
-        // Of the two results of a run, the first that comes has the room of one before.
-        let [first, other, second, _, third, _] = places[..] else { panic!("{places:?}") };
-        assert!([first, other].contains(&second) && second == third, "{places:?}");
+    for (asked, results) in asked.iter().zip(&results).take(2) {
+        let (asked, results) = (asked.lock().unwrap(), results.lock().unwrap());
+        let [(_, none), second, third] = asked[..] else { panic!("{asked:?}") };
+        assert_eq!(none, 0);
+        for ((place, room), before, now) in [(second, &results[..2], results[2]), (third, &results[2..4], results[4])] {
+            assert!(room >= 8 * LEN && before.contains(&place) && now == place, "{asked:?}, {results:?}");
+        }
     }
 }
 

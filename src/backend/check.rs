@@ -307,7 +307,10 @@ pub(super) fn begins(planes: impl Iterator<Item = usize>) -> SmallVec<[usize; MO
 fn covers(operand: &Input<'_>, plane: u16, size: usize, count: usize) -> bool {
     let addressed = match operand.access {
         Access::Dense => size == count,
-        Access::Repeat { inner, len } => inner > 0 && len > 0 && len <= size,
+        Access::Repeat { inner, len, start } => {
+            let period = inner.checked_mul(len).filter(|period| *period <= isize::MAX as usize);
+            len <= size && period.is_some_and(|period| start < period)
+        }
         Access::Bits { .. } => false,
     };
     addressed && usize::from(plane) < operand.buf.planes

@@ -11,8 +11,10 @@ use super::{Access, Buf, BufId, Kernel, Operand, Part, Party, Round, Send, Step,
 use crate::fixed::Format;
 use crate::span::Span;
 
+mod both;
 mod dead;
 mod fuse;
+mod into_parts;
 mod map;
 mod order;
 
@@ -29,8 +31,7 @@ pub struct Builder {
     /// Round from which each buffer may be used.
     ready: Vec<u32>,
     rounds: Vec<Round>,
-    /// Parts by the buffer, the first element and the length.
-    parts: BTreeMap<(BufId, usize, usize), BufId>,
+    parts: into_parts::Parts,
     /// Ring buffers that an element program wrote and that neither travel nor have parts: their storage can be elsewhere.
     movable: BTreeSet<BufId>,
     /// Of what buffers were joined: lengths, by the whole.
@@ -287,6 +288,7 @@ impl Builder {
             order::once_first(&self.bufs, round);
         }
         if fused {
+            into_parts::merge(&mut self.bufs, &mut self.parts, &mut self.rounds, kept);
             fuse::fuse(&self.bufs, &mut self.rounds, kept);
         }
         program::unite(&mut self.rounds);

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::{Plan, program, verify};
 
 /// First line of a plan file; the number changes when the format does.
-pub const HEADER: &str = "smlc plan 1";
+pub const HEADER: &str = "smlc plan 2";
 
 /// Why a file is no plan.
 #[derive(Debug, thiserror::Error)]

@@ -462,9 +462,9 @@ impl Lowering<'_> {
 fn repeat_access(from: &[usize], to: &[usize]) -> Option<Access> {
     let full: Vec<usize> = (0..to.len()).filter(|a| from[*a] == to[*a] && to[*a] > 1).collect();
     let (Some(first), Some(last)) = (full.first(), full.last()) else {
-        return Some(Access::Repeat { inner: 1, len: 1 });
+        return Some(Access::Repeat { inner: 1, len: 1, start: 0 });
     };
     let contiguous = (*first..=*last).all(|a| from[a] == to[a]);
     let inner = to[last + 1..].iter().product();
-    contiguous.then(|| Access::Repeat { inner, len: to[*first..=*last].iter().product() })
+    contiguous.then(|| Access::Repeat { inner, len: to[*first..=*last].iter().product(), start: 0 })
 }

@@ -148,12 +148,15 @@ impl Buf {
 pub enum Access {
     /// `i`.
     Dense,
-    /// `(i / inner) % len`: a tensor of `len` elements broadcast over the axes around and inside of its own.
+    /// `((start + i) / inner) % len`: a tensor of `len` elements broadcast over the axes around and inside of its own, from
+    /// element `start` on.
     Repeat {
         /// Elements inside of the axis.
         inner: usize,
         /// Size of the axis.
         len: usize,
+        /// Less than `inner * len`.
+        start: usize,
     },
     /// Of a plane program, on words: word `i` of its plane j holds bit `from + j` of elements `64 i` to `64 i + 63`, to each of
     /// which `add` is added first, modulo 2^64; zeros past the last one.

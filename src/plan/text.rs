@@ -160,7 +160,8 @@ fn buffer(plan: &Plan, id: BufId) -> String {
 fn operand(plan: &Plan, o: &Operand) -> String {
     match o.access {
         Access::Dense => buffer(plan, o.buf),
-        Access::Repeat { inner, len } => format!("{}[/{inner}%{len}]", buffer(plan, o.buf)),
+        Access::Repeat { inner, len, start: 0 } => format!("{}[/{inner}%{len}]", buffer(plan, o.buf)),
+        Access::Repeat { inner, len, start } => format!("{}[+{start}/{inner}%{len}]", buffer(plan, o.buf)),
         Access::Bits { add, from } => format!("{}[bits {from}.. of +{add:#x}]", buffer(plan, o.buf)),
     }
 }

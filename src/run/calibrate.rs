@@ -263,7 +263,7 @@ fn probes(threads: usize) -> Vec<Probe> {
         Probe::map(Unit::Code, 1, sums.clone()),
         Probe::map(Unit::Instr, len, sums),
         Probe {
-            access: Access::Repeat { inner: 64, len: 64 },
+            access: Access::Repeat { inner: 64, len: 64, start: 0 },
             ins: vec![ring(64, 64)],
             ..Probe::map(Unit::Spread, len, vec![input, out(0)])
         },

@@ -1,4 +1,4 @@
-//! args: build {file} --emit plan --spare rounds
+//! args: build {file} --emit plan --spare rounds --cut roles
 owners a, b;
 
 use nn::relu;

@@ -14,8 +14,20 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(bit_of(len));
         cases.push(reused_registers(len));
     }
-    for (inner, len) in [(1, 1), (1, 7), (3, 5), (64, 3), (100, 1), (1, 600), (300, 4), (2000, 2)] {
-        cases.push(repeats(inner, len));
+    for repeated in [
+        [1, 1, 0],
+        [1, 7, 5],
+        [3, 5, 0],
+        [3, 5, 14],
+        [64, 3, 130],
+        [100, 1, 99],
+        [1, 600, 599],
+        [300, 4, 0],
+        [300, 4, 1000],
+        [2000, 2, 0],
+        [2000, 2, 1999],
+    ] {
+        cases.push(repeats(repeated));
     }
     for bits in [1, 2, 7, 8, 9, 16, 17, 31, 32, 33, 48, 63, 64] {
         for len in [1, 65, 1021] {
@@ -118,7 +130,7 @@ pub(crate) fn bit_of(len: usize) -> Case {
         Instr::Add(Reg(5), Reg(6)),
         out(0, 0, 7),
     ];
-    let repeated = (bits(71, 2), Access::Repeat { inner: 3, len: 67 });
+    let repeated = (bits(71, 2), Access::Repeat { inner: 3, len: 67, start: 130 });
     let ins = vec![(bits(len, 5), Access::Dense), repeated];
     Case::new(format!("map: bits of {len} elements"), program(false, code), ins, vec![ring(len, 64)])
 }
@@ -175,15 +187,16 @@ fn reused_registers(len: usize) -> Case {
     )
 }
 
-fn repeats(inner: usize, len: usize) -> Case {
+fn repeats([inner, len, start]: [usize; 3]) -> Case {
     let code = vec![
         Instr::In { input: 0, plane: 0 },
         Instr::In { input: 1, plane: 0 },
         Instr::Add(Reg(0), Reg(1)),
         out(0, 0, 2),
     ];
-    let ins = vec![(ring(1500, 64), Access::Dense), (ring(len, 64), Access::Repeat { inner, len })];
-    Case::new(format!("map: {len} words repeated {inner} times each"), program(false, code), ins, vec![ring(1500, 64)])
+    let ins = vec![(ring(1500, 64), Access::Dense), (ring(len, 64), Access::Repeat { inner, len, start })];
+    let name = format!("map: {len} words repeated {inner} times each, from {start} on");
+    Case::new(name, program(false, code), ins, vec![ring(1500, 64)])
 }
 
 pub(crate) fn stream(width: u32, len: usize) -> Case {

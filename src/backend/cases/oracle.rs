@@ -144,7 +144,7 @@ fn map(case: &Case, program: &Program) -> Vec<Vec<u64>> {
     let stride = out_bufs[0].stride();
     let source = |operand: &Operand, i: usize| match operand.access {
         Access::Dense | Access::Bits { .. } => i,
-        Access::Repeat { inner, len } => (i / inner) % len,
+        Access::Repeat { inner, len, start } => ((start + i) / inner) % len,
     };
     for i in 0..stride {
         let mut regs: Vec<u64> = Vec::new();

@@ -286,9 +286,9 @@ impl Blocks<'_, '_> {
                 let bits = if buf.width == 1 { 64 } else { buf.width as usize };
                 wire::unpack_part(buf.width, &bytes[plane * size + start * bits / 8..(plane + 1) * size], to);
             }
-            What::Repeat { input, plane, inner, len } => {
+            What::Repeat { input, plane, inner, len, start: from } => {
                 let words = self.plane(input, plane);
-                repeat(start, inner, len, to, |source| words[source]);
+                repeat(from + start, inner, len, to, |source| words[source]);
             }
             What::Bits { input, plane } => {
                 for (to, word) in to.chunks_mut(64).zip(&self.plane(input, plane)[start / 64..]) {
@@ -297,9 +297,9 @@ impl Blocks<'_, '_> {
                     }
                 }
             }
-            What::RepeatBits { input, plane, inner, len } => {
+            What::RepeatBits { input, plane, inner, len, start: from } => {
                 let words = self.plane(input, plane);
-                repeat(start, inner, len, to, |source| words[source / 64] >> (source % 64) & 1);
+                repeat(from + start, inner, len, to, |source| words[source / 64] >> (source % 64) & 1);
             }
             What::Prf { stream, plane } => {
                 let (stream, keystream) = &self.streams[stream];

@@ -38,24 +38,26 @@ pub(super) enum What {
         input: usize,
         plane: usize,
     },
-    /// Words of an operand's plane, at `(i / inner) % len`.
+    /// Words of an operand's plane, at `((start + i) / inner) % len`.
     Repeat {
         input: usize,
         plane: usize,
         inner: usize,
         len: usize,
+        start: usize,
     },
     /// Bits of an operand's plane, at `i`.
     Bits {
         input: usize,
         plane: usize,
     },
-    /// Bits of an operand's plane, at `(i / inner) % len`.
+    /// Bits of an operand's plane, at `((start + i) / inner) % len`.
     RepeatBits {
         input: usize,
         plane: usize,
         inner: usize,
         len: usize,
+        start: usize,
     },
     /// A stream's words.
     Prf {
@@ -213,7 +215,7 @@ impl Allocator<'_> {
                     Access::Dense if packed(input) => What::Unpack { input, plane },
                     Access::Dense => return Ok(Some(Place::Input { input, plane })),
                     Access::Repeat { .. } if packed(input) => return scattered(),
-                    Access::Repeat { inner, len } => What::Repeat { input, plane, inner, len },
+                    Access::Repeat { inner, len, start } => What::Repeat { input, plane, inner, len, start },
                     // Nobody reads it.
                     Access::Bits { .. } => return Ok(None),
                 }
@@ -223,7 +225,7 @@ impl Allocator<'_> {
                 match access {
                     _ if packed(input) => return scattered(),
                     Access::Dense => What::Bits { input, plane },
-                    Access::Repeat { inner, len } => What::RepeatBits { input, plane, inner, len },
+                    Access::Repeat { inner, len, start } => What::RepeatBits { input, plane, inner, len, start },
                     Access::Bits { .. } => return misfit(format!("map `{}`: bits of bits", self.program.name)),
                 }
             }

@@ -265,7 +265,9 @@ impl Writer<'_> {
                     }
                     Read::Repeated => {}
                 }
-                let outer = self.quotient(&index);
+                let (start, from) = (self.parameter(), self.scratch());
+                self.line(format_args!("add.u64 {from}, {index}, {start}"));
+                let outer = self.quotient(&from);
                 let (times, len, at) = (self.quotient(&outer), self.parameter(), self.scratch());
                 self.line(format_args!("mul.lo.u64 {at}, {times}, {len}"));
                 self.line(format_args!("sub.u64 {at}, {outer}, {at}"));

@@ -67,7 +67,8 @@ impl Cuda {
             operands.extend(self.source(bufs, operand.buf)?);
             match operand.access {
                 Access::Dense => {}
-                Access::Repeat { inner, len } => {
+                Access::Repeat { inner, len, start } => {
+                    operands.push(start as u64);
                     for divisor in [inner, len].map(|d| LongDivisor::by(d as u64)) {
                         operands.extend([divisor.mul, u64::from(divisor.shift)]);
                     }

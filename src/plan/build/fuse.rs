@@ -3,16 +3,14 @@
 //!
 //! Two steps of a party stay apart if a message had to wait for more than it says: when the first one's results go to a
 //! peer, the second one's have to go there as well, or be a matter of a few instructions. They also stay apart when they
-//! serve different expressions, so that time and memory are counted by line.
+//! serve different expressions, so that time and memory are counted by line, unless nothing is left of the first one: then
+//! it counts as the second one's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::program::{MOST, MOST_TAKEN};
-use super::super::{Access, Buf, BufId, Instr, Kernel, Operand, Party, Program, Reg, Round, Step, Stream};
-use super::map::{Code, number};
-
-/// No program becomes longer than so many instructions.
-const LONGEST: usize = 1 << 10;
+use super::super::program::MOST_TAKEN;
+use super::super::{Access, Buf, BufId, Kernel, Operand, Party, Round, Step};
+use super::both;
 
 /// A message can wait for so many instructions more.
 const FEW: usize = 4;
@@ -57,6 +55,11 @@ impl Wanted {
         wanted
     }
 
+    /// Whether it is for one step alone.
+    fn is_for_one(&self, id: BufId) -> bool {
+        self.readers[id.index()] == 1 && !self.otherwise[id.index()]
+    }
+
     fn is_wanted(&self, id: BufId) -> bool {
         self.readers[id.index()] > 0 || self.otherwise[id.index()]
     }
@@ -77,7 +80,7 @@ impl Now<'_> {
     /// Makes a step one with all that it can be.
     fn fuse(&mut self, at: usize, wanted: &mut Wanted) {
         let mut at = at;
-        while let Some((first, place)) = self.partner(at) {
+        while let Some((first, place)) = self.partner(at, wanted) {
             let (Some(a), Some(b)) = (self.steps[first].take(), self.steps[at].take()) else { break };
             self.steps[place] = Some(merge(&a, &b, wanted));
             at = place;
@@ -87,12 +90,12 @@ impl Now<'_> {
     }
 
     /// The last step that step `second` can become one with, and at which of their places.
-    fn partner(&self, second: usize) -> Option<(usize, usize)> {
+    fn partner(&self, second: usize, wanted: &Wanted) -> Option<(usize, usize)> {
         let b = self.steps[second].as_ref()?;
         let writers: BTreeSet<usize> =
             b.ins.iter().filter_map(|operand| self.writers.get(&operand.buf).copied()).collect();
         writers.into_iter().rev().find_map(|first| {
-            let a = self.steps[first].as_ref().filter(|a| self.fit(a, b))?;
+            let a = self.steps[first].as_ref().filter(|a| self.fit(a, b, wanted))?;
             let mut between = self.steps[first + 1..second].iter().flatten().filter(|step| step.party == b.party);
             // The second moves up past what it does not need, or the first down past what does not need it.
             if between.clone().all(|step| !self.reads(b, step)) {
@@ -115,7 +118,7 @@ impl Now<'_> {
     }
 
     /// Whether two steps of which the second reads what the first writes can become one, but for what lies between them.
-    fn fit(&self, a: &Step, b: &Step) -> bool {
+    fn fit(&self, a: &Step, b: &Step, wanted: &Wanted) -> bool {
         let (Kernel::Map(first), Kernel::Map(second)) = (&a.kernel, &b.kernel) else { return false };
         let len = |step: &Step| step.outs.first().map(|id| self.bufs[id.index()].len);
         let peers = |step: &Step| -> BTreeSet<Party> {
@@ -126,12 +129,10 @@ impl Now<'_> {
             true => operand.access == Access::Dense && second.reads_words(at),
             false => a.outs.iter().all(|out| self.storage(*out) != self.storage(operand.buf)),
         };
-        (a.party, a.span, a.once, len(a)) == (b.party, b.span, b.once, len(b))
-            && first.planes == second.planes
-            && first.code.len() + second.code.len() <= LONGEST
-            && [a.ins.len() + b.ins.len(), a.streams.len() + b.streams.len(), a.outs.len() + b.outs.len()]
-                .iter()
-                .all(|count| *count <= MOST)
+        let reads = |id: &BufId| b.ins.iter().any(|operand| operand.buf == *id);
+        (a.party, a.once, len(a)) == (b.party, b.once, len(b))
+            && (a.span == b.span || a.outs.iter().all(|id| wanted.is_for_one(*id) && reads(id)))
+            && both::fit((a, first), (b, second))
             && first.taken(&a.ins).chain(second.taken(&b.ins)).sum::<usize>() <= MOST_TAKEN
             && b.ins.iter().enumerate().all(by_words)
             && (second.code.len() <= FEW || peers(a).is_subset(&peers(b)))
@@ -140,86 +141,10 @@ impl Now<'_> {
 
 /// The step that does what two do one after the other.
 fn merge(a: &Step, b: &Step, wanted: &mut Wanted) -> Step {
-    let (Kernel::Map(first), Kernel::Map(second)) = (&a.kernel, &b.kernel) else {
-        unreachable!("element programs become one")
-    };
     for operand in b.ins.iter().filter(|operand| a.outs.contains(&operand.buf) || a.ins.contains(operand)) {
         wanted.readers[operand.buf.index()] -= 1;
     }
-    let mut both = Both::default();
-    both.append(a, first);
-    both.append(b, second);
-    let Both { code, ins, streams, outs, .. } = both.only(|id| b.outs.contains(&id) || wanted.is_wanted(id));
-    let program = Program { name: joined(&first.name, &second.name), planes: first.planes, code: code.instrs };
-    Step { kernel: program.into(), ins, streams, outs, ..a.clone() }
-}
-
-/// `sign.blocks` and `sign.tree` become `sign.blocks+tree`.
-fn joined(first: &str, second: &str) -> String {
-    let family = first.split_once('.').map(|(family, _)| family);
-    let rest = second.split_once('.').filter(|(other, _)| Some(*other) == family).map_or(second, |(_, rest)| rest);
-    format!("{first}+{rest}")
-}
-
-/// Two programs, one after the other.
-#[derive(Default)]
-struct Both {
-    code: Code,
-    ins: Vec<Operand>,
-    streams: Vec<Stream>,
-    outs: Vec<BufId>,
-    /// What was written to a plane of a result.
-    written: BTreeMap<(BufId, u16), Reg>,
-}
-
-impl Both {
-    fn append(&mut self, step: &Step, program: &Program) {
-        let mut regs: Vec<Reg> = Vec::with_capacity(program.code.len());
-        for instr in &program.code {
-            let instr = instr.map(|reg| regs[usize::from(reg.0)]);
-            let known = match instr {
-                Instr::In { input, plane } => self.written.get(&(step.ins[usize::from(input)].buf, plane)).copied(),
-                _ => None,
-            };
-            if let Instr::Out { output, plane, value } = instr {
-                self.written.insert((step.outs[usize::from(output)], plane), value);
-            }
-            regs.push(known.unwrap_or_else(|| self.push(instr, &step.ins, &step.streams, &step.outs)));
-        }
-    }
-
-    /// Adds an instruction that numbers operands, streams and results as they are listed there.
-    fn push(&mut self, instr: Instr, ins: &[Operand], streams: &[Stream], outs: &[BufId]) -> Reg {
-        let mut instr = instr;
-        match &mut instr {
-            Instr::In { input, .. } | Instr::BitOf { input, .. } => {
-                *input = number(&mut self.ins, ins[usize::from(*input)]);
-            }
-            Instr::Prf { stream, .. } => *stream = number(&mut self.streams, streams[usize::from(*stream)]),
-            Instr::Out { output, .. } => *output = number(&mut self.outs, outs[usize::from(*output)]),
-            _ => {}
-        }
-        self.code.push(instr)
-    }
-
-    /// What it takes to write the results that are wanted.
-    fn only(&self, wanted: impl Fn(BufId) -> bool) -> Both {
-        let code = &self.code.instrs;
-        let mut used = vec![false; code.len()];
-        for (at, instr) in code.iter().enumerate().rev() {
-            used[at] |= matches!(instr, Instr::Out { output, .. } if wanted(self.outs[usize::from(*output)]));
-            if used[at] {
-                instr.operands().for_each(|reg| used[usize::from(reg.0)] = true);
-            }
-        }
-        let mut only = Both::default();
-        let mut regs = vec![Reg(0); code.len()];
-        for (at, instr) in code.iter().enumerate().filter(|(at, _)| used[*at]) {
-            let instr = instr.map(|reg| regs[usize::from(reg.0)]);
-            regs[at] = only.push(instr, &self.ins, &self.streams, &self.outs);
-        }
-        only
-    }
+    both::merge(a, b, |id| b.outs.contains(&id) || wanted.is_wanted(id))
 }
 
 #[cfg(test)]
@@ -227,6 +152,8 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
+    use crate::plan::build::both::LONGEST;
+    use crate::plan::program::MOST;
     use crate::span::{Sources, Span};
 
     const LEN: usize = 4;
@@ -341,12 +268,22 @@ mod tests {
     }
 
     #[test]
-    fn expressions_stay_apart() {
-        let mut b = Builder::new(Format::default());
-        let [x, y, z] = inputs(&mut b);
-        let first = add(&mut b, "a", [x, y]);
-        b.span = Some(Span::new(Sources::default().add("", ""), 0, 1));
-        let second = add(&mut b, "b", [first, z]);
-        assert_eq!(steps(b, &[second]), named(&[("a", 2, 1), ("b", 2, 1)]));
+    fn expressions_stay_apart_unless_nothing_is_left_of_one() {
+        let file = Sources::default().add("", "");
+        let spans = [(0, 5), (10, 16)].map(|(from, to)| Some(Span::new(file, from, to)));
+        let found = |is_kept: bool| {
+            let mut b = Builder::new(Format::default());
+            let [x, y, z] = inputs(&mut b);
+            b.span = spans[0];
+            let first = add(&mut b, "a", [x, y]);
+            b.span = spans[1];
+            let second = add(&mut b, "b", [first, z]);
+            let kept = if is_kept { vec![first, second] } else { vec![second] };
+            let (_, rounds) = b.finish(&kept, true);
+            let steps = rounds.into_iter().flat_map(|round| round.steps);
+            steps.map(|step| (step.kernel.name().to_string(), step.span)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(true), [("a".to_string(), spans[0]), ("b".to_string(), spans[1])]);
+        assert_eq!(found(false), [("a+b".to_string(), spans[1])]);
     }
 }

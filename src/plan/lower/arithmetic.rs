@@ -64,8 +64,7 @@ impl Lowering<'_> {
             let twice = |v: &Value| matches!(v, Value::Additive(_, true));
             let both = [twice(&kinds.0), twice(&kinds.1)];
             let doubled = both[0] || both[1];
-            let a = self.summands(&kinds.0);
-            let c = self.summands(&kinds.1);
+            let (a, c) = (self.summands(x), self.summands(y));
             let operands: Vec<[Operand; 3]> = [&a, &c].into_iter().filter_map(|s| s.operands).collect();
             let sum = local::each_summand(&mut self.b, "add", len, &operands, |m, i, r| {
                 let mut regs = r.iter().copied();
@@ -80,7 +79,11 @@ impl Lowering<'_> {
                     (None, _, _) => m.imm(0),
                 };
                 let sides = [side(m, &a), side(m, &c)];
-                let [a, c] = [0, 1].map(|i| if doubled && !both[i] { m.shl(sides[i], 1) } else { sides[i] });
+                let ups = [a.up, c.up];
+                let [a, c] = [0, 1].map(|i| match ups[i] + u32::from(doubled && !both[i]) {
+                    0 => sides[i],
+                    up => m.shl(sides[i], up),
+                });
                 combine(m, a, c)
             });
             return Value::Additive(sum, doubled);
@@ -215,12 +218,18 @@ impl Lowering<'_> {
         Value::Ring(Shares::join(&mut self.b, &parts), Some(Signs(signs)))
     }
 
-    fn summands(&self, value: &Value) -> Summands {
+    fn summands(&self, id: NodeId) -> Summands {
+        let none = Summands { operands: None, public: false, word: 0, up: 0 };
+        // Shares that are multiplied by a power of two are so as they are added.
+        let (value, up) = match (&self.values[&id], &self.graph.node(id).op) {
+            (Value::Ring(..), Op::Up { bits }) => (&self.values[&self.graph.operands(id)[0]], *bits),
+            (value, _) => (value, 0),
+        };
         match value {
-            Value::Additive(z, _) => Summands { operands: Some(z.0.map(Operand::from)), public: false, word: 0 },
-            Value::Ring(shares, _) => Summands { operands: Some(shares.at[0]), public: false, word: 0 },
-            Value::Splat(word) => Summands { operands: None, public: true, word: *word },
-            Value::Public(at) => Summands { operands: Some(*at), public: true, word: 0 },
+            Value::Additive(z, _) => Summands { operands: Some(z.0.map(Operand::from)), ..none },
+            Value::Ring(shares, _) => Summands { operands: Some(shares.at[0]), up, ..none },
+            Value::Splat(word) => Summands { public: true, word: *word, ..none },
+            Value::Public(at) => Summands { operands: Some(*at), public: true, ..none },
             Value::Clear | Value::Sign(_) | Value::Bit(_) => unreachable!("{value:?} is no ring value"),
         }
     }
@@ -231,4 +240,6 @@ struct Summands {
     operands: Option<[Operand; 3]>,
     public: bool,
     word: u64,
+    /// It counts so many bits higher.
+    up: u32,
 }
