@@ -247,9 +247,12 @@ fn values_stay_until_no_input_needs_them() {
 /// The owners' end of a link, which notes where the payloads are that ask for a run, with their room, and those of results.
 struct Watched {
     link: MemoryLink,
-    asked: Arc<Mutex<Vec<(usize, usize)>>>,
-    results: Arc<Mutex<Vec<usize>>>,
+    asked: Noted<(usize, usize)>,
+    results: Noted<usize>,
 }
+
+/// What another thread notes.
+type Noted<T> = Arc<Mutex<Vec<T>>>;
 
 impl OwnerLink for Watched {
     fn peer(&self) -> Role {
@@ -281,8 +284,8 @@ fn results_are_written_where_those_of_the_run_before_were() {
                 (x + y, x * y)\n}\n";
     let plan = &plan_of("results.sml", text.to_string());
     let data: Data = ["x", "y"].map(|name| (name.to_string(), vec![0.5; LEN])).into();
-    let asked: [Arc<Mutex<Vec<(usize, usize)>>>; 3] = Default::default();
-    let results: [Arc<Mutex<Vec<usize>>>; 3] = Default::default();
+    let asked: [Noted<(usize, usize)>; 3] = Default::default();
+    let results: [Noted<usize>; 3] = Default::default();
     std::thread::scope(|scope| {
         let links = MemoryMesh::new(None).map(|mut mesh| {
             let me = mesh.me();
