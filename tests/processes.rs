@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use smlc::plan::file::HEADER;
-
 const SMLC: &str = env!("CARGO_BIN_EXE_smlc");
 
 fn model() -> PathBuf {
@@ -275,7 +273,7 @@ fn bad_plans_and_addresses_are_refused() {
     let truncated = &content[..content.len() / 2];
     // P0 would draw from a key that it does not hold.
     let foreign = content.replacen("{\"key\":0,", "{\"key\":2,", 1);
-    let newer = content.replacen(HEADER, &format!("{HEADER}0"), 1);
+    let newer = content.replacen("smlc plan 2", "smlc plan 3", 1);
     for (name, damaged) in [("truncated", truncated), ("foreign key", &foreign), ("newer", &newer), ("text", "hello\n")]
     {
         let path = folder.path().join(name);

@@ -118,7 +118,7 @@ impl Builder {
         self.movable.remove(&of);
         let whole = &self.bufs[of.index()];
         debug_assert!(whole.width > 1 && start + len <= whole.len, "{start} + {len} of {of}");
-        let part = Buf { part: Some(Part { of, start }), ..Buf::ring(whole.party, len, whole.width) };
+        let part = whole.section(of, start, len);
         let part = self.buf(part, self.ready(id) + later);
         self.parts.insert((of, start, len), part);
         part

@@ -112,6 +112,11 @@ impl Buf {
         Buf { party, len, planes, width: 1, part: None }
     }
 
+    /// Elements of this ring buffer, which is `of` and no part.
+    fn section(&self, of: BufId, start: usize, len: usize) -> Buf {
+        Buf { part: Some(Part { of, start }), ..Buf::ring(self.party, len, self.width) }
+    }
+
     /// The buffer with the storage, and the first element there.
     #[must_use]
     pub fn storage(&self, id: BufId) -> (BufId, usize) {

@@ -10,5 +10,5 @@ entry f(x: fix from a, y: fix from b) -> fix to a {
 }
 
 entry g(x: fix from a, y: fix from b) -> fix to a {
-    Exp(x) + ReLU(y) + clip(x, 0.0, 1.0)
+    Exp(x) + ReLU(y) + clamp(x, 0.0, 1.0)
 }

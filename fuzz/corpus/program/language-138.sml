@@ -1,9 +1,17 @@
-owners sensor, grid;
+owners hospital, vendor;
+fixed(int = 16, frac = 16);
 
-use nn::relu;
+use nn::{Linear, linear, relu};
 
-entry load(voltage: fix from sensor, gain: fix from grid) -> fix to grid {
-    let scaled = voltage * gain;
-    let power = scaled * scaled;
-    relu(power) * 0.01
+/// Two layers, of any width.
+fn two[N, I, H, O](x: fix[N, I], a: Linear[I, H], b: Linear[H, O]) -> fix[N, O] {
+    x |> linear(a) |> relu |> linear(b)
+}
+
+entry f[N](
+    x: fix[N, 49] from hospital,
+    a: Linear[49, 32] from vendor,
+    b: Linear[32, 10] from vendor,
+) -> fix[N, 10] to hospital {
+    two(x, a, b)
 }

@@ -1,12 +1,13 @@
 owners hospital, vendor;
+fixed(int = 16, frac = 16);
+use nn::{Conv, convolve};
 
-use nn::{Linear, linear, relu};
-
-fn two[N, I, H, O](x: fix[N, I], a: Linear[I, H], b: Linear[H, O]) -> fix[N, O] {
-    x |> linear(a) |> relu |> linear(b)
-}
-
-fn wrong[N](x: fix[N, 49], a: Linear[49, 32], b: Linear[30, 10]) -> fix[N, 10] {
-    two(x, a, b)
+fn my_conv[N, I, O, H, W, K](
+    x: fix[N, I, H, W],
+    p: Conv[I, O, K],
+    stride: nat = 1,
+    pad: nat = 0,
+) -> fix[N, O, (H + 2 * pad - K) / stride + 1, (W + 2 * pad - K) / stride + 1] {
+    convolve(x, p.weight, stride = stride, pad = pad) + reshape(p.bias, [1, O, 1, 1])
 }
 entry nothing(x: fix from hospital) -> fix to hospital { x }

@@ -1,4 +1,4 @@
-//! args: build {file} --emit plan --spare rounds --cut roles
+//! args: build {file} --emit plan --spare rounds
 owners a, b;
 
 use nn::relu;

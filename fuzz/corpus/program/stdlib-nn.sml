@@ -1,6 +1,6 @@
 // Layers. Structs mirror PyTorch's modules field by field, so that a `state_dict` loads under the same names.
 
-use math::{erf_local, exp_local, exp_neg, log, log_local, nodes, piecewise, reciprocal, rsqrt};
+use math::{exp_neg, log, reciprocal, rsqrt, sigmoid_above};
 
 /// `torch.nn.Conv2d(I, O, K)`.
 struct Conv[I, O, K] { weight: fix[O, I, K, K], bias: fix[O] }
@@ -36,19 +36,15 @@ struct MultiheadAttention[E] {
 /// max(x, 0) of each element, with one comparison: `fix` of the same shape.
 intrinsic fn relu[..S](x: fix[..S]) -> fix[..S];
 
-/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, KH, KW]`: images of O channels, of `fix`. `G` is
-/// `I / groups`. Neighbours under a filter are `dilation` apart. What ends in `_w` is for columns where they differ from rows.
-intrinsic fn convolve[N, I, H, W, O, G, KH, KW](
+/// Cross-correlation of images `[N, I, H, W]` with filters `[O, I / groups, K, K]`: images of O channels, of `fix`. `G` is
+/// `I / groups`.
+intrinsic fn convolve[N, I, H, W, O, G, K](
     x: fix[N, I, H, W],
-    weight: fix[O, G, KH, KW],
+    weight: fix[O, G, K, K],
     stride: nat = 1,
     pad: nat = 0,
     groups: nat = 1,
-    dilation: nat = 1,
-    stride_w: nat = stride,
-    pad_w: nat = pad,
-    dilation_w: nat = dilation,
-) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1];
+) -> fix[N, O, (H + 2 * pad - K) / stride + 1, (W + 2 * pad - K) / stride + 1];
 
 /// Largest of each k by k window; padding is never the largest. Gives `fix` images of as many channels.
 intrinsic fn max_pool[N, C, H, W](
@@ -154,63 +150,32 @@ fn relu6[..S](x: fix[..S]) -> fix[..S] {
     relu(x) - relu(x - 6.0)
 }
 
-/// `near` from -`bound` to `bound`, 0 below and x above: two comparisons beside one another.
-fn rectified[..S](x: fix[..S], near: fix[..S], bound: fix) -> fix[..S] {
-    near - select(x < -bound, near, 0.0) + select(x >= bound, x - near, 0.0)
-}
-
-/// `torch.nn.GELU()`, x (1 + erf(x / sqrt(2))) / 2, for all x. Error below 4 u + 2e-6.
+/// `torch.nn.GELU(approximate="tanh")`: x / (1 + e^-y) with y = 1.5957691 (x + 0.044715 x^3), for all x of the format.
+/// Error below 50 u + 2e-6, where u = 2^-frac. 2 comparisons, 15 multiplications.
 fn gelu[..S](x: fix[..S]) -> fix[..S] {
-    let t = nodes(-7.75, 0.5, pieces = 32, degree = 6);
-    rectified(x, piecewise(x, -7.75, 0.5, t * (0.5 + 0.5 * erf_local(0.7071067811865476 * t))), 5.5)
+    let positive = relu(x);
+    // -|x|, cut off where the second term is below 1e-6.
+    let a = at_least(x - 2.0 * positive, -4.8);
+    let y = a * (1.59576912 + 0.07135481 * (a * a));
+    positive + a * (1.0 - sigmoid_above(y))
 }
 
-/// `torch.nn.GELU(approximate="tanh")`, x / (1 + e^-y) with y = 1.5957691 (x + 0.044715 x^3), for all x. Error below
-/// 4 u + 2e-6.
-fn gelu_tanh[..S](x: fix[..S]) -> fix[..S] {
-    let t = nodes(-7.75, 0.5, pieces = 32, degree = 6);
-    let y = 1.5957691216057308 * (t + 0.044715 * t * t * t);
-    rectified(x, piecewise(x, -7.75, 0.5, t / (1.0 + exp_local(-y))), 5.5)
-}
-
-/// `torch.nn.SiLU()`, x / (1 + e^-x), for all x. Error below 4 u + 8e-6.
-fn silu[..S](x: fix[..S]) -> fix[..S] {
-    let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
-    rectified(x, piecewise(x, -15.5, 1.0, t / (1.0 + exp_local(-t))), 15.0)
-}
-
-/// `torch.nn.Softplus()`, log(1 + e^x), for all x. Error below 4 u + 8e-6.
-fn softplus[..S](x: fix[..S]) -> fix[..S] {
-    let t = nodes(-15.5, 1.0, pieces = 32, degree = 6);
-    rectified(x, piecewise(x, -15.5, 1.0, log_local(1.0 + exp_local(t))), 15.0)
-}
-
-/// `torch.nn.ELU(alpha)`: x above 0, alpha (e^x - 1) below. Error below 2 u (1 + alpha).
-fn elu[..S](x: fix[..S], alpha: fix = 1.0) -> fix[..S] {
-    let below = exp_neg(x) - 1.0;
-    select(x < 0.0, alpha * below, x)
-}
-
-/// `torch.nn.Dropout(p)` in training: a part p of the elements, drawn anew each time by nobody, become 0, and the others
-/// are divided by 1 - p. p is a constant.
-fn dropout[..S](x: fix[..S], p: fix = 0.5) -> fix[..S] {
-    keep_some(x, 1.0 - p) * (1.0 / (1.0 - p))
-}
-
-/// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. Error below (14 + 3 C) u, u = 2^-frac,
-/// when all roundings go the same way; about 2 u are usual. A maximum of each row, an `exp_neg` and a multiplication
-/// an element, and a `reciprocal` a row.
+/// Softmax over the last axis, for numbers that differ by less than 2^(int-1) and C < 2^15. What is more than 16 below
+/// the largest counts as 16 below. Error below (220 + 4 C) (u + 2e-8), u = 2^-frac, when all roundings go the same way;
+/// about 10 u are usual. A maximum of each row, 1 comparison and 9 multiplications an element, 5 comparisons and 6
+/// multiplications a row.
 fn softmax[..S, C](x: fix[..S, C]) -> fix[..S, C] {
     let z = x - max_over(x, axis = -1);
-    let e = exp_neg(z);
+    let e = exp_neg(at_least(z, -16.0));
     e * reciprocal(sum(e, axis = -1))
 }
 
-/// The logarithm of softmax, also where softmax is small; range as there. Error below (10 + 3 C) u. A maximum of each row, an
-/// `exp_neg` an element and a `log` a row.
+/// The logarithm of softmax, also where softmax is small; range and rare case as there. Error below
+/// (120 + 4 C) (u + 3e-8). A maximum of each row, 1 comparison and 8 multiplications an element, 5 comparisons and 5
+/// multiplications a row.
 fn log_softmax[..S, C](x: fix[..S, C]) -> fix[..S, C] {
     let z = x - max_over(x, axis = -1);
-    let e = exp_neg(z);
+    let e = exp_neg(at_least(z, -16.0));
     z - log(sum(e, axis = -1))
 }
 
@@ -244,151 +209,4 @@ fn attention[N, T, D](
     let scores = matmul(q / sqrt_local(D), transpose(k, [0, 1, 3, 2]));
     let mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
     linear_each(reshape(mixed, [N, T, heads * D]), p.out_proj)
-}
-
-/// `torch.nn.Conv2d(I, O, (KH, KW), groups=I // G)`: filters of any height and width, over G channels each.
-struct ConvRect[G, O, KH, KW] { weight: fix[O, G, KH, KW], bias: fix[O] }
-
-/// `torch.nn.Conv1d(I, O, K, groups=I // G)`: filters over G channels each.
-struct Conv1d[G, O, K] { weight: fix[O, G, K], bias: fix[O] }
-
-/// `torch.nn.ConvTranspose2d(I, O, K)`.
-struct ConvTranspose[I, O, K] { weight: fix[I, O, K, K], bias: fix[O] }
-
-/// A convolution with bias and all that `convolve` takes: filters of any shape, groups, dilation, and rows apart from columns.
-/// Costs those of `conv2d`: the elements of the result decide, and nothing is sent for padding or dilation.
-fn conv2d_rect[N, I, G, O, H, W, KH, KW](
-    x: fix[N, I, H, W],
-    p: ConvRect[G, O, KH, KW],
-    stride: nat = 1,
-    pad: nat = 0,
-    groups: nat = 1,
-    dilation: nat = 1,
-    stride_w: nat = stride,
-    pad_w: nat = pad,
-    dilation_w: nat = dilation,
-) -> fix[N, O, (H + 2 * pad - dilation * (KH - 1) - 1) / stride + 1, (W + 2 * pad_w - dilation_w * (KW - 1) - 1) / stride_w + 1] {
-    convolve(
-            x,
-            p.weight,
-            stride = stride,
-            pad = pad,
-            groups = groups,
-            dilation = dilation,
-            stride_w = stride_w,
-            pad_w = pad_w,
-            dilation_w = dilation_w,
-        )
-        + reshape(p.bias, [1, O, 1, 1])
-}
-
-/// A convolution of sequences `[N, I, L]` (channels before positions, as in torch), with bias. One truncation, as `conv2d`.
-fn conv1d[N, I, G, O, L, K](
-    x: fix[N, I, L],
-    p: Conv1d[G, O, K],
-    stride: nat = 1,
-    pad: nat = 0,
-    groups: nat = 1,
-    dilation: nat = 1,
-) -> fix[N, O, (L + 2 * pad - dilation * (K - 1) - 1) / stride + 1] {
-    let rows = convolve(
-        reshape(x, [N, I, 1, L]),
-        reshape(p.weight, [O, G, 1, K]),
-        stride = 1,
-        pad = 0,
-        groups = groups,
-        stride_w = stride,
-        pad_w = pad,
-        dilation_w = dilation,
-    );
-    rows[.., .., 0] + reshape(p.bias, [1, O, 1])
-}
-
-/// A transposed convolution with bias: every element of x adds a filter to the result,
-/// `stride` apart. Computed as a convolution of x with zeros between its elements by the mirrored filters: one truncation,
-/// as `conv2d`, and the multiplications of one with a result of this size.
-fn conv2d_transpose[N, I, O, H, W, K](
-    x: fix[N, I, H, W],
-    p: ConvTranspose[I, O, K],
-    stride: nat = 1,
-    pad: nat = 0,
-    output_pad: nat = 0,
-    dilation: nat = 1,
-) -> fix[N, O, (H - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1, (W - 1) * stride - 2 * pad + dilation * (K - 1) + output_pad + 1] {
-    let edge = dilation * (K - 1) - pad;
-    let wide = x
-        |> spread(stride, axis = 2) |> zero_pad(edge, edge + output_pad, axis = 2)
-        |> spread(stride, axis = 3) |> zero_pad(edge, edge + output_pad, axis = 3);
-    let mirrored = transpose(p.weight, [1, 0, 2, 3]) |> reverse(axis = 2) |> reverse(axis = 3);
-    convolve(wide, mirrored, dilation = dilation) + reshape(p.bias, [1, O, 1, 1])
-}
-
-/// `torch.nn.GroupNorm(groups, C)`.
-struct GroupNorm[C] { weight: fix[C], bias: fix[C] }
-
-/// `torch.nn.Embedding(V, D)`.
-struct Embedding[V, D] { weight: fix[V, D] }
-
-/// The k by k windows of images, each as an axis, row by row: the last axis of `[N, C, rows, columns, k * k]`, of `fix`.
-/// Sends no message.
-intrinsic fn patches[N, C, H, W](
-    x: fix[N, C, H, W],
-    k: nat,
-    stride: nat = k,
-) -> fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1, k * k];
-
-/// Means of h by w windows, as `torch.nn.AdaptiveAvgPool2d((h, w))`: the window of row i goes from floor(i H / h) to
-/// ceil((i + 1) H / h). Gives `fix` images of as many channels. The sum of a window is within the format. Error below
-/// u (1 + 4 m), where u = 2^-frac and m is the largest magnitude in the window. One truncation an element of the result.
-intrinsic fn adaptive_avg_pool[N, C, H, W](
-    x: fix[N, C, H, W],
-    h: nat,
-    w: nat = h,
-) -> fix[N, C, h, w];
-
-/// Largest of each channel. H W - 1 comparisons a channel, in rounds for the logarithm of H W.
-fn global_max_pool[N, C, H, W](x: fix[N, C, H, W]) -> fix[N, C, 1, 1] {
-    reshape(max_over(reshape(x, [N, C, H * W]), axis = 2), [N, C, 1, 1])
-}
-
-/// Largest of each k by k window and its position in it, row by row from 0, as `torch.nn.MaxPool2d(return_indices=True)`
-/// but for the count within the window; the earlier wins a tie. k^2 - 1 comparisons a window give both.
-fn max_pool_winner[N, C, H, W](x: fix[N, C, H, W], k: nat, stride: nat = k) -> (
-    fix[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
-    int[N, C, (H - k) / stride + 1, (W - k) / stride + 1],
-) {
-    let windows = patches(x, k, stride = stride);
-    let largest = max_over(windows, axis = -1);
-    (largest[.., .., .., .., 0], argmax(windows, axis = -1))
-}
-
-/// `torch.nn.LeakyReLU(slope)`: x above 0, slope x below. Error below u (1 + slope |x|), where u = 2^-frac. 1 comparison
-/// and 1 truncation.
-fn leaky_relu[..S](x: fix[..S], slope: fix = 0.01) -> fix[..S] {
-    let positive = relu(x);
-    slope * (x - positive) + positive
-}
-
-/// The end of a residual block: max(x + skip, 0). 1 comparison.
-fn residual[..S](x: fix[..S], skip: fix[..S]) -> fix[..S] {
-    relu(x + skip)
-}
-
-/// Group normalisation of images: mean 0 and variance 1 over the channels of a group and all places, then a factor and a
-/// summand a channel, as `torch.nn.GroupNorm(groups, groups * C)`. Domain, error and costs of `standardise` with a row
-/// for each group of each image, and a multiplication an element. `groups = 1` is a layer normalisation of all channels,
-/// and `C = 1` (as many groups as channels) `torch.nn.InstanceNorm2d(affine=True)`.
-fn group_norm[N, C, H, W](
-    x: fix[N, groups * C, H, W],
-    p: GroupNorm[groups * C],
-    groups: nat,
-) -> fix[N, groups * C, H, W] {
-    let rows = standardise(reshape(x, [N, groups, C * H * W]));
-    let even = reshape(rows, [N, groups * C, H, W]);
-    even * reshape(p.weight, [1, groups * C, 1, 1]) + reshape(p.bias, [1, groups * C, 1, 1])
-}
-
-/// `torch.nn.Embedding(V, D)`: the rows of the table that the integers name. See `rows_at`.
-fn embedding[..S, V, D](i: int[..S], p: Embedding[V, D]) -> fix[..S, D] {
-    rows_at(p.weight, i)
 }

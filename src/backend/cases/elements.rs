@@ -16,11 +16,15 @@ pub(super) fn cases() -> Vec<Case> {
     }
     for repeated in [
         [1, 1, 0],
+        [1, 7, 0],
         [1, 7, 5],
         [3, 5, 0],
         [3, 5, 14],
+        [64, 3, 0],
         [64, 3, 130],
+        [100, 1, 0],
         [100, 1, 99],
+        [1, 600, 0],
         [1, 600, 599],
         [300, 4, 0],
         [300, 4, 1000],
@@ -128,10 +132,13 @@ pub(crate) fn bit_of(len: usize) -> Case {
         Instr::Add(Reg(0), Reg(4)),
         Instr::Shl(Reg(2), 4),
         Instr::Add(Reg(5), Reg(6)),
-        out(0, 0, 7),
+        Instr::BitOf { input: 2, plane: 1 },
+        Instr::Shl(Reg(8), 5),
+        Instr::Add(Reg(7), Reg(9)),
+        out(0, 0, 10),
     ];
-    let repeated = (bits(71, 2), Access::Repeat { inner: 3, len: 67, start: 130 });
-    let ins = vec![(bits(len, 5), Access::Dense), repeated];
+    let repeated = |start| (bits(71, 2), Access::Repeat { inner: 3, len: 67, start });
+    let ins = vec![(bits(len, 5), Access::Dense), repeated(0), repeated(130)];
     Case::new(format!("map: bits of {len} elements"), program(false, code), ins, vec![ring(len, 64)])
 }
 

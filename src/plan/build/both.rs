@@ -97,3 +97,19 @@ impl Both {
         only
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::super::Round;
+
+    /// Names of all steps, with how much each reads and writes.
+    pub(in super::super) fn listed(rounds: Vec<Round>) -> Vec<(String, usize, usize)> {
+        let all = rounds.into_iter().flat_map(|round| round.steps);
+        all.map(|step| (step.kernel.name().to_string(), step.ins.len(), step.outs.len())).collect()
+    }
+
+    /// The same as it is expected.
+    pub(in super::super) fn named(steps: &[(&str, usize, usize)]) -> Vec<(String, usize, usize)> {
+        steps.iter().map(|(name, ins, outs)| ((*name).to_string(), *ins, *outs)).collect()
+    }
+}

@@ -153,6 +153,7 @@ mod tests {
     use crate::fixed::Format;
     use crate::plan::build::Builder;
     use crate::plan::build::both::LONGEST;
+    use crate::plan::build::both::tests::{listed, named};
     use crate::plan::program::MOST;
     use crate::span::{Sources, Span};
 
@@ -176,13 +177,7 @@ mod tests {
 
     /// Names of the steps, with how much each reads and writes.
     fn steps(b: Builder, kept: &[BufId]) -> Vec<(String, usize, usize)> {
-        let (_, rounds) = b.finish(kept, true);
-        let all = rounds.into_iter().flat_map(|round| round.steps);
-        all.map(|step| (step.kernel.name().to_string(), step.ins.len(), step.outs.len())).collect()
-    }
-
-    fn named(steps: &[(&str, usize, usize)]) -> Vec<(String, usize, usize)> {
-        steps.iter().map(|(name, ins, outs)| ((*name).to_string(), *ins, *outs)).collect()
+        listed(b.finish(kept, true).1)
     }
 
     fn inputs(b: &mut Builder) -> [BufId; 3] {

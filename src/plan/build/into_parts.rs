@@ -144,15 +144,14 @@ impl<'b> Uses<'b> {
 
     /// Some elements of a buffer.
     fn part(&mut self, id: BufId, range: &Range<usize>) -> BufId {
-        let Buf { party, width, len, .. } = self.bufs[id.index()];
         let (of, offset) = self.bufs[id.index()].storage(id);
         let start = offset + range.start;
-        if range.len() == len {
+        if range.len() == self.bufs[id.index()].len {
             return id;
         }
         *self.known.entry((of, start, range.len())).or_insert_with(|| {
             let part = BufId(self.bufs.len() as u32);
-            self.bufs.push(Buf { part: Some(Part { of, start }), ..Buf::ring(party, range.len(), width) });
+            self.bufs.push(self.bufs[of.index()].section(of, start, range.len()));
             self.parts.entry(of).or_default().push(part);
             part
         })
@@ -165,6 +164,7 @@ mod tests {
     use crate::fixed::Format;
     use crate::plan::Party;
     use crate::plan::build::Builder;
+    use crate::plan::build::both::tests::{listed, named};
 
     /// Elements, of which a bias has three for every four.
     const LEN: usize = 24;
@@ -192,11 +192,9 @@ mod tests {
         sum
     }
 
-    /// What `with` makes of a biased sum: the names of all steps, with how much each reads and writes.
+    /// The steps that `with` makes of a biased sum.
     fn steps(with: impl FnOnce(&mut Builder, BufId) -> Vec<BufId>) -> Vec<(String, usize, usize)> {
-        let (_, rounds) = plan(with);
-        let all = rounds.iter().flat_map(|round| &round.steps);
-        all.map(|step| (step.kernel.name().to_string(), step.ins.len(), step.outs.len())).collect()
+        listed(plan(with).1)
     }
 
     fn plan(with: impl FnOnce(&mut Builder, BufId) -> Vec<BufId>) -> (Vec<Buf>, Vec<Round>) {
@@ -205,10 +203,6 @@ mod tests {
         let sum = biased(&mut b, x, bias);
         let kept = with(&mut b, sum);
         b.finish(&kept, true)
-    }
-
-    fn named(steps: &[(&str, usize, usize)]) -> Vec<(String, usize, usize)> {
-        steps.iter().map(|(name, ins, outs)| ((*name).to_string(), *ins, *outs)).collect()
     }
 
     /// Both halves of a sum, doubled.
