@@ -130,10 +130,10 @@ fn planned_memory(name: &str, plan: &Plan, cost: &cost::Cost) {
         plan.inputs.iter().flat_map(|input| input.bufs).for_each(|bufs| take(&mut taken, bufs[party.index()]));
         for (number, action) in Course::of(plan, party).actions() {
             match action {
-                Action::Step(at) => {
-                    let step = &plan.rounds[number].steps[*at];
-                    step.outs.iter().for_each(|id| take(&mut taken, *id));
-                    step.free.iter().for_each(|id| free(&mut taken, id));
+                Action::Step(_) | Action::Both(_) => {
+                    let steps = || action.steps().iter().map(|at| &plan.rounds[number].steps[*at]);
+                    steps().flat_map(|step| &step.outs).for_each(|id| take(&mut taken, *id));
+                    steps().flat_map(|step| &step.free).for_each(|id| free(&mut taken, id));
                 }
                 Action::Begin(_) | Action::Send(_) => {}
                 Action::Receive(piece) => {

@@ -176,6 +176,11 @@ pub trait Backend {
         None
     }
 
+    /// The way in which two launches are one.
+    fn joint(&mut self) -> Option<&mut dyn Joint> {
+        None
+    }
+
     /// Forgets a buffer.
     fn free(&mut self, id: BufId);
 
@@ -269,6 +274,16 @@ pub trait Messages {
 
     /// A message that was kept and from which nothing is read any more.
     fn done(&mut self) -> Option<Vec<u8>>;
+}
+
+/// A device that runs two element programs in one pass over their elements, one on words and one on planes that takes bits of
+/// what the first makes.
+pub trait Joint {
+    /// Runs both, as if one after the other; what only the second reads of the first ([`Layout::passes`]) is never written out.
+    ///
+    /// # Errors
+    /// If a launch does not fit its buffers, the second takes no bits of the first's results, or it writes where the first reads.
+    fn launch_both(&mut self, launches: [Launch<'_>; 2]) -> Result<(), BackendError>;
 }
 
 /// The error for a message of another length than its buffers'.
@@ -389,6 +404,10 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
 
     fn messages(&mut self) -> Option<&mut dyn Messages> {
         (**self).messages()
+    }
+
+    fn joint(&mut self) -> Option<&mut dyn Joint> {
+        (**self).joint()
     }
 
     fn free(&mut self, id: BufId) {

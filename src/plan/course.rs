@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{BufId, Party, Plan};
+use super::joint::are_joint;
+use super::{BufId, Party, Plan, Step};
 
 /// A message is cut only into pieces of at least so many bytes: smaller ones take longer to handle than to send.
 pub const PIECE: usize = 64 << 10;
@@ -35,6 +36,8 @@ pub struct Piece {
 pub enum Action {
     /// Launches a step of the round.
     Step(usize),
+    /// Launches two steps of the round as one, if the device can ([`are_joint`]).
+    Both([usize; 2]),
     /// The next step is the first that makes something of this piece.
     Begin(Piece),
     /// Packs what is not packed yet, and sends.
@@ -43,6 +46,18 @@ pub enum Action {
     Receive(Piece),
     /// Frees what the round's transfers free.
     Free,
+}
+
+impl Action {
+    /// The steps that it launches.
+    #[must_use]
+    pub fn steps(&self) -> &[usize] {
+        match self {
+            Action::Step(at) => std::slice::from_ref(at),
+            Action::Both(both) => both,
+            Action::Begin(_) | Action::Send(_) | Action::Receive(_) | Action::Free => &[],
+        }
+    }
 }
 
 /// The course of a party.
@@ -64,12 +79,19 @@ impl Course {
             let mine = || pieces.iter().filter(|ready| ready.piece.from == me);
             mine().filter(|ready| ready.after.is_none()).for_each(|ready| now.send(plan, &ready.piece));
             let round = &plan.rounds[number];
-            for (at, step) in round.steps.iter().enumerate().filter(|(_, step)| step.party == me) {
+            let mut steps = round.steps.iter().enumerate().filter(|(_, step)| step.party == me).peekable();
+            while let Some((first, step)) = steps.next() {
                 step.ins.iter().for_each(|operand| now.receive(plan, operand.buf));
-                let begun = mine().filter(|ready| ready.first == Some(at));
+                // What the first one sends does not wait for what only the second one reads.
+                let joint = |next: &(usize, &Step)| {
+                    are_joint(step, next.1) && !next.1.ins.iter().any(|operand| now.awaits(plan, operand.buf))
+                };
+                let second = steps.next_if(joint).map(|(at, _)| at);
+                let is_one = |at: Option<usize>| at == Some(first) || at.is_some() && at == second;
+                let begun = mine().filter(|ready| is_one(ready.first));
                 now.actions.extend(begun.map(|ready| Action::Begin(ready.piece.clone())));
-                now.actions.push(Action::Step(at));
-                mine().filter(|ready| ready.after == Some(at)).for_each(|ready| now.send(plan, &ready.piece));
+                now.actions.push(second.map_or(Action::Step(first), |second| Action::Both([first, second])));
+                mine().filter(|ready| is_one(ready.after)).for_each(|ready| now.send(plan, &ready.piece));
             }
             now.actions.push(Action::Free);
             rounds.push(now.finish());
@@ -105,7 +127,7 @@ struct Ready {
 fn pieces(plan: &Plan, number: usize) -> Vec<Ready> {
     let round = &plan.rounds[number];
     let storage = |id: BufId| plan.buf(id).storage(id).0;
-    let outs = |(at, step): (usize, &'_ super::Step)| step.outs.iter().map(|id| (storage(*id), at)).collect::<Vec<_>>();
+    let outs = |(at, step): (usize, &'_ Step)| step.outs.iter().map(|id| (storage(*id), at)).collect::<Vec<_>>();
     let made: BTreeMap<BufId, usize> = round.steps.iter().enumerate().flat_map(outs).collect();
     let mut pieces = Vec::new();
     for from in Party::ALL {
@@ -157,6 +179,12 @@ impl Now {
             now.arriving[piece.from.index()].push_back(piece);
         }
         now
+    }
+
+    /// Whether a buffer is still to be taken.
+    fn awaits(&self, plan: &Plan, id: BufId) -> bool {
+        let Some((from, number)) = self.targets.get(&plan.buf(id).storage(id).0) else { return false };
+        self.arriving[from.index()].front().is_some_and(|piece| piece.number <= *number)
     }
 
     /// Takes pieces until a buffer is there.
@@ -214,6 +242,7 @@ mod tests {
             let piece = |piece: &Piece| format!("{}.{}", piece.round, piece.number);
             let tell = |(round, action): (usize, &Action)| match action {
                 Action::Step(at) => format!("{round} step {}", plan.rounds[round].steps[*at].kernel.name()),
+                Action::Both(_) => unreachable!("no element programs"),
                 Action::Begin(p) => format!("{round} begin {} to {}", piece(p), p.to),
                 Action::Send(p) => format!("{round} send {} to {}, {} bytes", piece(p), p.to, p.bytes),
                 Action::Receive(p) => format!("{round} receive {} from {}", piece(p), p.from),
@@ -243,6 +272,7 @@ mod tests {
             for (_, action) in Course::of(&plan, party).actions() {
                 match action {
                     Action::Step(_) => steps += 1,
+                    Action::Both(_) => steps += 2,
                     Action::Begin(_) => {}
                     Action::Send(piece) => sent.push(piece.clone()),
                     Action::Receive(piece) => received.push(piece.clone()),

@@ -39,7 +39,9 @@ impl Layout {
     pub fn of(plan: &Plan, party: Party, again: bool) -> Layout {
         let mut memory = Memory::new(&plan.bufs);
         let kept = if again { kept(plan, party) } else { Vec::new() };
-        let lives = lives(plan, party, &kept);
+        let course = Course::of(plan, party);
+        let passing = passing(plan, party, &course);
+        let lives = lives(plan, party, &course, &kept);
         let (mut inputs, others): (Vec<Life>, Vec<Life>) = lives.into_iter().partition(|life| life.from == 0);
         let once = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.once);
         let summed: BTreeSet<BufId> = once.flat_map(|step| &step.ins).map(|operand| operand.buf).collect();
@@ -48,7 +50,7 @@ impl Layout {
             (once, if once { life.until } else { usize::MAX - life.until }, life.id)
         });
         inputs.iter().chain(&others).for_each(|life| memory.place(life));
-        memory.layout.with_parts(&plan.bufs).with_passing(passing(plan, party))
+        memory.layout.with_parts(&plan.bufs).with_passing(passing)
     }
 
     /// Every buffer for itself.
@@ -143,18 +145,19 @@ struct Life {
 }
 
 /// The lives of a party's buffers with storage, in order of birth.
-fn lives(plan: &Plan, party: Party, kept: &[BufId]) -> Vec<Life> {
+fn lives(plan: &Plan, party: Party, course: &Course, kept: &[BufId]) -> Vec<Life> {
     let is_kept = |id: BufId| kept.binary_search(&id).is_ok();
     let mut lives = Lives { bufs: &plan.bufs, party, all: Vec::new(), at: vec![None; plan.bufs.len()] };
     for input in &plan.inputs {
         input.bufs.map(|bufs| bufs[party.index()]).into_iter().for_each(|id| lives.begin(id, 0, is_kept(id)));
     }
-    for (now, (number, action)) in (1..).zip(Course::of(plan, party).actions()) {
+    for (now, (number, action)) in (1..).zip(course.actions()) {
         match action {
-            Action::Step(at) => {
-                let step = &plan.rounds[number].steps[*at];
-                step.outs.iter().for_each(|id| lives.begin(*id, now, is_kept(*id)));
-                step.free.iter().for_each(|id| lives.end(*id, now));
+            Action::Step(_) | Action::Both(_) => {
+                for step in action.steps().iter().map(|at| &plan.rounds[number].steps[*at]) {
+                    step.outs.iter().for_each(|id| lives.begin(*id, now, is_kept(*id)));
+                    step.free.iter().for_each(|id| lives.end(*id, now));
+                }
             }
             Action::Begin(_) | Action::Send(_) => {}
             Action::Receive(piece) => {

@@ -12,6 +12,7 @@ pub mod build;
 pub mod cost;
 pub mod course;
 pub mod file;
+pub mod joint;
 mod kernel;
 pub mod layout;
 pub mod lower;

@@ -1,7 +1,11 @@
-//! Buffers that need no memory of their own: what they hold is only ever read from a message, or only ever written to one.
+//! Buffers that need no memory of their own: what they hold is only ever read from a message, only ever written to one, or only
+//! read by a step that runs as one with the step that makes it.
 //!
-//! A device that computes into the messages it sends and from those it receives need not write these buffers' words out.
+//! A device that computes into the messages it sends and from those it receives, or runs [joint](super::joint) steps as one,
+//! need not write these buffers' words out.
 
+use super::course::Course;
+use super::joint::links;
 use super::{Access, Kernel, Party, Plan};
 
 /// What a party does with a buffer.
@@ -15,26 +19,29 @@ struct Uses {
     taken: Option<usize>,
     /// The last round in which an element program reads it, element by element.
     read: Option<usize>,
+    /// Whether a step that is joint with the one that makes it takes its bits.
+    near: bool,
     /// Whether anything else is done with it.
     other: bool,
 }
 
 impl Uses {
     /// An element program's result that is sent once, in the same round, and never read; or what is received and read by
-    /// element programs alone, all of them in the round in which it comes.
+    /// element programs alone, all of them in the round in which it comes; or what is only read by a joint step.
     fn pass(&self) -> bool {
         match (self.made, self.sent, self.taken, self.read) {
             _ if self.other => false,
-            (Some(made), Some(sent), None, None) => made == sent,
+            (Some(made), Some(sent), None, None) => made == sent && !self.near,
+            (Some(_), None, None, None) => self.near,
             (None, None, Some(taken), Some(read)) => read == taken + 1,
             _ => false,
         }
     }
 }
 
-/// For each buffer of the plan, whether it is the party's and passes through messages only.
+/// For each buffer of the plan, whether it is the party's and needs no memory of its own; the course is the party's.
 #[must_use]
-pub fn passing(plan: &Plan, party: Party) -> Vec<bool> {
+pub fn passing(plan: &Plan, party: Party, course: &Course) -> Vec<bool> {
     let mut uses = vec![Uses::default(); plan.bufs.len()];
     let mut note = |id: super::BufId, what: &mut dyn FnMut(&mut Uses)| {
         if let Some(found) = uses.get_mut(id.index()) {
@@ -47,14 +54,18 @@ pub fn passing(plan: &Plan, party: Party) -> Vec<bool> {
     let given = plan.inputs.iter().flat_map(|input| input.bufs.iter().flatten());
     let kept = plan.outputs.iter().flat_map(|output| &output.bufs);
     given.chain(kept).for_each(|id| note(*id, &mut |uses| uses.other = true));
-    for (number, round) in plan.rounds.iter().enumerate() {
-        for step in round.steps.iter().filter(|step| step.party == party) {
+    for (number, action) in course.actions() {
+        let steps = || action.steps().iter().map(|at| &plan.rounds[number].steps[*at]);
+        let joint = |id| steps().zip(steps().skip(1)).any(|(words, planes)| links(words, planes).any(|of| of == id));
+        for step in steps() {
             let program = if let Kernel::Map(program) = &step.kernel { Some(program) } else { None };
             for (at, operand) in step.ins.iter().enumerate() {
                 let by_words = program.is_some_and(|program| program.reads_words(at));
                 let plain = operand.access == Access::Dense && by_words;
+                let near = joint(operand.buf);
                 note(operand.buf, &mut |uses| match plain {
                     true => uses.read = uses.read.max(Some(number)),
+                    false if near => uses.near = true,
                     false => uses.other = true,
                 });
             }
@@ -62,6 +73,8 @@ pub fn passing(plan: &Plan, party: Party) -> Vec<bool> {
                 note(*id, &mut |uses| if program.is_some() { uses.made = Some(number) } else { uses.other = true });
             });
         }
+    }
+    for (number, round) in plan.rounds.iter().enumerate() {
         for send in &round.sends {
             if send.from == party {
                 note(send.source, &mut |uses| uses.other |= uses.sent.replace(number).is_some());
@@ -127,7 +140,7 @@ mod tests {
         let late = b.send(late, p1, "late");
         let last = twice(&mut b, late, p1);
         let plan = b.into_plan(&[&kept[..], &[next, last]].concat());
-        let all = Party::ALL.map(|party| passing(&plan, party));
+        let all = Party::ALL.map(|party| passing(&plan, party, &Course::of(&plan, party)));
         let passes = |id: BufId| all.iter().any(|passing| passing[id.index()]);
         assert!(passes(sent) && passes(taken) && passes(far));
         for id in [x, both, read, moved, to2, result, on] {

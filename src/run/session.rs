@@ -245,10 +245,8 @@ impl<'p, B: Backend> Session<'p, B> {
                 Action::Begin(piece) => {
                     open.extend(self.begin(piece, link)?.map(|message| (piece, message)));
                 }
-                Action::Step(at) => {
-                    let step = &plan.rounds[number].steps[*at];
-                    self.step(step, self.sites[number] + at).map_err(|e| RunError::device(plan, e, step.span))?;
-                }
+                Action::Step(at) => self.step(number, *at)?,
+                Action::Both(both) => self.both(number, *both)?,
                 Action::Send(piece) => {
                     let opened = open.iter().position(|(of, _)| *of == piece).map(|at| open.swap_remove(at).1);
                     begun.extend(self.send(piece, opened, link)?.map(|begun| (piece, begun)));
@@ -364,20 +362,38 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    fn step(&mut self, step: &Step, site: usize) -> Result<(), BackendError> {
+    /// Launches two joint steps, as one if the device can.
+    fn both(&mut self, number: usize, both: [usize; 2]) -> Result<(), RunError> {
+        let plan = self.plan;
+        let [words, planes] = both.map(|at| &plan.rounds[number].steps[at]);
+        let launches = both.map(|at| self.launch(number, at));
+        let refused = |step: &Step, e| RunError::device(plan, e, step.span);
+        if let Some(device) = self.backend.joint() {
+            device.launch_both(launches).map_err(|e| refused(words, e))?;
+        } else {
+            self.backend.launch(launches[0]).map_err(|e| refused(words, e))?;
+            self.backend.launch(launches[1]).map_err(|e| refused(planes, e))?;
+        }
+        [words, planes].into_iter().for_each(|step| self.grow(&step.outs));
+        [words, planes].into_iter().flat_map(|step| &step.free).for_each(|id| self.free(*id));
+        Ok(())
+    }
+
+    fn launch(&self, number: usize, at: usize) -> Launch<'p> {
+        let Plan { rounds, bufs, .. } = self.plan;
+        let Step { kernel, ins, streams, outs, .. } = &rounds[number].steps[at];
+        Launch { kernel, ins, streams, outs, bufs, site: Some(self.sites[number] + at) }
+    }
+
+    fn step(&mut self, number: usize, at: usize) -> Result<(), RunError> {
+        let step = &self.plan.rounds[number].steps[at];
         let storage = |id: BufId| self.plan.buf(id).storage(id).0.index();
         let known = || step.outs.iter().all(|id| self.held[storage(*id)]);
         if step.once && known() && !step.ins.iter().any(|operand| self.fresh[storage(operand.buf)]) {
             return Ok(());
         }
-        self.backend.launch(Launch {
-            kernel: &step.kernel,
-            ins: &step.ins,
-            streams: &step.streams,
-            outs: &step.outs,
-            bufs: &self.plan.bufs,
-            site: Some(site),
-        })?;
+        let launched = self.backend.launch(self.launch(number, at));
+        launched.map_err(|e| RunError::device(self.plan, e, step.span))?;
         self.grow(&step.outs);
         step.free.iter().for_each(|id| self.free(*id));
         Ok(())

@@ -9,7 +9,7 @@ use smlc::backend::cpu::Cpu;
 use smlc::backend::cuda::Cuda;
 use smlc::backend::{Around, Backend, BackendError, Launch, StreamKey};
 use smlc::net::{Loss, Nearby, NetError, Parcel};
-use smlc::plan::course::Piece;
+use smlc::plan::course::{Course, Piece};
 use smlc::plan::layout::Layout;
 use smlc::plan::lower::{self, Cut, Options};
 use smlc::plan::passing::passing;
@@ -145,7 +145,9 @@ fn slices_that_fill_words_are_the_same_on_gpus() {
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
                 entry f(x: fix[192] from a, y: fix[192] from b) -> fix[192] to a { relu(x * y) }\n";
     let network = plan("words.sml", text, &[]);
-    let passing = Party::ALL.map(|party| passing(&network.0, party).iter().filter(|passes| **passes).count());
+    let passing = Party::ALL.map(|party| {
+        passing(&network.0, party, &Course::of(&network.0, party)).iter().filter(|passes| **passes).count()
+    });
     assert!(passing.iter().all(|count| *count > 10), "{passing:?}");
     for gpus in [[true; 3], [true, false, false], [false, true, true]] {
         compare("words", &network, gpus);

@@ -138,6 +138,16 @@ pub const CASES: &[Case] = &[
          %6 = reveal \"p\" to=a %5 : ring(16) [{n}, 2]\n%7 = reveal \"w\" to=b %4 : ring(32) [{n}, 2]\n",
     },
     Case {
+        name: "matrix product with a bias, and ReLU",
+        format: WIDE,
+        inputs: &[("x", upto(10.0)), ("y", upto(10.0)), ("z", upto(10.0))],
+        ulps: 1.0,
+        nodes: "%0 = input \"x\" : clear(a) [{n}, 2]\n%1 = input \"y\" : clear(b) [2, 5]\n%2 = share scale=16 %0 : ring(16) [{n}, 2]\n\
+         %3 = share scale=16 %1 : ring(16) [2, 5]\n%4 = matmul %2 %3 : ring(32) [{n}, 5]\n%5 = input \"z\" : clear(b) [1, 5]\n\
+         %6 = share scale=32 %5 : ring(32) [1, 5]\n%7 = broadcast %6 : ring(32) [{n}, 5]\n%8 = add %4 %7 : ring(32) [{n}, 5]\n\
+         %9 = trunc bits=16 %8 : ring(16) [{n}, 5]\n%10 = relu %9 : ring(16) [{n}, 5]\n%11 = reveal \"p\" to=a %10 : ring(16) [{n}, 5]\n",
+    },
+    Case {
         name: "long matrix product",
         format: WIDE,
         inputs: &[("x", upto(10.0)), ("y", upto(10.0)), ("z", upto(10.0))],

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::isa::{Isa, TileTask};
 use super::planes::{self, WORDS};
 use super::products::Direct;
-use super::registers::{Action, Allocated, Fresh, Place, Taken, What, allocate};
+use super::registers::{Allocated, Place, Taken, What, allocate};
 use super::simd::{GROUP, Simd, fetch};
 use super::stream::Keystream;
 use super::threads::each_part;
@@ -18,20 +18,29 @@ use crate::backend::{BackendError, check, wire};
 use crate::plan::{Access, Buf, Instr, Operand, Program, Stream};
 
 /// Words of a block; a multiple of 64.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// A stream and the key it is under.
 pub(super) type Keyed<'a> = (Stream, &'a Keystream);
 
 /// Words of a plane from which on threads share it.
-const SHARED: usize = 1 << 15;
+pub(super) const SHARED: usize = 1 << 15;
 
-/// What is kept from launch to launch: prepared programs, and each thread's blocks of words.
+/// What is kept from launch to launch: prepared programs, and room to run one in, or one that makes words and one that takes
+/// bits of them.
 #[derive(Default)]
 pub(super) struct Room {
-    programs: Programs,
-    slots: Vec<Vec<Block>>,
-    constants: Vec<Block>,
+    pub programs: Programs,
+    pub spaces: [Space; 2],
+    /// For each thread words that only the second of two programs wants.
+    pub near: Vec<Vec<u64>>,
+}
+
+/// Each thread's blocks of words, and those of constants.
+#[derive(Default)]
+pub(super) struct Space {
+    pub slots: Vec<Vec<Block>>,
+    pub constants: Vec<Block>,
 }
 
 impl Room {
@@ -48,76 +57,98 @@ impl Room {
     /// How many threads have shared a program.
     #[cfg(test)]
     pub(super) fn threads(&self) -> usize {
-        self.slots.len()
+        self.spaces[0].slots.len()
+    }
+}
+
+impl Space {
+    /// Makes room for a program whose planes have so many words.
+    pub(super) fn fit(&mut self, allocated: &Allocated, stride: usize, threads: usize) {
+        let block = || vec![0; BLOCK];
+        let Space { slots, constants } = self;
+        constants.resize_with(constants.len().max(allocated.constants.len()), block);
+        for (block, word) in constants.iter_mut().zip(&allocated.constants) {
+            block[..BLOCK.min(stride)].fill(*word);
+        }
+        slots.resize_with(slots.len().max(threads), Vec::new);
+        slots.iter_mut().take(threads).for_each(|slots| slots.resize_with(slots.len().max(allocated.slots), block));
     }
 }
 
 /// [`BLOCK`] words.
-type Block = Vec<u64>;
+pub(super) type Block = Vec<u64>;
 
-/// Runs a program that was prepared for every word index of its outputs, shared among `threads`.
-pub(super) fn run(
-    isa: Isa,
-    program: usize,
-    ins: &[Input<'_>],
-    streams: &[Keyed<'_>],
-    outs: &mut [Output<'_>],
-    (room, threads): (&mut Room, usize),
-) {
-    let stride = outs[0].buf.stride();
-    let Room { programs, slots, constants } = room;
-    let Allocated { actions, slots: used, constants: words, taken, fresh } = &programs.all[program].allocated;
-    let block = || vec![0; BLOCK];
-    constants.resize_with(constants.len().max(words.len()), block);
-    for (block, word) in constants.iter_mut().zip(words) {
-        block[..BLOCK.min(stride)].fill(*word);
-    }
+/// A program that was prepared, and what it runs on.
+pub(super) struct Job<'j, 'i, 'o> {
+    pub program: usize,
+    pub ins: &'j [Input<'i>],
+    pub streams: &'j [Keyed<'j>],
+    pub outs: &'j mut [Output<'o>],
+}
+
+/// Runs a program for every word index of its outputs, shared among `threads`.
+pub(super) fn run(isa: Isa, job: Job<'_, '_, '_>, (room, threads): (&mut Room, usize)) {
+    let stride = job.outs[0].buf.stride();
     let threads = if stride < SHARED { 1 } else { threads };
-    slots.resize_with(slots.len().max(threads), Vec::new);
-    slots.iter_mut().take(threads).for_each(|slots| slots.resize_with(slots.len().max(*used), block));
-
-    let begins = check::begins(outs.iter().map(|out| out.buf.planes));
-    let (mut planes, mut packed): (Planes<'_>, Messages<'_>) = (SmallVec::new(), SmallVec::new());
-    let in_messages = outs.iter().any(|out| !out.bytes.is_empty());
-    for out in outs.iter_mut() {
-        planes.extend(out.words.chunks_exact_mut(stride.max(1)));
-        if in_messages {
-            packed.extend(Packed::planes(out.buf, std::mem::take(&mut out.bytes)));
-        }
-    }
-    let (constants, begins) = (&*constants, &*begins);
-    let blocks = |first, planes, packed, slots| Blocks {
-        stride,
-        first,
-        ins,
-        streams,
-        begins,
-        planes,
-        packed,
-        slots,
-        constants,
-        taken,
-        actions,
-        fresh,
-    };
+    let Room { programs, spaces: [space, _], .. } = room;
+    let allocated = programs.allocated(job.program);
+    space.fit(allocated, stride, threads);
+    let Space { slots, constants } = space;
+    let begins = check::begins(job.outs.iter().map(|out| out.buf.planes));
+    let whole = Whole { stride, ins: job.ins, streams: job.streams, begins: &begins, constants, allocated };
+    let mut results = Results::of(job.outs, stride);
     if threads == 1 {
-        isa.run_tiles(blocks(0, planes, packed, &mut slots[0]));
+        isa.run_tiles(Blocks::new(&whole, 0, &mut results, &mut slots[0]));
         return;
     }
     let step = stride.div_ceil(threads).next_multiple_of(BLOCK);
-    let parts = (0..stride).step_by(step).zip(slots).map(|(first, slots)| {
-        let part = planes.iter_mut().map(|plane| plane.split_off_mut(..step.min(plane.len())).unwrap_or_default());
-        let bytes = packed.iter_mut().map(|plane| plane.split_off(step));
-        blocks(first, part.collect(), bytes.collect(), slots)
-    });
-    each_part(parts, |blocks| isa.run_tiles(blocks));
+    let parts = (0..stride).step_by(step).zip(slots).map(|(first, slots)| (first, results.split_off(step), slots));
+    each_part(parts, |(first, mut results, slots)| isa.run_tiles(Blocks::new(&whole, first, &mut results, slots)));
 }
 
-/// Planes of results, or as many words of each.
-type Planes<'b> = SmallVec<[&'b mut [u64]; 128]>;
+/// A checked launch.
+pub(super) struct Whole<'a> {
+    /// Words of a plane.
+    pub stride: usize,
+    pub ins: &'a [Input<'a>],
+    pub streams: &'a [Keyed<'a>],
+    /// See [`check::begins`].
+    pub begins: &'a [usize],
+    pub constants: &'a [Block],
+    pub allocated: &'a Allocated,
+}
 
-/// The same as messages have them, if any of the results is in one.
-type Messages<'b> = SmallVec<[Packed<'b>; 128]>;
+/// Results of a launch, or so many words of each plane.
+pub(super) struct Results<'b> {
+    /// Words of each plane.
+    pub len: usize,
+    pub planes: SmallVec<[&'b mut [u64]; 128]>,
+    /// The same as messages have them, if any of the results is in one.
+    packed: SmallVec<[Packed<'b>; 128]>,
+}
+
+impl<'b> Results<'b> {
+    /// All of a launch, whose planes have so many words.
+    pub(super) fn of(outs: &'b mut [Output<'_>], stride: usize) -> Results<'b> {
+        let mut results = Results { len: stride, planes: SmallVec::new(), packed: SmallVec::new() };
+        let in_messages = outs.iter().any(|out| !out.bytes.is_empty());
+        for out in outs {
+            results.planes.extend(out.words.chunks_exact_mut(stride.max(1)));
+            if in_messages {
+                results.packed.extend(Packed::planes(out.buf, &mut *out.bytes));
+            }
+        }
+        results
+    }
+
+    /// Takes so many words, a multiple of 64, off the front, or all there are.
+    pub(super) fn split_off(&mut self, words: usize) -> Results<'b> {
+        let len = words.min(self.len);
+        self.len -= len;
+        let planes = self.planes.iter_mut().map(|plane| plane.split_off_mut(..len).unwrap_or_default());
+        Results { len, planes: planes.collect(), packed: self.packed.iter_mut().map(|p| p.split_off(words)).collect() }
+    }
+}
 
 /// A plane of a result as a message has it, or some of its words.
 #[derive(Debug)]
@@ -152,7 +183,7 @@ impl<'b> Packed<'b> {
 
 /// Programs whose registers have places.
 #[derive(Default)]
-struct Programs {
+pub(super) struct Programs {
     /// Each kind once.
     all: Vec<Prepared>,
     /// Where a program was found last, by the address of its code. Another one may have come there since.
@@ -168,6 +199,11 @@ struct Prepared {
 }
 
 impl Programs {
+    /// What came of a program that was prepared.
+    pub(super) fn allocated(&self, program: usize) -> &Allocated {
+        &self.all[program].allocated
+    }
+
     /// Prepares a program, or finds it.
     fn prepare(&mut self, program: &Program, operands: &[Operand], forms: &Forms) -> Result<usize, BackendError> {
         let alike = |known: &Prepared| {
@@ -192,78 +228,89 @@ impl Programs {
     }
 }
 
-/// A checked launch, or a thread's part of it.
-struct Blocks<'a, 'b> {
-    /// Words of a plane.
-    stride: usize,
-    /// The first of them that is this part's.
-    first: usize,
-    ins: &'a [Input<'a>],
-    streams: &'a [Keyed<'a>],
-    /// See [`check::begins`].
-    begins: &'a [usize],
-    /// The results' planes from the first word on.
-    planes: Planes<'b>,
-    packed: Messages<'b>,
+/// A thread's part of a launch.
+pub(super) struct Blocks<'a, 'b> {
+    pub whole: &'a Whole<'a>,
+    /// The first of its words.
+    pub first: usize,
+    /// From there on.
+    pub results: &'a mut Results<'b>,
     slots: &'a mut [Block],
-    constants: &'a [Block],
-    taken: &'a [Taken],
-    actions: &'a [Action],
-    /// Of each action, see [`Allocated`].
-    fresh: &'a [Fresh],
+    /// Planes of results that hold only the last [`WORDS`] words.
+    pub near: SmallVec<[usize; 2]>,
 }
 
 impl TileTask for Blocks<'_, '_> {
     #[inline(always)]
     fn run<S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize>(mut self, simd: S, _: P) {
-        let words = self.planes[0].len();
-        for from in (0..words).step_by(BLOCK) {
-            let (start, count) = (self.first + from, BLOCK.min(words - from));
-            self.take(simd, start, count);
-            for (action, fresh) in self.actions.iter().zip(self.fresh) {
-                for (input, plane) in fresh {
-                    fetch_block(self.plane(*input, *plane), start + BLOCK);
-                }
-                // The words written are taken out of their place meanwhile: no operand shares it.
-                match action.to {
-                    Place::Slot(slot) => {
-                        let mut words = std::mem::take(&mut self.slots[slot]);
-                        self.compute(action.what, start, &mut words[..count]);
-                        self.slots[slot] = words;
-                    }
-                    Place::Output { output, plane } => {
-                        let plane = self.begins[output] + plane;
-                        let words = std::mem::take(&mut self.planes[plane]);
-                        fetch_block(words, from + BLOCK);
-                        self.compute(action.what, start, &mut words[from..from + count]);
-                        self.planes[plane] = words;
-                    }
-                    Place::Packed { output, plane } => {
-                        let What::Copy(value) = action.what else { continue };
-                        let plane = self.begins[output] + plane;
-                        let Packed { width, elements, bytes } = self.packed[plane].split_off(count);
-                        wire::pack_part(width, elements, self.words(value, start, count), bytes);
-                    }
-                    Place::Input { .. } | Place::Constant(_) => {}
+        for from in (0..self.results.len).step_by(BLOCK) {
+            let count = BLOCK.min(self.results.len - from);
+            for taken in &self.whole.allocated.taken {
+                let start = 64 * (self.first + from);
+                let words = self.whole.ins[taken.input].words;
+                let words = &words[start..words.len().min(start + 64 * count)];
+                for (words, at) in words.chunks(WORDS).zip((0..).step_by(GROUP)) {
+                    self.take(simd, taken, words, at);
                 }
             }
+            self.block(from, count);
         }
     }
 }
 
-impl Blocks<'_, '_> {
-    /// Takes planes `start..start + count` out of words.
+impl<'a, 'b> Blocks<'a, 'b> {
+    /// The words of a launch from `first` on of which these are the results.
+    pub(super) fn new(
+        whole: &'a Whole<'a>,
+        first: usize,
+        results: &'a mut Results<'b>,
+        slots: &'a mut [Block],
+    ) -> Blocks<'a, 'b> {
+        Blocks { whole, first, results, slots, near: SmallVec::new() }
+    }
+
+    /// Takes the words of planes that begin at `at` in their block out of up to [`WORDS`] words.
     #[inline(always)]
-    fn take<S: Simd>(&mut self, simd: S, start: usize, count: usize) {
-        for Taken { input, add, from, planes } in self.taken {
-            let words = self.ins[*input].words;
-            let words = &words[64 * start..words.len().min(64 * (start + count))];
-            let highest = planes.iter().map(|(plane, _)| plane + 1).max().unwrap_or(0);
-            for (words, at) in words.chunks(WORDS).zip((0..).step_by(GROUP)) {
-                let taken = planes::taken(simd, words, *add, *from, highest);
-                for (plane, slot) in planes {
-                    self.slots[*slot][at..at + GROUP].copy_from_slice(&taken[*plane].0);
+    pub(super) fn take<S: Simd>(&mut self, simd: S, from: &Taken, words: &[u64], at: usize) {
+        let highest = from.planes.iter().map(|(plane, _)| plane + 1).max().unwrap_or(0);
+        let taken = planes::taken(simd, words, from.add, from.from, highest);
+        for (plane, slot) in &from.planes {
+            self.slots[*slot][at..at + GROUP].copy_from_slice(&taken[*plane].0);
+        }
+    }
+
+    /// Computes a block, of which what it takes is taken: words `from..from + count` of the part.
+    #[inline(always)]
+    pub(super) fn block(&mut self, from: usize, count: usize) {
+        let whole = self.whole;
+        let Allocated { actions, fresh, .. } = whole.allocated;
+        let start = self.first + from;
+        for (action, fresh) in actions.iter().zip(fresh) {
+            for (input, plane) in fresh {
+                fetch_block(self.plane(*input, *plane), start + BLOCK);
+            }
+            // The words written are taken out of their place meanwhile: no operand shares it.
+            match action.to {
+                Place::Slot(slot) => {
+                    let mut words = std::mem::take(&mut self.slots[slot]);
+                    self.compute(action.what, start, &mut words[..count]);
+                    self.slots[slot] = words;
                 }
+                Place::Output { output, plane } => {
+                    let plane = whole.begins[output] + plane;
+                    let words = std::mem::take(&mut self.results.planes[plane]);
+                    let from = if self.near.contains(&plane) { from % WORDS } else { from };
+                    fetch_block(words, from + BLOCK);
+                    self.compute(action.what, start, &mut words[from..from + count]);
+                    self.results.planes[plane] = words;
+                }
+                Place::Packed { output, plane } => {
+                    let What::Copy(value) = action.what else { continue };
+                    let plane = whole.begins[output] + plane;
+                    let Packed { width, elements, bytes } = self.results.packed[plane].split_off(count);
+                    wire::pack_part(width, elements, self.words(value, start, count), bytes);
+                }
+                Place::Input { .. } | Place::Constant(_) => {}
             }
         }
     }
@@ -281,7 +328,7 @@ impl Blocks<'_, '_> {
         match what {
             What::Copy(a) => to.copy_from_slice(at!(a)),
             What::Unpack { input, plane } => {
-                let Input { buf, bytes, .. } = &self.ins[input];
+                let Input { buf, bytes, .. } = &self.whole.ins[input];
                 let size = wire::plane_bytes(buf);
                 let bits = if buf.width == 1 { 64 } else { buf.width as usize };
                 wire::unpack_part(buf.width, &bytes[plane * size + start * bits / 8..(plane + 1) * size], to);
@@ -302,8 +349,8 @@ impl Blocks<'_, '_> {
                 repeat(from + start, inner, len, to, |source| words[source / 64] >> (source % 64) & 1);
             }
             What::Prf { stream, plane } => {
-                let (stream, keystream) = &self.streams[stream];
-                keystream.fill(stream, plane as u64 * self.stride as u64 + start as u64, to);
+                let (stream, keystream) = &self.whole.streams[stream];
+                keystream.fill(stream, plane as u64 * self.whole.stride as u64 + start as u64, to);
             }
             What::Add(a, b) => zip(to, at!(a), at!(b), u64::wrapping_add),
             What::Sub(a, b) => zip(to, at!(a), at!(b), u64::wrapping_sub),
@@ -327,7 +374,7 @@ impl Blocks<'_, '_> {
     fn words(&self, place: Place, start: usize, count: usize) -> &[u64] {
         match place {
             Place::Slot(slot) => &self.slots[slot][..count],
-            Place::Constant(constant) => &self.constants[constant][..count],
+            Place::Constant(constant) => &self.whole.constants[constant][..count],
             Place::Input { input, plane } => &self.plane(input, plane)[start..start + count],
             Place::Output { .. } | Place::Packed { .. } => &[],
         }
@@ -336,7 +383,7 @@ impl Blocks<'_, '_> {
     /// All words of an operand's plane.
     #[inline(always)]
     fn plane(&self, input: usize, plane: usize) -> &[u64] {
-        let Input { buf, words, .. } = &self.ins[input];
+        let Input { buf, words, .. } = &self.whole.ins[input];
         &words[plane * buf.stride()..(plane + 1) * buf.stride()]
     }
 }

@@ -9,22 +9,25 @@ use crate::backend::{BackendError, Launch, Messages, too_short, wire};
 use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId, Kernel};
 
-/// Bytes of each operand and each result of a launch; none for those that are in no message.
+/// Bytes of each operand and each result of launches; none for those that are in no message.
 pub(super) struct Bytes<'m> {
     pub ins: SmallVec<[&'m [u8]; MOST]>,
     pub outs: SmallVec<[&'m mut [u8]; MOST]>,
 }
 
-/// The bytes of a launch's operands and, of an element program, results: these are the buffers' from now on.
-pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launch: &Launch<'_>) -> Bytes<'m> {
+/// The bytes of launches' operands and, of element programs, results: these are the buffers' from now on.
+pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launches: &[&Launch<'_>]) -> Bytes<'m> {
     let mut order: SmallVec<[(usize, usize, usize, usize); MOST]> = SmallVec::new();
-    let program = matches!(launch.kernel, Kernel::Map(_));
-    for (number, id) in launch.outs.iter().enumerate().filter(|_| program) {
-        order.extend(held.write(*id).map(|at| (at.message, at.start, at.buf.wire_bytes(), number)));
+    let results = launches.iter().flat_map(|launch| launch.outs.iter().map(move |id| (*id, launch.kernel)));
+    let mut outs: SmallVec<[&mut [u8]; MOST]> = SmallVec::new();
+    for (number, (id, kernel)) in results.enumerate() {
+        outs.push(&mut []);
+        if let Kernel::Map(_) = kernel {
+            order.extend(held.write(id).map(|at| (at.message, at.start, at.buf.wire_bytes(), number)));
+        }
     }
     order.sort_unstable();
     let mut order = order.into_iter().peekable();
-    let mut outs: SmallVec<[&mut [u8]; MOST]> = launch.outs.iter().map(|_| &mut [][..]).collect();
     let (sent, received) = held.sent_mut();
     for (message, bytes) in sent {
         let (mut rest, mut passed) = (&mut bytes[..], 0);
@@ -34,7 +37,7 @@ pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launch: &Launch<'_>) -> Byt
             (rest, passed) = (behind, start + size);
         }
     }
-    let ins = launch.ins.iter().map(|operand| match received.find(operand.buf) {
+    let ins = launches.iter().flat_map(|launch| launch.ins).map(|operand| match received.find(operand.buf) {
         Some((at, message)) => packed(at, message),
         None => &[][..],
     });

@@ -9,6 +9,7 @@ mod depthwise;
 mod factor;
 mod gemm;
 mod isa;
+mod joint;
 mod left;
 mod lookup;
 mod map;
@@ -37,10 +38,10 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use crate::backend::held::{Forms, Held};
-use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey, check, wire};
+use crate::backend::{Backend, BackendError, Fill, Joint, Launch, Messages, StreamKey, check, wire};
 use crate::plan::layout::Layout;
 use crate::plan::program::MOST;
-use crate::plan::{Buf, BufId, Kernel, Party, Stream};
+use crate::plan::{Buf, BufId, Kernel, Party};
 use gemm::Workspace;
 pub use isa::Isa;
 use memory::{Memory, Ranges, Split};
@@ -159,6 +160,24 @@ impl Cpu {
         self
     }
 
+    /// What is known of a launch, or is found now; its results are there from now on.
+    fn site(&mut self, launch: &Launch<'_>) -> Result<Box<Site>, BackendError> {
+        let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
+        let held = &self.messages;
+        let fits = |site: &Site| {
+            site.program
+                .as_ref()
+                .is_none_or(|(_, forms)| *forms == held.forms(launch, |at, message| messages::alike(at, message)))
+        };
+        match known.filter(|site| fits(site)) {
+            Some(site) => {
+                self.memory.places.again(launch)?;
+                Ok(site)
+            }
+            None => Ok(Box::new(self.sound(launch)?)),
+        }
+    }
+
     /// Looks at a launch for the first time.
     fn sound(&mut self, launch: &Launch<'_>) -> Result<Site, BackendError> {
         check::launch(self.party, launch)?;
@@ -190,7 +209,7 @@ fn compute(
     match launch.kernel {
         Kernel::Map(_) => {
             let Some(program) = program else { return check::misfit("an element program that was not prepared") };
-            map::run(isa, program, ins, streams, outs, (room, space.threads));
+            map::run(isa, map::Job { program, ins, streams, outs }, (room, space.threads));
         }
         Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
         Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
@@ -247,50 +266,97 @@ impl Backend for Cpu {
         Some(self)
     }
 
-    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
-        let bufs = launch.bufs;
-        let known = launch.site.and_then(|number| self.sites.get_mut(number)?.take());
-        let held = &self.messages;
-        let fits = |site: &Site| {
-            site.program
-                .as_ref()
-                .is_none_or(|(_, forms)| *forms == held.forms(&launch, |at, message| messages::alike(at, message)))
-        };
-        let site = match known.filter(|site| fits(site)) {
-            Some(site) => {
-                self.memory.places.again(&launch)?;
-                site
-            }
-            None => Box::new(self.sound(&launch)?),
-        };
-        let Cpu { party, keys, isa, memory, messages: held, threads, space, room, .. } = self;
-        let keystream = |stream: &Stream| (*stream, &keys[usize::from(stream.key != party.0)]);
-        let streams: SmallVec<[_; MOST]> = launch.streams.iter().map(keystream).collect();
-        let result = memory.split(&site.ins, &site.outs).and_then(|Split { ins, outs }| {
-            let Bytes { ins: read, outs: written } = messages::bytes(held, &launch);
-            let forms = site.program.as_ref().map(|(_, forms)| forms);
-            // What is in a message is read and written there, as words where it can be.
-            let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
-            let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
-            let ins = ins.into_iter().zip(read).enumerate();
-            let ins: SmallVec<[_; MOST]> =
-                ins.map(|(at, stored)| Input::new(&bufs[launch.ins[at].buf.index()], stored, packed_in(at))).collect();
-            let outs = outs.into_iter().zip(written).enumerate();
-            let mut outs: SmallVec<[_; MOST]> =
-                outs.map(|(at, stored)| Output::new(&bufs[launch.outs[at].index()], stored, packed_out(at))).collect();
-            let program = site.program.as_ref().map(|(number, _)| *number);
-            let share = threads.share();
-            space.threads = share.threads;
-            compute(*isa, &launch, program, &streams, (space, room), &ins, &mut outs)
-        });
-        if let (Some(number), Ok(())) = (launch.site, &result) {
-            if self.sites.len() <= number {
-                self.sites.resize_with(number + 1, || None);
-            }
-            self.sites[number] = Some(site);
-        }
-        result
+    fn joint(&mut self) -> Option<&mut dyn Joint> {
+        Some(self)
     }
+
+    fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
+        let site = self.site(&launch)?;
+        let program = site.program.as_ref().map(|(number, _)| *number);
+        let streams = streams(self.party, &self.keys, &launch);
+        let [(ins, mut outs)] = handed(&mut self.memory, &mut self.messages, [(&launch, &site)])?;
+        let share = self.threads.share();
+        self.space.threads = share.threads;
+        compute(self.isa, &launch, program, &streams, (&mut self.space, &mut self.room), &ins, &mut outs)?;
+        know(&mut self.sites, &launch, site);
+        Ok(())
+    }
+}
+
+impl Joint for Cpu {
+    fn launch_both(&mut self, launches: [Launch<'_>; 2]) -> Result<(), BackendError> {
+        let [words, planes] = &launches;
+        let sites = [self.site(words)?, self.site(planes)?];
+        let [Some((first, _)), Some((second, _))] = sites.each_ref().map(|site| site.program.as_ref()) else {
+            return check::misfit("two launches that are not element programs as one");
+        };
+        let linked = planes.ins.iter().enumerate().filter_map(|(operand, of)| {
+            let result = words.outs.iter().position(|id| *id == of.buf)?;
+            Some(joint::Link { operand, result, near: self.memory.places.passes(of.buf) })
+        });
+        let links: joint::Links = linked.collect();
+        if links.is_empty() || words.bufs[words.outs[0].index()].width == 1 {
+            return check::misfit("two launches as one, of which the second takes no bits of the first's results");
+        }
+        let streams = launches.each_ref().map(|launch| streams(self.party, &self.keys, launch));
+        let both = [(words, &*sites[0]), (planes, &*sites[1])];
+        let [(ins, mut outs), (taking, mut taken)] = handed(&mut self.memory, &mut self.messages, both)?;
+        let jobs = [
+            map::Job { program: *first, ins: &ins, streams: &streams[0], outs: &mut outs },
+            map::Job { program: *second, ins: &taking, streams: &streams[1], outs: &mut taken },
+        ];
+        let share = self.threads.share();
+        joint::run(self.isa, jobs, &links, (&mut self.room, share.threads));
+        launches.iter().zip(sites).for_each(|(launch, site)| know(&mut self.sites, launch, site));
+        Ok(())
+    }
+}
+
+/// Keeps what was found of a launch.
+fn know(sites: &mut Vec<Option<Box<Site>>>, launch: &Launch<'_>, site: Box<Site>) {
+    let Some(number) = launch.site else { return };
+    if sites.len() <= number {
+        sites.resize_with(number + 1, || None);
+    }
+    sites[number] = Some(site);
+}
+
+/// The streams of a launch.
+fn streams<'k>(party: Party, keys: &'k [Keystream; 2], launch: &Launch<'_>) -> SmallVec<[map::Keyed<'k>; MOST]> {
+    launch.streams.iter().map(|stream| (*stream, &keys[usize::from(stream.key != party.0)])).collect()
+}
+
+/// A launch's operands and results.
+type Handed<'m> = (SmallVec<[Input<'m>; MOST]>, SmallVec<[Output<'m>; MOST]>);
+
+/// Hands out what launches read and write at the same time. What an operand is that is a result of an earlier one of them, is
+/// not said.
+fn handed<'m, const N: usize>(
+    memory: &'m mut Memory,
+    held: &'m mut Held<Vec<u8>>,
+    launches: [(&Launch<'m>, &Site); N],
+) -> Result<[Handed<'m>; N], BackendError> {
+    let (mut ins, mut outs) = (Ranges::new(), Ranges::new());
+    for (number, (launch, site)) in launches.iter().enumerate() {
+        let made = |id| launches[..number].iter().any(|(earlier, _)| earlier.outs.contains(&id));
+        let read = launch.ins.iter().zip(&site.ins);
+        ins.extend(read.map(|(operand, range)| if made(operand.buf) { 0..0 } else { range.clone() }));
+        outs.extend(site.outs.iter().cloned());
+    }
+    let Split { ins, outs } = memory.split(&ins, &outs)?;
+    let Bytes { ins: read, outs: written } = messages::bytes(held, &launches.map(|(launch, _)| launch));
+    let (mut ins, mut outs) = (ins.into_iter().zip(read), outs.into_iter().zip(written));
+    // What is in a message is read and written there, as words where it can be.
+    Ok(launches.map(|(launch, site)| {
+        let forms = site.program.as_ref().map(|(_, forms)| forms);
+        let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
+        let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
+        let ins = launch.ins.iter().enumerate().zip(&mut ins);
+        let ins = ins.map(|((at, op), stored)| Input::new(&launch.bufs[op.buf.index()], stored, packed_in(at)));
+        let outs = launch.outs.iter().enumerate().zip(&mut outs);
+        let outs = outs.map(|((at, id), stored)| Output::new(&launch.bufs[id.index()], stored, packed_out(at)));
+        (ins.collect(), outs.collect())
+    }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::super::joint::are_joint;
 use super::super::{Buf, BufId, Party, Round, Step};
 
 /// Reorders each party's steps of a round among the places that they have in it.
@@ -31,6 +32,49 @@ pub(super) fn once_first(bufs: &[Buf], round: &mut Round) {
     round.steps.sort_by_key(|step| if step.once { (false, Reverse(words(step))) } else { (true, Reverse(0)) });
 }
 
+/// Puts each step behind the one that it is [joint](are_joint) with and that makes something for it alone, where what else it
+/// reads is there by then.
+pub(super) fn joint_next(bufs: &[Buf], rounds: &mut [Round], kept: &[BufId]) {
+    let mut wanted = vec![0; bufs.len()];
+    let read = rounds.iter().flat_map(|round| round.steps.iter().flat_map(|step| &step.ins)).map(|operand| operand.buf);
+    let sent = rounds.iter().flat_map(|round| &round.sends).map(|send| send.source);
+    read.chain(sent).chain(kept.iter().copied()).for_each(|id| wanted[id.index()] += 1);
+    rounds.iter_mut().for_each(|round| joint_next_in(bufs, round, &wanted));
+}
+
+/// The same in a round; so often each buffer is wanted.
+fn joint_next_in(bufs: &[Buf], round: &mut Round, wanted: &[usize]) {
+    let steps = &round.steps;
+    let writers = writers(bufs, steps);
+    let mut readers: BTreeMap<BufId, Vec<usize>> = BTreeMap::new();
+    for (at, operand) in steps.iter().enumerate().flat_map(|(at, step)| step.ins.iter().map(move |op| (at, op))) {
+        readers.entry(operand.buf).or_default().push(at);
+    }
+    let mut placed = vec![false; steps.len()];
+    let mut order: [Vec<usize>; 3] = Default::default();
+    for (first, step) in steps.iter().enumerate() {
+        if std::mem::replace(&mut placed[first], true) {
+            continue;
+        }
+        let order = &mut order[step.party.index()];
+        order.push(first);
+        let there = |at: &usize| {
+            let mut read = steps[*at].ins.iter().flat_map(|operand| meeting(bufs, &writers, operand.buf));
+            read.all(|writer| placed[writer])
+        };
+        let alone = step.outs.iter().filter(|id| wanted[id.index()] == 1);
+        let next = alone.filter_map(|id| readers.get(id)).flatten().copied();
+        let joint = next.filter(|at| !placed[*at] && are_joint(step, &steps[*at]) && there(at)).min();
+        if let Some(second) = joint {
+            placed[second] = true;
+            order.push(second);
+        }
+    }
+    let mut order = order.map(Vec::into_iter);
+    let next = steps.iter().map(|step| order[step.party.index()].next().map(|at| steps[at].clone()));
+    round.steps = next.map(|step| step.expect("each party has as many steps as places")).collect();
+}
+
 /// Which steps write to a storage, and where.
 fn writers(bufs: &[Buf], steps: &[Step]) -> BTreeMap<BufId, Vec<(usize, usize, usize)>> {
     let mut writers: BTreeMap<BufId, Vec<(usize, usize, usize)>> = BTreeMap::new();
@@ -48,6 +92,13 @@ fn place(bufs: &[Buf], id: BufId) -> (BufId, usize, usize) {
     let buf = &bufs[id.index()];
     let (whole, start) = buf.storage(id);
     (whole, start, start + buf.words())
+}
+
+/// The steps that write any of a buffer.
+fn meeting(bufs: &[Buf], writers: &BTreeMap<BufId, Vec<(usize, usize, usize)>>, id: BufId) -> Vec<usize> {
+    let (whole, start, end) = place(bufs, id);
+    let meets = |(from, to, _): &&(usize, usize, usize)| *from < end && start < *to;
+    writers.get(&whole).into_iter().flatten().filter(meets).map(|writer| writer.2).collect()
 }
 
 /// A new order while it is made.
@@ -86,9 +137,7 @@ impl Order<'_> {
     }
 
     fn writers_of(&self, id: BufId) -> Vec<usize> {
-        let (whole, start, end) = place(self.bufs, id);
-        let meets = |(from, to, _): &&(usize, usize, usize)| *from < end && start < *to;
-        self.writers.get(&whole).into_iter().flatten().filter(meets).map(|writer| writer.2).collect()
+        meeting(self.bufs, &self.writers, id)
     }
 }
 
@@ -97,7 +146,7 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
-    use crate::plan::{Kernel, View};
+    use crate::plan::{Kernel, Operand, View};
 
     #[test]
     fn what_is_sent_comes_first() {
@@ -117,5 +166,43 @@ mod tests {
         assert_eq!(lens, [3, 5, 2, 6, 4]);
         // The last step that reads it now is not the one that was.
         assert_eq!(rounds[0].steps[4].free, [own]);
+    }
+
+    #[test]
+    fn what_takes_bits_comes_next() {
+        let mut b = Builder::new(Format::default());
+        let len = 64;
+        let name = "of two";
+        let x = b.input(Party(0), len);
+        let words = |b: &mut Builder, x| {
+            let mut m = b.ring_map(Party(0), name, len);
+            let x = m.read(x);
+            let sum = m.add(x, x);
+            let out = m.write(sum, 64);
+            m.finish();
+            out
+        };
+        let take = |b: &mut Builder, x, plane: Option<BufId>| {
+            let mut m = b.plane_map(Party(0), name, len);
+            let mut bit = m.read_plane(Operand::bits(x, 0, 0), 0);
+            if let Some(plane) = plane {
+                let plane = m.read_plane(plane, 0);
+                bit = m.xor(bit, plane);
+            }
+            let out = m.write_planes(&[bit]);
+            m.finish();
+            out
+        };
+        let [wanted, first, second, third] = [x; 4].map(|x| words(&mut b, x));
+        let late = take(&mut b, third, None);
+        let waits = take(&mut b, second, Some(late));
+        let next = take(&mut b, first, None);
+        let last = take(&mut b, wanted, None);
+        let kept = [late, waits, next, last, wanted];
+        let (bufs, mut rounds) = b.finish(&kept, false);
+        joint_next(&bufs, &mut rounds, &kept);
+        let order: Vec<BufId> = rounds[0].steps.iter().map(|step| step.outs[0]).collect();
+        // What waits for another's result stays behind it, and what takes bits of something that is wanted otherwise where it is.
+        assert_eq!(order, [wanted, first, next, second, third, late, waits, last]);
     }
 }

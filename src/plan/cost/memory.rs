@@ -34,11 +34,11 @@ pub fn memory(plan: &Plan) -> Memory {
     for party in Party::ALL {
         for (number, action) in Course::of(plan, party).actions() {
             match action {
-                Action::Step(at) => {
-                    let step = &plan.rounds[number].steps[*at];
-                    step.outs.iter().for_each(|id| live.add(*id));
-                    live.note(party, step.span);
-                    step.free.iter().for_each(|id| live.free(*id));
+                Action::Step(_) | Action::Both(_) => {
+                    let steps = || action.steps().iter().map(|at| &plan.rounds[number].steps[*at]);
+                    steps().flat_map(|step| &step.outs).for_each(|id| live.add(*id));
+                    steps().rev().for_each(|step| live.note(party, step.span));
+                    steps().flat_map(|step| &step.free).for_each(|id| live.free(*id));
                 }
                 Action::Begin(_) | Action::Send(_) => {}
                 Action::Receive(piece) => {

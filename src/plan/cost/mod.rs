@@ -21,9 +21,10 @@ pub mod work;
 
 use serde::Serialize;
 
+use super::course::Course;
 use super::layout::Layout;
 use super::passing::passing;
-use super::{BufId, Instr, Kernel, Party, Plan, Product, Step, Stream};
+use super::{BufId, Instr, Kernel, Party, Plan, Product, Step, Stream, joint};
 use crate::graph::Receiver;
 use crate::span::Span;
 
@@ -146,13 +147,15 @@ pub fn cost(plan: &Plan) -> Cost {
         peak_places: memory.at.map(|span| plan.place(span).map(str::to_string)),
         lines: plan.places.iter().map(line_cost).collect(),
     };
-    let passing = Party::ALL.map(|party| passing(plan, party));
+    let courses = Party::ALL.map(|party| Course::of(plan, party));
+    let passing = Party::ALL.map(|party| passing(plan, party, &courses[party.index()]));
+    let near = Party::ALL.map(|party| joint::near(plan, &courses[party.index()], &passing[party.index()]));
     let line = |span| plan.places.binary_search_by_key(&span, |(s, _)| Some(*s)).ok();
-    for round in &plan.rounds {
+    for (number, round) in plan.rounds.iter().enumerate() {
         let mut touched = std::collections::BTreeSet::new();
         let mut links = std::collections::BTreeSet::new();
         let mut made: std::collections::BTreeSet<BufId> = std::collections::BTreeSet::new();
-        for step in &round.steps {
+        for (at, step) in round.steps.iter().enumerate() {
             let count = step_multiply_adds(step);
             let adds = &mut cost.multiply_adds[step.party.index()];
             *adds = adds.saturating_add(count);
@@ -164,7 +167,12 @@ pub fn cost(plan: &Plan) -> Cost {
             }
             let bufs = step.ins.iter().map(|operand| operand.buf).chain(step.outs.iter().copied());
             let passes = |id: BufId| passing[step.party.index()][id.index()];
-            let size = |id| if passes(id) { plan.buf(id).wire_bytes() as u64 } else { plan.buf(id).memory_bytes() };
+            let near = &near[step.party.index()];
+            let size = |id| match passes(id) {
+                _ if near.contains(&(number, at, id)) => 0,
+                true => plan.buf(id).wire_bytes() as u64,
+                false => plan.buf(id).memory_bytes(),
+            };
             let moved = bufs.fold(0, |sum: u64, id| sum.saturating_add(size(id)));
             if let Kernel::Map(_) = step.kernel {
                 made.extend(&step.outs);

@@ -159,10 +159,12 @@ fn tasks(plan: &Plan, machine: &Machine, me: Party) -> Vec<(usize, Task)> {
     let mut tasks = Vec::new();
     for (round, action) in Course::of(plan, me).actions() {
         match action {
-            Action::Step(at) if plan.rounds[round].steps[*at].once => {}
-            Action::Step(at) => {
-                let seconds = machine.seconds(&work::step(&plan.bufs, &plan.rounds[round].steps[*at]));
-                tasks.push((round, Task::Work(What::Step(*at), seconds)));
+            Action::Step(_) | Action::Both(_) => {
+                let steps = action.steps().iter().filter(|at| !plan.rounds[round].steps[**at].once);
+                for at in steps {
+                    let seconds = machine.seconds(&work::step(&plan.bufs, &plan.rounds[round].steps[*at]));
+                    tasks.push((round, Task::Work(What::Step(*at), seconds)));
+                }
             }
             Action::Send(piece) => {
                 tasks.push((round, Task::Work(What::Pack, packing(piece))));
