@@ -19,8 +19,8 @@ use crate::plan::{
 /// How long a probe is repeated.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Words that are copied where memory is measured, by all threads together.
-const MEMORY: usize = 1 << 25;
+/// Words of each buffer where memory is measured, of all threads together.
+const MEMORY: usize = 1 << 24;
 
 /// A launch whose time is mostly that of one unit.
 struct Probe {
@@ -48,7 +48,8 @@ pub fn calibrate(
     };
     for probe in probes(threads) {
         // Memory is shared: the parties reach for it at once.
-        let nanoseconds = if probe.unit == Unit::Far { probe.measure_beside(threads)? } else { probe.measure()? };
+        let is_of_memory = matches!(probe.unit, Unit::Far | Unit::Thin);
+        let nanoseconds = if is_of_memory { probe.measure_beside(threads)? } else { probe.measure()? };
         let work = probe.work();
         let rest: f64 =
             work.iter().filter(|(unit, _)| *unit != probe.unit).map(|(unit, n)| n * times[unit as usize]).sum();
@@ -238,10 +239,16 @@ impl Probe {
 fn probes(threads: usize) -> Vec<Probe> {
     let input = Instr::In { input: 0, plane: 0 };
     let out = |value| Instr::Out { output: 0, plane: 0, value: Reg(value) };
-    let len = 1 << 15;
+    // As much as is near.
+    let len = 1 << 14;
     let copy = |shape: Vec<usize>, strides| Kernel::Copy(View { shape, strides, start: 0, bounds: vec![], fill: 0 });
-    // More than is in the caches of all, and not all memory.
-    let long = (MEMORY / threads.max(1)).min(MEMORY / 8);
+    // More than is in the caches of all, and not all memory. Copying is no measure: it writes past the caches, which programs
+    // with several results do not.
+    let long = || ring((MEMORY / threads.max(1)).min(MEMORY / 8), 64);
+    let read = (0..4).map(|input| Instr::In { input, plane: 0 });
+    let mixed = [Instr::Add(Reg(0), Reg(1)), Instr::Sub(Reg(2), Reg(3)), Instr::Xor(Reg(4), Reg(5))];
+    let written = [(0, 4), (1, 6)].map(|(output, value)| Instr::Out { output, plane: 0, value: Reg(value) });
+    let moved = Program { name: "probe".to_string(), planes: false, code: read.chain(mixed).chain(written).collect() };
     let mut sums = vec![input];
     sums.extend((0..32).map(|reg| Instr::Add(Reg(reg), Reg(0))));
     sums.push(out(32));
@@ -259,9 +266,9 @@ fn probes(threads: usize) -> Vec<Probe> {
     vec![
         Probe::map(Unit::Launch, 1, vec![input, out(0)]),
         Probe::new(Unit::Near, copy(vec![len], vec![1]), vec![ring(len, 64)], vec![ring(len, 64)]),
-        Probe::new(Unit::Far, copy(vec![long], vec![1]), vec![ring(long, 64)], vec![ring(long, 64)]),
         Probe::map(Unit::Code, 1, sums.clone()),
         Probe::map(Unit::Instr, len, sums),
+        Probe::new(Unit::Far, moved.into(), (0..4).map(|_| long()).collect(), (0..2).map(|_| long()).collect()),
         Probe {
             access: Access::Repeat { inner: 64, len: 64, start: 0 },
             ins: vec![ring(64, 64)],
@@ -274,10 +281,11 @@ fn probes(threads: usize) -> Vec<Probe> {
         },
         Probe::conv(Unit::Packed, [64, 32, 64, 1]),
         Probe::conv(Unit::Factor, [3, 64, 16, 1]),
-        Probe::matmul(Unit::Thin, [1, 512, 512]),
+        // Weights that are read once, from memory.
+        Probe::matmul(Unit::Thin, [1, 2048, 2048]),
         Probe::matmul(Unit::Dots, [512, 512, 1]),
         Probe::conv(Unit::Grouped, [128, 32, 128, 128]),
-        Probe::new(Unit::Move, copy(vec![256, 128], vec![1, 256]), vec![ring(len, 64)], vec![ring(len, 64)]),
+        Probe::new(Unit::Move, copy(vec![128, 128], vec![1, 128]), vec![ring(len, 64)], vec![ring(len, 64)]),
         Probe::new(
             Unit::Sum,
             Kernel::Sum { outer: 1, axis: 16, inner: len / 16 },
@@ -286,7 +294,7 @@ fn probes(threads: usize) -> Vec<Probe> {
         ),
         Probe::new(
             Unit::Pool,
-            Kernel::SumPool { planes: 32, h: 32, w: 32, window: Window::new([2, 2], [2, 2], [0, 0]) },
+            Kernel::SumPool { planes: 16, h: 32, w: 32, window: Window::new([2, 2], [2, 2], [0, 0]) },
             vec![ring(len, 64)],
             vec![ring(len / 4, 64)],
         ),

@@ -1,6 +1,7 @@
 //! Clocks around a party's device and mesh, and what they saw as a [`Timeline`]. A run without clocks is not touched.
 //!
-//! Only launches, messages and the arrival of inputs are noted; packing and unpacking are what lies between.
+//! Only launches, messages and the arrival of inputs are noted; packing and unpacking are what lies between. Steps that would
+//! run as one ([`Backend::joint`]) run one after the other, so that each has its time.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -50,8 +50,8 @@ pub enum Unit {
     Wake,
 }
 
-/// Buffers up to this many bytes are small: a party's processor keeps several in its caches.
-pub const NEAR: u64 = 1 << 20;
+/// Buffers up to this many bytes are small: a party has many at a time, of which the cache of a core keeps several.
+pub const NEAR: u64 = 1 << 17;
 
 impl Unit {
     /// All of them with their names in files, in the order of the enum.
