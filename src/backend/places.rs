@@ -41,7 +41,7 @@ impl Places {
         Ok(place)
     }
 
-    /// Whether a buffer needs no words where messages are written and read in place.
+    /// Whether a buffer needs no words where messages are written and read in place, or joint steps run as one.
     pub(super) fn passes(&self, id: BufId) -> bool {
         self.layout.passes(id)
     }

@@ -17,6 +17,8 @@ mod fuse;
 mod into_parts;
 mod map;
 mod order;
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub use map::{Map, Output};
 

@@ -47,36 +47,13 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
+    use crate::plan::build::samples::{take, twice};
     use crate::plan::layout::Layout;
     use crate::plan::passing::passing;
-    use crate::plan::{Input, Operand, Party};
+    use crate::plan::{Input, Party};
 
     const LEN: usize = 640;
     const ME: Party = Party(0);
-    const NAME: &str = "of two";
-
-    /// Twice an operand.
-    fn twice(b: &mut Builder, x: BufId) -> BufId {
-        let mut m = b.ring_map(ME, NAME, LEN);
-        let x = m.read(x);
-        let sum = m.add(x, x);
-        let out = m.write(sum, 64);
-        m.finish();
-        out
-    }
-
-    /// Four bits of words, and a plane if there is one.
-    fn take(b: &mut Builder, x: BufId, plane: Option<BufId>) -> BufId {
-        let mut m = b.plane_map(ME, NAME, LEN);
-        let mut bits: Vec<_> = (0..4).map(|at| m.read_plane(Operand::bits(x, 1, 3), at)).collect();
-        if let Some(plane) = plane {
-            let plane = m.read_plane(plane, 0);
-            bits[0] = m.xor(bits[0], plane);
-        }
-        let out = m.write_planes(&bits);
-        m.finish();
-        out
-    }
 
     fn launched(plan: &Plan) -> Vec<Vec<usize>> {
         let course = Course::of(plan, ME);
@@ -133,10 +110,7 @@ mod tests {
         for waits in [false, true] {
             let mut b = Builder::new(Format::default());
             let [x, there] = [ME, Party(1)].map(|party| b.input(party, LEN));
-            let mut m = b.plane_map(Party(1), NAME, LEN);
-            let bit = m.read_plane(Operand::bits(there, 0, 0), 0);
-            let bit = m.write_planes(&[bit]);
-            m.finish();
+            let bit = take(&mut b, there, None);
             let bit = b.send(bit, ME, "bit");
             b.not_before(1);
             let words = twice(&mut b, x);

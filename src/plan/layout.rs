@@ -29,7 +29,7 @@ pub struct Layout {
     words: usize,
     /// The place of each buffer, by number.
     places: Vec<Option<Range<usize>>>,
-    /// Which buffers pass through messages only, by number; none when empty.
+    /// Which buffers need no words of their own ([`passing`]), by number; none when empty.
     passing: Vec<bool>,
 }
 
@@ -88,13 +88,13 @@ impl Layout {
         self.places.get(id.index()).cloned().flatten()
     }
 
-    /// The same with these buffers, by number, passing through messages only.
+    /// The same with these buffers, by number, needing no words of their own.
     #[must_use]
     pub fn with_passing(self, passing: Vec<bool>) -> Layout {
         Layout { passing, ..self }
     }
 
-    /// Whether a buffer passes through messages only ([`passing`]). It has a place all the same, for devices that need one.
+    /// Whether a buffer needs no words of its own ([`passing`]). It has a place all the same, for devices that need one.
     #[must_use]
     pub fn passes(&self, id: BufId) -> bool {
         self.passing.get(id.index()).is_some_and(|passes| *passes)

@@ -93,20 +93,10 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
+    use crate::plan::build::samples::twice;
     use crate::plan::{BufId, View};
 
     const LEN: usize = 64;
-    const NAME: &str = "twice";
-
-    /// Twice an operand, by an element program of a name that no protocol has.
-    fn twice(b: &mut Builder, x: BufId, party: Party) -> BufId {
-        let mut m = b.ring_map(party, NAME, LEN);
-        let x = m.read(x);
-        let sum = m.add(x, x);
-        let out = m.write(sum, 64);
-        m.finish();
-        out
-    }
 
     fn copy(b: &mut Builder, x: BufId, party: Party) -> BufId {
         let view = View { shape: vec![LEN], strides: vec![1], start: 0, bounds: vec![], fill: 0 };
@@ -118,27 +108,27 @@ mod tests {
         let [p0, p1, p2] = Party::ALL;
         let mut b = Builder::new(Format::default());
         let x = b.input(p0, LEN);
-        let sent = twice(&mut b, x, p0);
+        let sent = twice(&mut b, x);
         let taken = b.send(sent, p1, "once");
-        let result = twice(&mut b, taken, p1);
+        let result = twice(&mut b, taken);
         // Sent twice; read where it was made; made by another kernel; sent later.
-        let both = twice(&mut b, x, p0);
+        let both = twice(&mut b, x);
         let [to1, to2] = [p1, p2].map(|party| b.send(both, party, "both"));
-        let read = twice(&mut b, x, p0);
+        let read = twice(&mut b, x);
         let far = b.send(read, p2, "read");
-        let reader = twice(&mut b, read, p0);
+        let reader = twice(&mut b, read);
         let moved = copy(&mut b, x, p0);
-        let late = twice(&mut b, x, p0);
+        let late = twice(&mut b, x);
         // Read by another kernel; sent on; read a round later.
         let to1 = copy(&mut b, to1, p1);
         let on = b.send(to2, p0, "on");
         let copied = b.send(moved, p2, "moved");
-        let far_sum = twice(&mut b, far, p2);
+        let far_sum = twice(&mut b, far);
         b.not_before(b.ready(on));
         let kept = [result, reader, to1, on, far_sum].to_vec();
-        let next = twice(&mut b, copied, p2);
+        let next = twice(&mut b, copied);
         let late = b.send(late, p1, "late");
-        let last = twice(&mut b, late, p1);
+        let last = twice(&mut b, late);
         let plan = b.into_plan(&[&kept[..], &[next, last]].concat());
         let all = Party::ALL.map(|party| passing(&plan, party, &Course::of(&plan, party)));
         let passes = |id: BufId| all.iter().any(|passing| passing[id.index()]);

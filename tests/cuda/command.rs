@@ -182,17 +182,19 @@ fn lack_of_memory_names_the_line() {
     if !is_emulated() {
         return;
     }
-    // P0 needs most at another line than P1 and P2, as `smlc cost` says.
+    // Each party needs most at another line, as `smlc cost` says.
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
                 entry f(x: fix[40, 1] from a, y: fix[1, 40] from b) -> fix[40, 1] to a {\n\
-                let wide = matmul(x, y);\nlet high = relu(wide);\nmatmul(high, x)\n}\n";
+                let wide = matmul(x, y);\nlet high = relu(wide + wide);\nmatmul(high, x)\n}\n";
     let (_folder, model) = written(text);
     let model = model.as_str();
     let (_, cost, _) = smlc(&["cost", model, "--format", "json"], &[]);
     let cost: serde_json::Value = serde_json::from_str(&cost).unwrap();
     let places = [0, 1, 2].map(|party| cost["peak_places"][party].as_str().unwrap().to_string());
-    let line = |line: &str| format!("{model}:{line}");
-    assert_eq!(places, [line("7:1"), line("6:12"), line("6:12")]);
+    assert!(
+        (0..3).all(|party| places[party].starts_with(model) && places[party] != places[(party + 1) % 3]),
+        "{places:?}"
+    );
     let mut said = BTreeSet::new();
     for (device, most) in [("cpu,cuda,cpu", 25), ("cuda", 40)] {
         for allocation in 1..=most {

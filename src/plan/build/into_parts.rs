@@ -165,6 +165,7 @@ mod tests {
     use crate::plan::Party;
     use crate::plan::build::Builder;
     use crate::plan::build::both::tests::{listed, named};
+    use crate::plan::build::samples::twice;
 
     /// Elements, of which a bias has three for every four.
     const LEN: usize = 24;
@@ -176,17 +177,6 @@ mod tests {
         let mut m = b.ring_map(Party(0), name, LEN);
         let (x, bias) = (m.read(x), m.read(Operand { buf: bias, access: BIAS }));
         let sum = m.add(x, bias);
-        let sum = m.write(sum, 64);
-        m.finish();
-        sum
-    }
-
-    /// `2 x` of P0, by an element program.
-    fn twice(b: &mut Builder, x: BufId) -> BufId {
-        let (name, len) = ("twice", b.len(x));
-        let mut m = b.ring_map(Party(0), name, len);
-        let x = m.read(x);
-        let sum = m.add(x, x);
         let sum = m.write(sum, 64);
         m.finish();
         sum

@@ -2,10 +2,10 @@
 //! itself after that, while its messages are on their way.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::joint::are_joint;
-use super::super::{Buf, BufId, Party, Round, Step};
+use super::super::{Buf, BufId, Round, Step};
 
 /// Reorders each party's steps of a round among the places that they have in it.
 pub(super) fn sends_first(bufs: &[Buf], round: &mut Round) {
@@ -16,12 +16,17 @@ pub(super) fn sends_first(bufs: &[Buf], round: &mut Round) {
         order.make(send.source);
     }
     (0..round.steps.len()).for_each(|step| order.step(step));
-    let mut next: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
-    for step in order.order.into_iter().rev() {
-        next.entry(round.steps[step].party).or_default().push(step);
+    let order = order.order;
+    reorder(round, order);
+}
+
+/// Gives each party's steps, in this order, the places that they have in the round.
+fn reorder(round: &mut Round, order: Vec<usize>) {
+    let mut next: [VecDeque<usize>; 3] = Default::default();
+    for at in order {
+        next[round.steps[at].party.index()].push_back(at);
     }
-    let new =
-        round.steps.iter().map(|step| next.get_mut(&step.party).and_then(Vec::pop).map(|at| round.steps[at].clone()));
+    let new = round.steps.iter().map(|step| next[step.party.index()].pop_front().map(|at| round.steps[at].clone()));
     round.steps = new.map(|step| step.expect("each party has as many steps as places")).collect();
 }
 
@@ -51,12 +56,11 @@ fn joint_next_in(bufs: &[Buf], round: &mut Round, wanted: &[usize]) {
         readers.entry(operand.buf).or_default().push(at);
     }
     let mut placed = vec![false; steps.len()];
-    let mut order: [Vec<usize>; 3] = Default::default();
+    let mut order = Vec::with_capacity(steps.len());
     for (first, step) in steps.iter().enumerate() {
         if std::mem::replace(&mut placed[first], true) {
             continue;
         }
-        let order = &mut order[step.party.index()];
         order.push(first);
         let there = |at: &usize| {
             let mut read = steps[*at].ins.iter().flat_map(|operand| meeting(bufs, &writers, operand.buf));
@@ -70,9 +74,7 @@ fn joint_next_in(bufs: &[Buf], round: &mut Round, wanted: &[usize]) {
             order.push(second);
         }
     }
-    let mut order = order.map(Vec::into_iter);
-    let next = steps.iter().map(|step| order[step.party.index()].next().map(|at| steps[at].clone()));
-    round.steps = next.map(|step| step.expect("each party has as many steps as places")).collect();
+    reorder(round, order);
 }
 
 /// Which steps write to a storage, and where.
@@ -146,7 +148,8 @@ mod tests {
     use super::*;
     use crate::fixed::Format;
     use crate::plan::build::Builder;
-    use crate::plan::{Kernel, Operand, View};
+    use crate::plan::build::samples::{take, twice};
+    use crate::plan::{Kernel, Party, View};
 
     #[test]
     fn what_is_sent_comes_first() {
@@ -171,29 +174,8 @@ mod tests {
     #[test]
     fn what_takes_bits_comes_next() {
         let mut b = Builder::new(Format::default());
-        let len = 64;
-        let name = "of two";
-        let x = b.input(Party(0), len);
-        let words = |b: &mut Builder, x| {
-            let mut m = b.ring_map(Party(0), name, len);
-            let x = m.read(x);
-            let sum = m.add(x, x);
-            let out = m.write(sum, 64);
-            m.finish();
-            out
-        };
-        let take = |b: &mut Builder, x, plane: Option<BufId>| {
-            let mut m = b.plane_map(Party(0), name, len);
-            let mut bit = m.read_plane(Operand::bits(x, 0, 0), 0);
-            if let Some(plane) = plane {
-                let plane = m.read_plane(plane, 0);
-                bit = m.xor(bit, plane);
-            }
-            let out = m.write_planes(&[bit]);
-            m.finish();
-            out
-        };
-        let [wanted, first, second, third] = [x; 4].map(|x| words(&mut b, x));
+        let x = b.input(Party(0), 64);
+        let [wanted, first, second, third] = [x; 4].map(|x| twice(&mut b, x));
         let late = take(&mut b, third, None);
         let waits = take(&mut b, second, Some(late));
         let next = take(&mut b, first, None);
