@@ -176,7 +176,7 @@ pub trait Backend {
         None
     }
 
-    /// The way in which two launches are one.
+    /// The way in which several launches are one.
     fn joint(&mut self) -> Option<&mut dyn Joint> {
         None
     }
@@ -276,14 +276,15 @@ pub trait Messages {
     fn done(&mut self) -> Option<Vec<u8>>;
 }
 
-/// A device that runs two element programs in one pass over their elements, one on words and one on planes that takes bits of
-/// what the first makes.
+/// A device that runs several element programs in one pass over their elements.
 pub trait Joint {
-    /// Runs both, as if one after the other; what only the second reads of the first ([`Layout::passes`]) is never written out.
+    /// Runs up to [`TOGETHER`](crate::plan::joint::TOGETHER) launches, of which each next one
+    /// [joins](crate::plan::joint::joins) those before it, as if one after the other. What they only take bits of
+    /// ([`Layout::passes`]) is never written out.
     ///
     /// # Errors
-    /// If a launch does not fit its buffers, the second takes no bits of the first's results, or it writes where the first reads.
-    fn launch_both(&mut self, launches: [Launch<'_>; 2]) -> Result<(), BackendError>;
+    /// If a launch does not fit its buffers or the others, or writes where another reads: its position, too.
+    fn launch_together(&mut self, launches: &[Launch<'_>]) -> Result<(), (usize, BackendError)>;
 }
 
 /// The error for a message of another length than its buffers'.

@@ -292,7 +292,7 @@ impl Builder {
         if fused {
             into_parts::merge(&mut self.bufs, &mut self.parts, &mut self.rounds, kept);
             fuse::fuse(&self.bufs, &mut self.rounds, kept);
-            order::joint_next(&self.bufs, &mut self.rounds, kept);
+            order::joint_next(&self.bufs, &mut self.rounds);
         }
         program::unite(&mut self.rounds);
         let storage: Vec<BufId> =

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::joint::are_joint;
+use super::joint::joins;
 use super::{BufId, Party, Plan, Step};
 
 /// A message is cut only into pieces of at least so many bytes: smaller ones take longer to handle than to send.
@@ -34,10 +34,8 @@ pub struct Piece {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Launches a step of the round.
-    Step(usize),
-    /// Launches two steps of the round as one, if the device can ([`are_joint`]).
-    Both([usize; 2]),
+    /// Launches a step of the round, or several as one, if the device can ([`joins`]).
+    Launch(Vec<usize>),
     /// The next step is the first that makes something of this piece.
     Begin(Piece),
     /// Packs what is not packed yet, and sends.
@@ -53,8 +51,7 @@ impl Action {
     #[must_use]
     pub fn steps(&self) -> &[usize] {
         match self {
-            Action::Step(at) => std::slice::from_ref(at),
-            Action::Both(both) => both,
+            Action::Launch(steps) => steps,
             Action::Begin(_) | Action::Send(_) | Action::Receive(_) | Action::Free => &[],
         }
     }
@@ -82,16 +79,19 @@ impl Course {
             let mut steps = round.steps.iter().enumerate().filter(|(_, step)| step.party == me).peekable();
             while let Some((first, step)) = steps.next() {
                 step.ins.iter().for_each(|operand| now.receive(plan, operand.buf));
-                // What the first one sends does not wait for what only the second one reads.
-                let joint = |next: &(usize, &Step)| {
-                    are_joint(step, next.1) && !next.1.ins.iter().any(|operand| now.awaits(plan, operand.buf))
-                };
-                let second = steps.next_if(joint).map(|(at, _)| at);
-                let is_one = |at: Option<usize>| at == Some(first) || at.is_some() && at == second;
-                let begun = mine().filter(|ready| is_one(ready.first));
+                let (mut launched, mut group) = (vec![first], vec![step]);
+                // What the first ones send does not wait for what only the next one reads.
+                while let Some((at, next)) = steps.next_if(|(_, next)| {
+                    joins(&plan.bufs, &group, next) && !next.ins.iter().any(|operand| now.awaits(plan, operand.buf))
+                }) {
+                    launched.push(at);
+                    group.push(next);
+                }
+                let is_of = |at: Option<usize>| at.is_some_and(|at| launched.contains(&at));
+                let begun = mine().filter(|ready| is_of(ready.first));
                 now.actions.extend(begun.map(|ready| Action::Begin(ready.piece.clone())));
-                now.actions.push(second.map_or(Action::Step(first), |second| Action::Both([first, second])));
-                mine().filter(|ready| is_one(ready.after)).for_each(|ready| now.send(plan, &ready.piece));
+                now.actions.push(Action::Launch(launched.clone()));
+                mine().filter(|ready| is_of(ready.after)).for_each(|ready| now.send(plan, &ready.piece));
             }
             now.actions.push(Action::Free);
             rounds.push(now.finish());
@@ -241,8 +241,10 @@ mod tests {
             let course = Course::of(&plan, Party(party));
             let piece = |piece: &Piece| format!("{}.{}", piece.round, piece.number);
             let tell = |(round, action): (usize, &Action)| match action {
-                Action::Step(at) => format!("{round} step {}", plan.rounds[round].steps[*at].kernel.name()),
-                Action::Both(_) => unreachable!("no element programs"),
+                Action::Launch(steps) => {
+                    let [at] = steps[..] else { unreachable!("no element programs") };
+                    format!("{round} step {}", plan.rounds[round].steps[at].kernel.name())
+                }
                 Action::Begin(p) => format!("{round} begin {} to {}", piece(p), p.to),
                 Action::Send(p) => format!("{round} send {} to {}, {} bytes", piece(p), p.to, p.bytes),
                 Action::Receive(p) => format!("{round} receive {} from {}", piece(p), p.from),
@@ -271,8 +273,7 @@ mod tests {
         for party in Party::ALL {
             for (_, action) in Course::of(&plan, party).actions() {
                 match action {
-                    Action::Step(_) => steps += 1,
-                    Action::Both(_) => steps += 2,
+                    Action::Launch(launched) => steps += launched.len(),
                     Action::Begin(_) => {}
                     Action::Send(piece) => sent.push(piece.clone()),
                     Action::Receive(piece) => received.push(piece.clone()),

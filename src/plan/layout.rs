@@ -3,8 +3,10 @@
 //! A buffer has its place from the action of the party's [`Course`] that writes it until the one that frees it.
 //! Places are given in that order, each the lowest that is free and large enough (first fit). Inputs are there from the
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
-//! which something is computed once lie above, in the order of these steps, whose results then fill them from below. That comes
-//! within a fifth of what is live at once (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
+//! which something is computed once lie above, in the order of these steps, whose results then fill them from below. Where that
+//! takes more than what is live at once, the largest are given their places first, too, each the lowest that is free for as long
+//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once (`tests/examples.rs`);
+//! [`cost::memory`](super::cost::memory) counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
 //! comes where products and convolutions are computed, whose operands are read until the end.
@@ -37,20 +39,15 @@ impl Layout {
     /// The memory of a party; what is [`kept`] outlives the last round, for the next run, if there may be one.
     #[must_use]
     pub fn of(plan: &Plan, party: Party, again: bool) -> Layout {
-        let mut memory = Memory::new(&plan.bufs);
         let kept = if again { kept(plan, party) } else { Vec::new() };
         let course = Course::of(plan, party);
         let passing = passing(plan, party, &course);
         let lives = lives(plan, party, &course, &kept);
-        let (mut inputs, others): (Vec<Life>, Vec<Life>) = lives.into_iter().partition(|life| life.from == 0);
-        let once = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.once);
-        let summed: BTreeSet<BufId> = once.flat_map(|step| &step.ins).map(|operand| operand.buf).collect();
-        inputs.sort_by_key(|life| {
-            let once = summed.contains(&life.id);
-            (once, if once { life.until } else { usize::MAX - life.until }, life.id)
-        });
-        inputs.iter().chain(&others).for_each(|life| memory.place(life));
-        memory.layout.with_parts(&plan.bufs).with_passing(passing)
+        let first = first_fit(plan, &lives);
+        let least = live_at_once(&plan.bufs, &lives);
+        let other = (first.words > least.saturating_add(least / 64)).then(|| largest_first(&plan.bufs, &lives));
+        let layout = other.filter(|other| other.words < first.words).unwrap_or(first);
+        layout.with_parts(&plan.bufs).with_passing(passing)
     }
 
     /// Every buffer for itself.
@@ -144,6 +141,13 @@ struct Life {
     kept: bool,
 }
 
+impl Life {
+    /// Words of whole lines.
+    fn size(&self, bufs: &[Buf]) -> usize {
+        lines(bufs[self.id.index()].words())
+    }
+}
+
 /// The lives of a party's buffers with storage, in order of birth.
 fn lives(plan: &Plan, party: Party, course: &Course, kept: &[BufId]) -> Vec<Life> {
     let is_kept = |id: BufId| kept.binary_search(&id).is_ok();
@@ -153,7 +157,7 @@ fn lives(plan: &Plan, party: Party, course: &Course, kept: &[BufId]) -> Vec<Life
     }
     for (now, (number, action)) in (1..).zip(course.actions()) {
         match action {
-            Action::Step(_) | Action::Both(_) => {
+            Action::Launch(_) => {
                 for step in action.steps().iter().map(|at| &plan.rounds[number].steps[*at]) {
                     step.outs.iter().for_each(|id| lives.begin(*id, now, is_kept(*id)));
                     step.free.iter().for_each(|id| lives.end(*id, now));
@@ -238,6 +242,71 @@ impl Lives<'_> {
     }
 }
 
+/// Gives places in order of birth, each the lowest that is free.
+fn first_fit(plan: &Plan, lives: &[Life]) -> Layout {
+    let (mut inputs, others): (Vec<&Life>, Vec<&Life>) = lives.iter().partition(|life| life.from == 0);
+    let once = plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.once);
+    let summed: BTreeSet<BufId> = once.flat_map(|step| &step.ins).map(|operand| operand.buf).collect();
+    inputs.sort_by_key(|life| {
+        let once = summed.contains(&life.id);
+        (once, if once { life.until } else { usize::MAX - life.until }, life.id)
+    });
+    let mut memory = Memory::new(&plan.bufs);
+    inputs.iter().chain(&others).for_each(|life| memory.place(life));
+    memory.layout
+}
+
+/// The most words that are live at once, each buffer's in whole lines.
+fn live_at_once(bufs: &[Buf], lives: &[Life]) -> usize {
+    let mut events: Vec<(usize, bool, usize)> = Vec::with_capacity(2 * lives.len());
+    for life in lives {
+        let size = life.size(bufs);
+        events.extend([(life.from, false, size), (life.until, true, size)]);
+    }
+    // In an action all begins before anything ends.
+    events.sort_unstable();
+    let (mut live, mut most) = (0usize, 0);
+    for (_, ends, size) in events {
+        live = if ends { live.saturating_sub(size) } else { live.saturating_add(size) };
+        most = most.max(live);
+    }
+    most
+}
+
+/// So many actions have a list of what is there in any of them.
+const LISTED: usize = 64;
+
+/// Gives the largest their places first, each the lowest that is free from its birth to its end.
+fn largest_first(bufs: &[Buf], lives: &[Life]) -> Layout {
+    let mut layout = Layout { places: vec![None; bufs.len()], ..Layout::default() };
+    let last = lives.iter().map(|life| life.from).max().unwrap_or(0);
+    let until = |life: &Life| life.until.min(last);
+    let mut order: Vec<&Life> = lives.iter().collect();
+    order.sort_by_key(|life| (Reverse(life.size(bufs)), Reverse(until(life).saturating_sub(life.from)), life.from));
+    let mut lists: Vec<Vec<(usize, usize, &Life)>> = vec![Vec::new(); last / LISTED + 1];
+    let mut taken = Vec::new();
+    for life in order {
+        let times = life.from / LISTED..=until(life) / LISTED;
+        let meets = |other: &Life| other.from <= life.until && life.from <= other.until;
+        taken.clear();
+        let there = lists[times.clone()].iter().flatten().filter(|(_, _, other)| meets(other));
+        taken.extend(there.map(|(start, end, _)| (*start, *end)));
+        taken.sort_unstable();
+        let (size, mut start) = (life.size(bufs), 0);
+        for (from, to) in &taken {
+            if *from >= start + size {
+                break;
+            }
+            start = start.max(*to);
+        }
+        let end = start.saturating_add(size);
+        lists[times].iter_mut().for_each(|list| list.push((start, end, life)));
+        layout.words = layout.words.max(end);
+        layout.places[life.id.index()] = Some(start..start.saturating_add(bufs[life.id.index()].words()));
+    }
+    layout
+}
+
 /// Memory while places are given.
 struct Memory<'p> {
     bufs: &'p [Buf],
@@ -262,8 +331,7 @@ impl<'p> Memory<'p> {
             self.taken.pop();
             self.release(start, end);
         }
-        let words = self.bufs[life.id.index()].words();
-        let size = lines(words);
+        let (words, size) = (self.bufs[life.id.index()].words(), life.size(self.bufs));
         let gap = self.gaps.iter().find(|(start, end)| *end - *start >= size).map(|(start, end)| (*start, *end));
         let start = match gap {
             Some((start, end)) => {
@@ -347,8 +415,28 @@ mod tests {
     #[test]
     fn the_end_grows() {
         // The third result does not fit in what is free, and begins there all the same.
-        let layout = Layout::of(&chain(&[8, 8, 24, 16]), Party(0), false);
+        let plan = chain(&[8, 8, 24, 16]);
+        let layout = first_fit(&plan, &lives(&plan, Party(0), &Course::of(&plan, Party(0)), &[]));
         let places: Vec<_> = (0..5).map(|id| layout.place(BufId(id)).unwrap()).collect();
         assert_eq!(places, [0..8, 8..16, 0..8, 8..32, 32..48]);
+    }
+
+    #[test]
+    fn the_largest_come_first_where_that_takes_less() {
+        let mut b = Builder::new(Format::default());
+        let x = b.input(Party(0), 8);
+        let mut copy = |from, len| {
+            let view = View { shape: vec![len], strides: vec![0], start: 0, bounds: vec![], fill: 0 };
+            b.launch(Party(0), Kernel::Copy(view), &[from], len)
+        };
+        let a = copy(x, 16);
+        let (kept, last) = (copy(a, 16), copy(x, 24));
+        let input = Input { node: 0, owner: Some(0), len: 8, bufs: [[x; 3]; 2] };
+        let plan = Plan { owners: vec!["a".to_string()], inputs: vec![input], ..b.into_plan(&[kept, last]) };
+        let layout = Layout::of(&plan, Party(0), false);
+        // One after the other, the last would not fit in what is free behind the first.
+        let places = [x, a, kept, last].map(|id| layout.place(id).unwrap());
+        assert_eq!(places, [40..48, 0..16, 24..40, 0..24]);
+        assert_eq!(layout.words(), 48);
     }
 }

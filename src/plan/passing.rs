@@ -1,11 +1,10 @@
-//! Buffers that need no memory of their own: what they hold is only ever read from a message, only ever written to one, or only
-//! read by a step that runs as one with the step that makes it.
+//! Buffers that need no memory of their own: what they hold is only ever read from a message, only ever written to one, or whose
+//! bits are only taken by steps that run as one with the step that makes it.
 //!
-//! A device that computes into the messages it sends and from those it receives, or runs [joint](super::joint) steps as one,
+//! A device that computes into the messages it sends and from those it receives, or runs steps as [one](super::joint),
 //! need not write these buffers' words out.
 
 use super::course::Course;
-use super::joint::links;
 use super::{Access, Kernel, Party, Plan};
 
 /// What a party does with a buffer.
@@ -19,7 +18,7 @@ struct Uses {
     taken: Option<usize>,
     /// The last round in which an element program reads it, element by element.
     read: Option<usize>,
-    /// Whether a step that is joint with the one that makes it takes its bits.
+    /// Whether a step that runs as one with the one that makes it takes its bits.
     near: bool,
     /// Whether anything else is done with it.
     other: bool,
@@ -27,7 +26,7 @@ struct Uses {
 
 impl Uses {
     /// An element program's result that is sent once, in the same round, and never read; or what is received and read by
-    /// element programs alone, all of them in the round in which it comes; or what is only read by a joint step.
+    /// element programs alone, all of them in the round in which it comes; or of which only steps that run as one with its maker take bits.
     fn pass(&self) -> bool {
         match (self.made, self.sent, self.taken, self.read) {
             _ if self.other => false,
@@ -56,13 +55,13 @@ pub fn passing(plan: &Plan, party: Party, course: &Course) -> Vec<bool> {
     given.chain(kept).for_each(|id| note(*id, &mut |uses| uses.other = true));
     for (number, action) in course.actions() {
         let steps = || action.steps().iter().map(|at| &plan.rounds[number].steps[*at]);
-        let joint = |id| steps().zip(steps().skip(1)).any(|(words, planes)| links(words, planes).any(|of| of == id));
+        let made = |id| steps().any(|step| step.outs.contains(&id));
         for step in steps() {
             let program = if let Kernel::Map(program) = &step.kernel { Some(program) } else { None };
             for (at, operand) in step.ins.iter().enumerate() {
                 let by_words = program.is_some_and(|program| program.reads_words(at));
                 let plain = operand.access == Access::Dense && by_words;
-                let near = joint(operand.buf);
+                let near = made(operand.buf);
                 note(operand.buf, &mut |uses| match plain {
                     true => uses.read = uses.read.max(Some(number)),
                     false if near => uses.near = true,

@@ -7,6 +7,7 @@ use super::RunError;
 use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey};
 use crate::net::{Nearby, NetError, Parcel};
 use crate::plan::course::{Action, Course, Piece};
+use crate::plan::joint::TOGETHER;
 use crate::plan::layout::{self, Layout};
 use crate::plan::{BufId, Party, Plan, Send, Step};
 use crate::span::Span;
@@ -245,8 +246,10 @@ impl<'p, B: Backend> Session<'p, B> {
                 Action::Begin(piece) => {
                     open.extend(self.begin(piece, link)?.map(|message| (piece, message)));
                 }
-                Action::Step(at) => self.step(number, *at)?,
-                Action::Both(both) => self.both(number, *both)?,
+                Action::Launch(steps) => match steps[..] {
+                    [at] => self.step(number, at)?,
+                    _ => self.together(number, steps)?,
+                },
                 Action::Send(piece) => {
                     let opened = open.iter().position(|(of, _)| *of == piece).map(|at| open.swap_remove(at).1);
                     begun.extend(self.send(piece, opened, link)?.map(|begun| (piece, begun)));
@@ -362,20 +365,23 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    /// Launches two joint steps, as one if the device can.
-    fn both(&mut self, number: usize, both: [usize; 2]) -> Result<(), RunError> {
+    /// Launches steps that may run as one, if the device can.
+    fn together(&mut self, number: usize, launched: &[usize]) -> Result<(), RunError> {
         let plan = self.plan;
-        let [words, planes] = both.map(|at| &plan.rounds[number].steps[at]);
-        let launches = both.map(|at| self.launch(number, at));
+        let steps = || launched.iter().map(|at| &plan.rounds[number].steps[*at]);
         let refused = |step: &Step, e| RunError::device(plan, e, step.span);
+        let launches: SmallVec<[Launch<'p>; TOGETHER]> = launched.iter().map(|at| self.launch(number, *at)).collect();
         if let Some(device) = self.backend.joint() {
-            device.launch_both(launches).map_err(|e| refused(words, e))?;
+            device
+                .launch_together(&launches)
+                .map_err(|(at, e)| refused(&plan.rounds[number].steps[launched[at]], e))?;
         } else {
-            self.backend.launch(launches[0]).map_err(|e| refused(words, e))?;
-            self.backend.launch(launches[1]).map_err(|e| refused(planes, e))?;
+            for (launch, step) in launches.into_iter().zip(steps()) {
+                self.backend.launch(launch).map_err(|e| refused(step, e))?;
+            }
         }
-        [words, planes].into_iter().for_each(|step| self.grow(&step.outs));
-        [words, planes].into_iter().flat_map(|step| &step.free).for_each(|id| self.free(*id));
+        steps().for_each(|step| self.grow(&step.outs));
+        steps().flat_map(|step| &step.free).for_each(|id| self.free(*id));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::threads::each_part;
 use super::{Input, Output};
 use crate::backend::held::Forms;
 use crate::backend::{BackendError, check, wire};
+use crate::plan::joint::TOGETHER;
 use crate::plan::{Access, Buf, Instr, Operand, Program, Stream};
 
 /// Words of a block; a multiple of 64.
@@ -26,13 +27,12 @@ pub(super) type Keyed<'a> = (Stream, &'a Keystream);
 /// Words of a plane from which on threads share it.
 pub(super) const SHARED: usize = 1 << 15;
 
-/// What is kept from launch to launch: prepared programs, and room to run one in, or one that makes words and one that takes
-/// bits of them.
+/// What is kept from launch to launch: prepared programs, and room to run one in, or several together.
 #[derive(Default)]
 pub(super) struct Room {
     pub programs: Programs,
-    pub spaces: [Space; 2],
-    /// For each thread words that only the second of two programs wants.
+    pub spaces: [Space; TOGETHER],
+    /// For each thread words that only programs want that run together.
     pub near: Vec<Vec<u64>>,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct Job<'j, 'i, 'o> {
 pub(super) fn run(isa: Isa, job: Job<'_, '_, '_>, (room, threads): (&mut Room, usize)) {
     let stride = job.outs[0].buf.stride();
     let threads = if stride < SHARED { 1 } else { threads };
-    let Room { programs, spaces: [space, _], .. } = room;
+    let Room { programs, spaces: [space, ..], .. } = room;
     let allocated = programs.allocated(job.program);
     space.fit(allocated, stride, threads);
     let Space { slots, constants } = space;
@@ -228,6 +228,9 @@ impl Programs {
     }
 }
 
+/// Operands that a program which runs together with others makes: words from the first of the part on.
+pub(super) type Made<'m> = [(usize, &'m [u64])];
+
 /// A thread's part of a launch.
 pub(super) struct Blocks<'a, 'b> {
     pub whole: &'a Whole<'a>,
@@ -253,7 +256,7 @@ impl TileTask for Blocks<'_, '_> {
                     self.take(simd, taken, words, at);
                 }
             }
-            self.block(from, count);
+            self.block(from, count, &[]);
         }
     }
 }
@@ -279,21 +282,22 @@ impl<'a, 'b> Blocks<'a, 'b> {
         }
     }
 
-    /// Computes a block, of which what it takes is taken: words `from..from + count` of the part.
+    /// Computes a block, of which what it takes is taken: words `from..from + count` of the part. What is made is not in its
+    /// operand.
     #[inline(always)]
-    pub(super) fn block(&mut self, from: usize, count: usize) {
+    pub(super) fn block(&mut self, from: usize, count: usize, made: &Made<'_>) {
         let whole = self.whole;
         let Allocated { actions, fresh, .. } = whole.allocated;
         let start = self.first + from;
         for (action, fresh) in actions.iter().zip(fresh) {
-            for (input, plane) in fresh {
+            for (input, plane) in fresh.iter().filter(|(input, _)| made.iter().all(|(of, _)| of != input)) {
                 fetch_block(self.plane(*input, *plane), start + BLOCK);
             }
             // The words written are taken out of their place meanwhile: no operand shares it.
             match action.to {
                 Place::Slot(slot) => {
                     let mut words = std::mem::take(&mut self.slots[slot]);
-                    self.compute(action.what, start, &mut words[..count]);
+                    self.compute(action.what, start, &mut words[..count], made);
                     self.slots[slot] = words;
                 }
                 Place::Output { output, plane } => {
@@ -301,14 +305,14 @@ impl<'a, 'b> Blocks<'a, 'b> {
                     let words = std::mem::take(&mut self.results.planes[plane]);
                     let from = if self.near.contains(&plane) { from % WORDS } else { from };
                     fetch_block(words, from + BLOCK);
-                    self.compute(action.what, start, &mut words[from..from + count]);
+                    self.compute(action.what, start, &mut words[from..from + count], made);
                     self.results.planes[plane] = words;
                 }
                 Place::Packed { output, plane } => {
                     let What::Copy(value) = action.what else { continue };
                     let plane = whole.begins[output] + plane;
                     let Packed { width, elements, bytes } = self.results.packed[plane].split_off(count);
-                    wire::pack_part(width, elements, self.words(value, start, count), bytes);
+                    wire::pack_part(width, elements, self.words(value, start, count, made), bytes);
                 }
                 Place::Input { .. } | Place::Constant(_) => {}
             }
@@ -317,12 +321,12 @@ impl<'a, 'b> Blocks<'a, 'b> {
 
     /// Computes words `start..` of a register.
     #[inline(always)]
-    fn compute(&self, what: What, start: usize, to: &mut [u64]) {
+    fn compute(&self, what: What, start: usize, to: &mut [u64], made: &Made<'_>) {
         let count = to.len();
         // A closure would not always be inlined.
         macro_rules! at {
             ($place:ident) => {
-                self.words($place, start, count)
+                self.words($place, start, count, made)
             };
         }
         match what {
@@ -371,11 +375,14 @@ impl<'a, 'b> Blocks<'a, 'b> {
 
     /// Words `start..start + count` of a register.
     #[inline(always)]
-    fn words(&self, place: Place, start: usize, count: usize) -> &[u64] {
+    fn words<'s>(&'s self, place: Place, start: usize, count: usize, made: &Made<'s>) -> &'s [u64] {
         match place {
             Place::Slot(slot) => &self.slots[slot][..count],
             Place::Constant(constant) => &self.whole.constants[constant][..count],
-            Place::Input { input, plane } => &self.plane(input, plane)[start..start + count],
+            Place::Input { input, plane } => match made.iter().find(|(of, _)| *of == input) {
+                Some((_, words)) => &words[start - self.first..][..count],
+                None => &self.plane(input, plane)[start..start + count],
+            },
             Place::Output { .. } | Place::Packed { .. } => &[],
         }
     }

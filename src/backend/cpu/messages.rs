@@ -16,9 +16,12 @@ pub(super) struct Bytes<'m> {
 }
 
 /// The bytes of launches' operands and, of element programs, results: these are the buffers' from now on.
-pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launches: &[&Launch<'_>]) -> Bytes<'m> {
+pub(super) fn bytes<'m, 'l>(
+    held: &'m mut Held<Vec<u8>>,
+    launches: impl Iterator<Item = &'l Launch<'l>> + Clone,
+) -> Bytes<'m> {
     let mut order: SmallVec<[(usize, usize, usize, usize); MOST]> = SmallVec::new();
-    let results = launches.iter().flat_map(|launch| launch.outs.iter().map(move |id| (*id, launch.kernel)));
+    let results = launches.clone().flat_map(|launch| launch.outs.iter().map(move |id| (*id, launch.kernel)));
     let mut outs: SmallVec<[&mut [u8]; MOST]> = SmallVec::new();
     for (number, (id, kernel)) in results.enumerate() {
         outs.push(&mut []);
@@ -37,7 +40,7 @@ pub(super) fn bytes<'m>(held: &'m mut Held<Vec<u8>>, launches: &[&Launch<'_>]) -
             (rest, passed) = (behind, start + size);
         }
     }
-    let ins = launches.iter().flat_map(|launch| launch.ins).map(|operand| match received.find(operand.buf) {
+    let ins = launches.flat_map(|launch| launch.ins).map(|operand| match received.find(operand.buf) {
         Some((at, message)) => packed(at, message),
         None => &[][..],
     });

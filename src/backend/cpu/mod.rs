@@ -274,39 +274,37 @@ impl Backend for Cpu {
         let site = self.site(&launch)?;
         let program = site.program.as_ref().map(|(number, _)| *number);
         let streams = streams(self.party, &self.keys, &launch);
-        let [(ins, mut outs)] = handed(&mut self.memory, &mut self.messages, [(&launch, &site)])?;
         let share = self.threads.share();
         self.space.threads = share.threads;
-        compute(self.isa, &launch, program, &streams, (&mut self.space, &mut self.room), &ins, &mut outs)?;
+        for (ins, mut outs) in handed(&mut self.memory, &mut self.messages, &[(&launch, &site)])? {
+            compute(self.isa, &launch, program, &streams, (&mut self.space, &mut self.room), &ins, &mut outs)?;
+        }
         know(&mut self.sites, &launch, site);
         Ok(())
     }
 }
 
 impl Joint for Cpu {
-    fn launch_both(&mut self, launches: [Launch<'_>; 2]) -> Result<(), BackendError> {
-        let [words, planes] = &launches;
-        let sites = [self.site(words)?, self.site(planes)?];
-        let [Some((first, _)), Some((second, _))] = sites.each_ref().map(|site| site.program.as_ref()) else {
-            return check::misfit("two launches that are not element programs as one");
-        };
-        let linked = planes.ins.iter().enumerate().filter_map(|(operand, of)| {
-            let result = words.outs.iter().position(|id| *id == of.buf)?;
-            Some(joint::Link { operand, result, near: self.memory.places.passes(of.buf) })
-        });
-        let links: joint::Links = linked.collect();
-        if links.is_empty() || words.bufs[words.outs[0].index()].width == 1 {
-            return check::misfit("two launches as one, of which the second takes no bits of the first's results");
+    fn launch_together(&mut self, launches: &[Launch<'_>]) -> Result<(), (usize, BackendError)> {
+        let mut sites: joint::Each<Box<Site>> = SmallVec::new();
+        for (number, launch) in launches.iter().enumerate() {
+            sites.push(self.site(launch).map_err(|e| (number, e))?);
         }
-        let streams = launches.each_ref().map(|launch| streams(self.party, &self.keys, launch));
-        let both = [(words, &*sites[0]), (planes, &*sites[1])];
-        let [(ins, mut outs), (taking, mut taken)] = handed(&mut self.memory, &mut self.messages, both)?;
-        let jobs = [
-            map::Job { program: *first, ins: &ins, streams: &streams[0], outs: &mut outs },
-            map::Job { program: *second, ins: &taking, streams: &streams[1], outs: &mut taken },
-        ];
+        let places = &self.memory.places;
+        let joint::Turns { turns, on_words, links } = joint::Turns::of(launches, |id| places.passes(id))?;
+        let streams: joint::Each<_> = launches.iter().map(|launch| streams(self.party, &self.keys, launch)).collect();
+        let mut handed: joint::Each<Handed<'_>> = {
+            let all: joint::Each<_> = launches.iter().zip(&sites).map(|(launch, site)| (launch, &**site)).collect();
+            handed(&mut self.memory, &mut self.messages, &all).map_err(|e| (0, e))?.collect()
+        };
+        let jobs = sites.iter().zip(&streams).zip(&mut handed).map(|((site, streams), (ins, outs))| {
+            let (program, _) = site.program.as_ref()?;
+            Some(map::Job { program: *program, ins, streams, outs })
+        });
+        let mut jobs: joint::Each<_> = jobs.collect();
+        let jobs = turns.iter().filter_map(|at| jobs[*at].take()).collect();
         let share = self.threads.share();
-        joint::run(self.isa, jobs, &links, (&mut self.room, share.threads));
+        joint::run(self.isa, jobs, on_words, &links, (&mut self.room, share.threads));
         launches.iter().zip(sites).for_each(|(launch, site)| know(&mut self.sites, launch, site));
         Ok(())
     }
@@ -331,11 +329,11 @@ type Handed<'m> = (SmallVec<[Input<'m>; MOST]>, SmallVec<[Output<'m>; MOST]>);
 
 /// Hands out what launches read and write at the same time. What an operand is that is a result of an earlier one of them, is
 /// not said.
-fn handed<'m, const N: usize>(
+fn handed<'m>(
     memory: &'m mut Memory,
     held: &'m mut Held<Vec<u8>>,
-    launches: [(&Launch<'m>, &Site); N],
-) -> Result<[Handed<'m>; N], BackendError> {
+    launches: &[(&Launch<'m>, &Site)],
+) -> Result<impl Iterator<Item = Handed<'m>>, BackendError> {
     let (mut ins, mut outs) = (Ranges::new(), Ranges::new());
     for (number, (launch, site)) in launches.iter().enumerate() {
         let made = |id| launches[..number].iter().any(|(earlier, _)| earlier.outs.contains(&id));
@@ -344,10 +342,10 @@ fn handed<'m, const N: usize>(
         outs.extend(site.outs.iter().cloned());
     }
     let Split { ins, outs } = memory.split(&ins, &outs)?;
-    let Bytes { ins: read, outs: written } = messages::bytes(held, &launches.map(|(launch, _)| launch));
+    let Bytes { ins: read, outs: written } = messages::bytes(held, launches.iter().map(|(launch, _)| *launch));
     let (mut ins, mut outs) = (ins.into_iter().zip(read), outs.into_iter().zip(written));
     // What is in a message is read and written there, as words where it can be.
-    Ok(launches.map(|(launch, site)| {
+    Ok(launches.iter().map(move |(launch, site)| {
         let forms = site.program.as_ref().map(|(_, forms)| forms);
         let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
         let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());

@@ -2,10 +2,10 @@
 //! itself after that, while its messages are on their way.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::joint::are_joint;
-use super::super::{Buf, BufId, Round, Step};
+use super::super::joint::{can_join, joins};
+use super::super::{Buf, BufId, Party, Round, Step};
 
 /// Reorders each party's steps of a round among the places that they have in it.
 pub(super) fn sends_first(bufs: &[Buf], round: &mut Round) {
@@ -37,49 +37,113 @@ pub(super) fn once_first(bufs: &[Buf], round: &mut Round) {
     round.steps.sort_by_key(|step| if step.once { (false, Reverse(words(step))) } else { (true, Reverse(0)) });
 }
 
-/// Puts each step behind the one that it is [joint](are_joint) with and that makes something for it alone, where what else it
-/// reads is there by then.
-pub(super) fn joint_next(bufs: &[Buf], rounds: &mut [Round], kept: &[BufId]) {
-    let mut wanted = vec![0; bufs.len()];
-    let read = rounds.iter().flat_map(|round| round.steps.iter().flat_map(|step| &step.ins)).map(|operand| operand.buf);
-    let sent = rounds.iter().flat_map(|round| &round.sends).map(|send| send.source);
-    read.chain(sent).chain(kept.iter().copied()).for_each(|id| wanted[id.index()] += 1);
-    rounds.iter_mut().for_each(|round| joint_next_in(bufs, round, &wanted));
+/// Puts steps that may run [as one](joins) next to each other, where what else they read is there by then.
+pub(super) fn joint_next(bufs: &[Buf], rounds: &mut [Round]) {
+    let mut arriving = BTreeMap::new();
+    for round in rounds {
+        let order = Together::of(bufs, &round.steps, &arriving).order();
+        reorder(round, order);
+        // In a message from one party to another, what is sent first is there first.
+        let sends = round.sends.iter().enumerate();
+        arriving =
+            sends.map(|(at, send)| (bufs[send.target.index()].storage(send.target).0, (send.from, at))).collect();
+    }
 }
 
-/// The same in a round; so often each buffer is wanted.
-fn joint_next_in(bufs: &[Buf], round: &mut Round, wanted: &[usize]) {
-    let steps = &round.steps;
-    let writers = writers(bufs, steps);
-    let mut readers: BTreeMap<BufId, Vec<usize>> = BTreeMap::new();
-    for (at, operand) in steps.iter().enumerate().flat_map(|(at, step)| step.ins.iter().map(move |op| (at, op))) {
-        readers.entry(operand.buf).or_default().push(at);
-    }
-    let mut placed = vec![false; steps.len()];
-    let mut order = Vec::with_capacity(steps.len());
-    for (first, step) in steps.iter().enumerate() {
-        if std::mem::replace(&mut placed[first], true) {
-            continue;
-        }
-        order.push(first);
-        let there = |at: &usize| {
-            let mut read = steps[*at].ins.iter().flat_map(|operand| meeting(bufs, &writers, operand.buf));
-            read.all(|writer| placed[writer])
-        };
-        let alone = step.outs.iter().filter(|id| wanted[id.index()] == 1);
-        let next = alone.filter_map(|id| readers.get(id)).flatten().copied();
-        let joint = next.filter(|at| !placed[*at] && are_joint(step, &steps[*at]) && there(at)).min();
-        if let Some(second) = joint {
-            placed[second] = true;
-            order.push(second);
-        }
-    }
-    reorder(round, order);
+/// A round while steps are put next to each other.
+struct Together<'r> {
+    bufs: &'r [Buf],
+    steps: &'r [Step],
+    writers: Writers,
+    /// The element programs that read a buffer with words.
+    readers: BTreeMap<BufId, Vec<usize>>,
+    /// Who sent what in the round before, and as which transfer.
+    arriving: &'r BTreeMap<BufId, (Party, usize)>,
+    /// How far each party has taken the others' messages.
+    taken: [[Option<usize>; 3]; 3],
+    placed: Vec<bool>,
 }
+
+impl<'r> Together<'r> {
+    fn of(bufs: &'r [Buf], steps: &'r [Step], arriving: &'r BTreeMap<BufId, (Party, usize)>) -> Together<'r> {
+        let mut readers: BTreeMap<BufId, Vec<usize>> = BTreeMap::new();
+        for (at, step) in steps.iter().enumerate().filter(|(_, step)| can_join(step)) {
+            for operand in step.ins.iter().filter(|operand| bufs[operand.buf.index()].width > 1) {
+                readers.entry(operand.buf).or_default().push(at);
+            }
+        }
+        let (writers, placed) = (writers(bufs, steps), vec![false; steps.len()]);
+        Together { bufs, steps, writers, readers, arriving, taken: Default::default(), placed }
+    }
+
+    fn order(mut self) -> Vec<usize> {
+        let mut order = Vec::with_capacity(self.steps.len());
+        for first in 0..self.steps.len() {
+            if !self.placed[first] {
+                let mut group = vec![first];
+                self.place(first);
+                while let Some((before, next)) = self.next(&group) {
+                    before.iter().chain([&next]).for_each(|at| self.place(*at));
+                    order.extend(before);
+                    group.push(next);
+                }
+                order.extend(group);
+            }
+        }
+        order
+    }
+
+    fn place(&mut self, at: usize) {
+        self.placed[at] = true;
+        let step = &self.steps[at];
+        for (from, sent) in self.arrivals(at).collect::<Vec<_>>() {
+            let taken = &mut self.taken[step.party.index()][from.index()];
+            *taken = (*taken).max(Some(sent));
+        }
+    }
+
+    /// What a step reads of messages.
+    fn arrivals(&self, at: usize) -> impl Iterator<Item = (Party, usize)> {
+        let storage = |id: BufId| self.bufs[id.index()].storage(id).0;
+        self.steps[at].ins.iter().filter_map(move |operand| self.arriving.get(&storage(operand.buf)).copied())
+    }
+
+    /// The first step that joins a group, and the steps that come before the group for it.
+    fn next(&self, group: &[usize]) -> Option<(Vec<usize>, usize)> {
+        if !can_join(&self.steps[group[0]]) {
+            return None;
+        }
+        let steps: Vec<&Step> = group.iter().map(|at| &self.steps[*at]).collect();
+        let shared = steps.iter().flat_map(|step| step.outs.iter().copied().chain(step.ins.iter().map(|op| op.buf)));
+        let candidates: BTreeSet<usize> = shared.filter_map(|id| self.readers.get(&id)).flatten().copied().collect();
+        let mut candidates = candidates.into_iter().filter(|at| !self.placed[*at]);
+        candidates.find_map(|at| {
+            let before = Some(at).filter(|at| joins(self.bufs, &steps, &self.steps[*at]) && self.has_arrived(*at));
+            let missing = self.writers_of(before?).filter(|writer| !self.placed[*writer]);
+            let missing: BTreeSet<usize> = missing.collect();
+            let there = |of: usize| self.placed[of] && !group.contains(&of);
+            let soon = |at: &usize| self.has_arrived(*at) && self.writers_of(*at).all(there);
+            missing.iter().all(soon).then(|| (missing.into_iter().collect(), at))
+        })
+    }
+
+    /// Whether a step waits for no message that has not been taken.
+    fn has_arrived(&self, at: usize) -> bool {
+        let taken = &self.taken[self.steps[at].party.index()];
+        self.arrivals(at).all(|(from, sent)| Some(sent) <= taken[from.index()])
+    }
+
+    fn writers_of(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.steps[at].ins.iter().flat_map(|operand| meeting(self.bufs, &self.writers, operand.buf))
+    }
+}
+
+/// For each storage from where to where steps write to it.
+type Writers = BTreeMap<BufId, Vec<(usize, usize, usize)>>;
 
 /// Which steps write to a storage, and where.
-fn writers(bufs: &[Buf], steps: &[Step]) -> BTreeMap<BufId, Vec<(usize, usize, usize)>> {
-    let mut writers: BTreeMap<BufId, Vec<(usize, usize, usize)>> = BTreeMap::new();
+fn writers(bufs: &[Buf], steps: &[Step]) -> Writers {
+    let mut writers = Writers::new();
     for (at, step) in steps.iter().enumerate() {
         for id in &step.outs {
             let (whole, start, end) = place(bufs, *id);
@@ -97,7 +161,7 @@ fn place(bufs: &[Buf], id: BufId) -> (BufId, usize, usize) {
 }
 
 /// The steps that write any of a buffer.
-fn meeting(bufs: &[Buf], writers: &BTreeMap<BufId, Vec<(usize, usize, usize)>>, id: BufId) -> Vec<usize> {
+fn meeting(bufs: &[Buf], writers: &Writers, id: BufId) -> Vec<usize> {
     let (whole, start, end) = place(bufs, id);
     let meets = |(from, to, _): &&(usize, usize, usize)| *from < end && start < *to;
     writers.get(&whole).into_iter().flatten().filter(meets).map(|writer| writer.2).collect()
@@ -107,7 +171,7 @@ fn meeting(bufs: &[Buf], writers: &BTreeMap<BufId, Vec<(usize, usize, usize)>>, 
 struct Order<'r> {
     bufs: &'r [Buf],
     steps: &'r [Step],
-    writers: BTreeMap<BufId, Vec<(usize, usize, usize)>>,
+    writers: Writers,
     placed: Vec<bool>,
     order: Vec<usize>,
 }
@@ -171,20 +235,44 @@ mod tests {
         assert_eq!(rounds[0].steps[4].free, [own]);
     }
 
+    /// The first results of a round's steps, in order.
+    fn made(round: &Round) -> Vec<BufId> {
+        round.steps.iter().map(|step| step.outs[0]).collect()
+    }
+
     #[test]
-    fn what_takes_bits_comes_next() {
+    fn what_reads_the_same_words_comes_next() {
         let mut b = Builder::new(Format::default());
-        let x = b.input(Party(0), 64);
-        let [wanted, first, second, third] = [x; 4].map(|x| twice(&mut b, x));
-        let late = take(&mut b, third, None);
-        let waits = take(&mut b, second, Some(late));
+        let [x, y, z] = [(); 3].map(|()| b.input(Party(0), 64));
+        let [first, other] = [x, y].map(|x| twice(&mut b, x));
         let next = take(&mut b, first, None);
-        let last = take(&mut b, wanted, None);
-        let kept = [late, waits, next, last, wanted];
+        let bit = take(&mut b, z, None);
+        let with_bit = take(&mut b, first, Some(bit));
+        let waits = take(&mut b, first, Some(next));
+        let later = take(&mut b, other, None);
+        let with_later = take(&mut b, first, Some(later));
+        let kept = [next, with_bit, waits, with_later];
         let (bufs, mut rounds) = b.finish(&kept, false);
-        joint_next(&bufs, &mut rounds, &kept);
-        let order: Vec<BufId> = rounds[0].steps.iter().map(|step| step.outs[0]).collect();
-        // What waits for another's result stays behind it, and what takes bits of something that is wanted otherwise where it is.
-        assert_eq!(order, [wanted, first, next, second, third, late, waits, last]);
+        joint_next(&bufs, &mut rounds);
+        // The bit comes before what it is needed for; what needs more than that, or what these steps make, stays behind.
+        assert_eq!(made(&rounds[0]), [bit, first, next, with_bit, other, later, waits, with_later]);
+    }
+
+    #[test]
+    fn what_waits_for_a_message_stays_behind() {
+        for (taken, is_next) in [(None, false), (Some(0), false), (Some(1), true), (Some(2), true)] {
+            let mut b = Builder::new(Format::default());
+            let [x, y, there] = [0, 0, 1].map(|party| b.input(Party(party), 64));
+            let bits = [(); 3].map(|()| take(&mut b, there, None)).map(|bit| b.send(bit, Party(0), "bit"));
+            b.not_before(1);
+            let first = take(&mut b, x, taken.map(|at: usize| bits[at]));
+            let other = twice(&mut b, y);
+            let next = take(&mut b, x, Some(bits[1]));
+            let kept = [[first, other, next], bits].concat();
+            let (bufs, mut rounds) = b.finish(&kept, false);
+            joint_next(&bufs, &mut rounds);
+            let wanted = if is_next { [first, next, other] } else { [first, other, next] };
+            assert_eq!(made(&rounds[1]), wanted, "{taken:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub fn memory(plan: &Plan) -> Memory {
     for party in Party::ALL {
         for (number, action) in Course::of(plan, party).actions() {
             match action {
-                Action::Step(_) | Action::Both(_) => {
+                Action::Launch(_) => {
                     let steps = || action.steps().iter().map(|at| &plan.rounds[number].steps[*at]);
                     steps().flat_map(|step| &step.outs).for_each(|id| live.add(*id));
                     steps().rev().for_each(|step| live.note(party, step.span));

@@ -159,7 +159,7 @@ fn tasks(plan: &Plan, machine: &Machine, me: Party) -> Vec<(usize, Task)> {
     let mut tasks = Vec::new();
     for (round, action) in Course::of(plan, me).actions() {
         match action {
-            Action::Step(_) | Action::Both(_) => {
+            Action::Launch(_) => {
                 let steps = action.steps().iter().filter(|at| !plan.rounds[round].steps[**at].once);
                 for at in steps {
                     let seconds = machine.seconds(&work::step(&plan.bufs, &plan.rounds[round].steps[*at]));
