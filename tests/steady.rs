@@ -84,7 +84,8 @@ fn keys(run: u8) -> [[StreamKey; 2]; 3] {
 fn allocations(plan: &Plan, isa: Isa, threads: usize) -> [(u64, u64); 3] {
     let mut first = keys(0).into_iter();
     let mut sessions = Party::ALL.map(|party| {
-        let device = Cpu::with_isa(party, &first.next().unwrap(), isa).with_threads(&Threads::new(threads));
+        let device = Cpu::with_isa(party, &first.next().unwrap(), isa).with_joint_from(0);
+        let device = device.with_threads(&Threads::new(threads));
         let mut session = Session::new(plan, party, device, true).unwrap();
         for input in plan.inputs.iter().flat_map(|input| input.bufs) {
             session.load(input[party.index()], &mut |words| words.fill(0)).unwrap();

@@ -55,10 +55,11 @@ pub fn run_with_keys(
     execute(plan, devices(keys), share(plan, data)?, observe)
 }
 
-/// A processor for each party with its two keys.
+/// A processor for each party with its two keys. Steps that may run as one do so whatever their size.
 #[must_use]
 pub fn devices(keys: &[StreamKey; 3]) -> [Cpu; 3] {
-    Party::ALL.map(|p| Cpu::new(p, [keys[p.index()].clone(), keys[p.plus(1).index()].clone()]))
+    let keys = |p: Party| [keys[p.index()].clone(), keys[p.plus(1).index()].clone()];
+    Party::ALL.map(|p| Cpu::new(p, keys(p)).with_joint_from(0))
 }
 
 /// Shares the owners' data, with fresh seeds, and hands public data to everybody.

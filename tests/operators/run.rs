@@ -15,11 +15,12 @@ use crate::table::{Data, Random};
 /// Makes a party's device from keys `party` and `party + 1`.
 pub type Make = Box<dyn Fn(Party, &[StreamKey; 2]) -> Box<dyn Backend>>;
 
-/// Every backend of this machine; each second one writes and reads even small messages in place.
+/// Every backend of this machine; each second one writes and reads even small messages in place, and runs even small steps as one.
 pub fn backends() -> Vec<(String, Make)> {
     let cpu = |(number, isa): (usize, Isa)| -> (String, Make) {
         let least = if number % 2 == 0 { 0 } else { usize::MAX };
-        let make = move |party, keys: &[StreamKey; 2]| Cpu::with_isa(party, keys, isa).with_messages_from(least);
+        let device = move |party, keys: &[StreamKey; 2]| Cpu::with_isa(party, keys, isa).with_messages_from(least);
+        let make = move |party, keys: &[StreamKey; 2]| device(party, keys).with_joint_from(least);
         let name = if least == 0 { "in messages" } else { "beside them" };
         (format!("{isa:?} {name}"), Box::new(move |party, keys| Box::new(make(party, keys))))
     };

@@ -17,6 +17,9 @@ use crate::plan::joint::TOGETHER;
 use crate::plan::program::MOST;
 use crate::plan::{Access, BufId, Kernel};
 
+/// Launches of fewer elements run one after the other: their operands and results stay in the second-level cache anyway.
+pub(super) const LEAST: usize = 1 << 14;
+
 /// For each of what runs together.
 pub(super) type Each<T> = SmallVec<[T; TOGETHER]>;
 
@@ -387,7 +390,8 @@ mod tests {
 
     fn device(isa: Isa, threads: usize) -> Cpu {
         let keys = [stream_key(1), stream_key(2)];
-        Cpu::with_isa(ME, &keys, isa).with_messages_from(0).with_threads(&Threads::new(threads))
+        let device = Cpu::with_isa(ME, &keys, isa).with_messages_from(0).with_joint_from(0);
+        device.with_threads(&Threads::new(threads))
     }
 
     #[test]

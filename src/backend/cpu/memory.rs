@@ -71,7 +71,7 @@ impl Memory {
         order.sort_unstable_by_key(|out| outs[*out].start);
         let mut split = Split { ins: SmallVec::new(), outs: outs.iter().map(|_| &mut [][..]).collect() };
         // What lies between the results, with where it begins.
-        let mut between: SmallVec<[(usize, &[u64]); 9]> = SmallVec::new();
+        let mut between: SmallVec<[(usize, &[u64]); MOST + 1]> = SmallVec::new();
         let (mut rest, mut at) = (self.words_mut(), 0);
         for out in order {
             let Range { start, end } = outs[out].clone();

@@ -99,6 +99,8 @@ pub struct Cpu {
     done: Vec<Vec<u8>>,
     /// Bytes from which on they are written and read in place.
     least: usize,
+    /// Elements from which on launches run together.
+    joint_from: usize,
     threads: Threads,
     space: Workspace,
     room: map::Room,
@@ -139,6 +141,7 @@ impl Cpu {
             messages: Held::default(),
             done: Vec::new(),
             least: messages::LEAST,
+            joint_from: joint::LEAST,
             threads: Threads::ONE,
             space: Workspace::default(),
             room: map::Room::default(),
@@ -157,6 +160,13 @@ impl Cpu {
     #[must_use]
     pub fn with_messages_from(mut self, bytes: usize) -> Cpu {
         self.least = bytes;
+        self
+    }
+
+    /// The same device, which runs launches together that have so many elements or more, to try each way.
+    #[must_use]
+    pub fn with_joint_from(mut self, elements: usize) -> Cpu {
+        self.joint_from = elements;
         self
     }
 
@@ -286,6 +296,9 @@ impl Backend for Cpu {
 
 impl Joint for Cpu {
     fn launch_together(&mut self, launches: &[Launch<'_>]) -> Result<(), (usize, BackendError)> {
+        if launches.iter().all(|launch| launch.bufs[launch.outs[0].index()].len < self.joint_from) {
+            return launches.iter().enumerate().try_for_each(|(at, launch)| self.launch(*launch).map_err(|e| (at, e)));
+        }
         let mut sites: joint::Each<Box<Site>> = SmallVec::new();
         for (number, launch) in launches.iter().enumerate() {
             sites.push(self.site(launch).map_err(|e| (number, e))?);
