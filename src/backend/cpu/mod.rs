@@ -316,8 +316,8 @@ impl Joint for Cpu {
         });
         let mut jobs: joint::Each<_> = jobs.collect();
         let jobs = turns.iter().filter_map(|at| jobs[*at].take()).collect();
-        let share = self.threads.share();
-        joint::run(self.isa, jobs, on_words, &links, (&mut self.room, share.threads));
+        let _under_way = self.threads.share();
+        joint::run(self.isa, jobs, on_words, &links, (&mut self.room, self.threads.all()));
         launches.iter().zip(sites).for_each(|(launch, site)| know(&mut self.sites, launch, site));
         Ok(())
     }

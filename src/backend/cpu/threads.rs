@@ -22,6 +22,11 @@ impl Threads {
         if most > 1 { Threads { most, launches: Some(Arc::default()) } } else { Threads::ONE }
     }
 
+    /// All of them: a long launch is cut into as many parts, which threads steal that have nothing else to do by then.
+    pub(super) fn all(&self) -> usize {
+        self.most
+    }
+
     /// A launch begins, which ends when this is dropped.
     pub(super) fn share(&self) -> Share<'_> {
         // The count only guides, so that no order with other memory is needed.
