@@ -5,7 +5,8 @@
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
 //! which something is computed once lie above, in the order of these steps, whose results then fill them from below. Where that
 //! takes more than what is live at once, the largest are given their places first, too, each the lowest that is free for as long
-//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once (`tests/examples.rs`);
+//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once (the examples in
+//! `tests/examples.rs`; an eighth for ResNet-101 with eight images);
 //! [`cost::memory`](super::cost::memory) counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
