@@ -118,9 +118,10 @@ impl<'r> Together<'r> {
         let candidates: BTreeSet<usize> = shared.filter_map(|id| self.readers.get(&id)).flatten().copied().collect();
         let mut candidates = candidates.into_iter().filter(|at| !self.placed[*at]);
         candidates.find_map(|at| {
-            let before = Some(at).filter(|at| joins(self.bufs, &steps, &self.steps[*at]) && self.has_arrived(*at));
-            let missing = self.writers_of(before?).filter(|writer| !self.placed[*writer]);
-            let missing: BTreeSet<usize> = missing.collect();
+            if !(joins(self.bufs, &steps, &self.steps[at]) && self.has_arrived(at)) {
+                return None;
+            }
+            let missing: BTreeSet<usize> = self.writers_of(at).filter(|writer| !self.placed[*writer]).collect();
             let there = |of: usize| self.placed[of] && !group.contains(&of);
             let soon = |at: &usize| self.has_arrived(*at) && self.writers_of(*at).all(there);
             missing.iter().all(soon).then(|| (missing.into_iter().collect(), at))
