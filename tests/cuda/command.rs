@@ -184,8 +184,8 @@ fn lack_of_memory_names_the_line() {
     }
     // Each party needs most at another line, as `smlc cost` says.
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::relu;\n\
-                entry f(x: fix[40, 1] from a, y: fix[1, 40] from b) -> fix[40, 1] to a {\n\
-                let wide = matmul(x, y);\nlet high = relu(wide + wide);\nmatmul(high, x)\n}\n";
+                entry f(x: fix[16, 1] from a, y: fix[1, 16] from b) -> fix[16, 1] to a {\n\
+                let wide = matmul(x, y);\nlet high = relu(wide);\nlet more = matmul(high, wide);\nmatmul(relu(more), x)\n}\n";
     let (_folder, model) = written(text);
     let model = model.as_str();
     let (_, cost, _) = smlc(&["cost", model, "--format", "json"], &[]);
