@@ -250,7 +250,8 @@ mod tests {
         let mut b = Builder::new(Format::default());
         let x = b.input(ME, LEN);
         let planes = take(&mut b, x, None);
-        let mut m = b.ring_map(ME, "word", LEN);
+        let name = "word";
+        let mut m = b.ring_map(ME, name, LEN);
         let (x, bit) = (m.read(x), m.bit(planes, 0));
         let sum = m.add(x, bit);
         let sum = m.write(sum, 64);
