@@ -61,12 +61,15 @@ fn in_order(operand: &Operand) -> bool {
 
 /// Whether two buffers have words in common.
 fn meet(bufs: &[Buf], a: BufId, b: BufId) -> bool {
-    let place = |id: BufId| {
-        let (whole, start) = bufs[id.index()].storage(id);
-        (whole, start, start + bufs[id.index()].words())
-    };
-    let (a, b) = (place(a), place(b));
+    let (a, b) = (place(bufs, a), place(bufs, b));
     a.0 == b.0 && a.1 < b.2 && b.1 < a.2
+}
+
+/// The storage of a buffer, and from where to where it is there.
+pub(super) fn place(bufs: &[Buf], id: BufId) -> (BufId, usize, usize) {
+    let buf = &bufs[id.index()];
+    let (whole, start) = buf.storage(id);
+    (whole, start, start + buf.words())
 }
 
 /// What steps of a course that run as one read from a cache: round, step and buffer, for those that read it after another and,

@@ -5,9 +5,8 @@
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
 //! which something is computed once lie above, in the order of these steps, whose results then fill them from below. Where that
 //! takes more than what is live at once, the largest are given their places first, too, each the lowest that is free for as long
-//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once (the examples in
-//! `tests/examples.rs`; an eighth for ResNet-101 with eight images);
-//! [`cost::memory`](super::cost::memory) counts that.
+//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once for the examples
+//! (`tests/examples.rs`), within an eighth for ResNet-101 with eight images; [`cost::memory`](super::cost::memory) counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
 //! comes where products and convolutions are computed, whose operands are read until the end.
@@ -293,9 +292,9 @@ fn largest_first(bufs: &[Buf], lives: &[Life]) -> Layout {
         let there = lists[times.clone()].iter().flatten().filter(|(_, _, other)| meets(other));
         taken.extend(there.map(|(start, end, _)| (*start, *end)));
         taken.sort_unstable();
-        let (size, mut start) = (life.size(bufs), 0);
+        let (size, mut start) = (life.size(bufs), 0usize);
         for (from, to) in &taken {
-            if *from >= start + size {
+            if *from >= start.saturating_add(size) {
                 break;
             }
             start = start.max(*to);

@@ -26,7 +26,8 @@ struct Uses {
 
 impl Uses {
     /// An element program's result that is sent once, in the same round, and never read; or what is received and read by
-    /// element programs alone, all of them in the round in which it comes; or of which only steps that run as one with its maker take bits.
+    /// element programs alone, all of them in the round in which it comes; or of which only steps that run as one with its
+    /// maker take bits.
     fn pass(&self) -> bool {
         match (self.made, self.sent, self.taken, self.read) {
             _ if self.other => false,

@@ -15,7 +15,8 @@ use crate::table::{Data, Random};
 /// Makes a party's device from keys `party` and `party + 1`.
 pub type Make = Box<dyn Fn(Party, &[StreamKey; 2]) -> Box<dyn Backend>>;
 
-/// Every backend of this machine; each second one writes and reads even small messages in place, and runs even small steps as one.
+/// Every backend of this machine; each second one writes and reads even small messages in place, and runs even small steps as
+/// one.
 pub fn backends() -> Vec<(String, Make)> {
     let cpu = |(number, isa): (usize, Isa)| -> (String, Make) {
         let least = if number % 2 == 0 { 0 } else { usize::MAX };

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::joint::{can_join, joins};
+use super::super::joint::{can_join, joins, place};
 use super::super::{Buf, BufId, Party, Round, Step};
 
 /// Reorders each party's steps of a round among the places that they have in it.
@@ -152,13 +152,6 @@ fn writers(bufs: &[Buf], steps: &[Step]) -> Writers {
         }
     }
     writers
-}
-
-/// The storage of a buffer, and from where to where it is there.
-fn place(bufs: &[Buf], id: BufId) -> (BufId, usize, usize) {
-    let buf = &bufs[id.index()];
-    let (whole, start) = buf.storage(id);
-    (whole, start, start + buf.words())
 }
 
 /// The steps that write any of a buffer.
