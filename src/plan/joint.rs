@@ -30,7 +30,7 @@ pub fn joins(bufs: &[Buf], before: &[&Step], next: &Step) -> bool {
         for (step, earlier) in before.iter().filter_map(|step| Some((step, program_of(step)?))) {
             let meets = step.outs.iter().any(|out| meet(bufs, *out, operand.buf));
             let linked = step.outs.contains(&operand.buf) && !earlier.planes && reads_words;
-            if meets && !(linked && program.planes == takes_bits(operand)) {
+            if meets && !linked {
                 return false;
             }
             let is_there = |op: &Operand| op.buf == operand.buf && in_order(op) && bufs[op.buf.index()].width > 1;
@@ -261,5 +261,26 @@ mod tests {
         m.finish();
         let plan = b.into_plan(&[sum]);
         assert_eq!(launched(&plan), [[0], [1]]);
+    }
+
+    #[test]
+    fn what_reads_a_result_at_another_place_is_apart() {
+        // All of it, half of it, and what another step makes.
+        for (start, one) in [(0, true), (LEN / 2, false), (LEN, true)] {
+            let mut b = Builder::new(Format::default());
+            let x = b.input(ME, LEN);
+            let halves = [(); 2].map(|()| twice(&mut b, x));
+            let whole = b.join(&halves);
+            let part = b.part(whole, start, LEN, 0);
+            let name = "sum";
+            let mut m = b.ring_map(ME, name, LEN);
+            let (x, part) = (m.read(x), m.read(part));
+            let sum = m.add(x, part);
+            let sum = m.write(sum, 64);
+            m.finish();
+            let plan = b.into_plan(&[whole, sum]);
+            let [first, _, last] = &plan.rounds[0].steps[..] else { panic!("three steps") };
+            assert_eq!(joins(&plan.bufs, &[first], last), one, "{start}");
+        }
     }
 }
