@@ -4,9 +4,10 @@
 //! Places are given in that order, each the lowest that is free and large enough (first fit). Inputs are there from the
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
 //! which something is computed once lie above, in the order of these steps, whose results then fill them from below. Where that
-//! takes more than what is live at once, the largest are given their places first, too, each the lowest that is free for as long
-//! as it lives, and what takes less memory is chosen. That comes within a tenth of what is live at once for the examples
-//! (`tests/examples.rs`), within an eighth for ResNet-101 with eight images; [`cost::memory`](super::cost::memory) counts that.
+//! takes more than what is live at once, places are given in two other orders, too, each the lowest that is free for as long as
+//! the buffer lives: the largest first, and the largest of size squared by time. What takes least memory is chosen. That comes
+//! within a twentieth of what is live at once for the examples (`tests/examples.rs`); [`cost::memory`](super::cost::memory)
+//! counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
 //! comes where products and convolutions are computed, whose operands are read until the end.
@@ -43,10 +44,14 @@ impl Layout {
         let course = Course::of(plan, party);
         let passing = passing(plan, party, &course);
         let lives = lives(plan, party, &course, &kept);
-        let first = first_fit(plan, &lives);
-        let least = live_at_once(&plan.bufs, &lives);
-        let other = (first.words > least.saturating_add(least / 64)).then(|| largest_first(&plan.bufs, &lives));
-        let layout = other.filter(|other| other.words < first.words).unwrap_or(first);
+        let live = Live::of(&plan.bufs, &lives);
+        let mut layout = first_fit(plan, &lives);
+        for weight in [by_size, by_size_and_time] {
+            if layout.words > live.most.saturating_add(live.most / 64) && live.pairs <= PAIRS {
+                let other = heaviest_first(&plan.bufs, &lives, weight);
+                layout = if other.words < layout.words { other } else { layout };
+            }
+        }
         layout.with_parts(&plan.bufs).with_passing(passing)
     }
 
@@ -256,41 +261,75 @@ fn first_fit(plan: &Plan, lives: &[Life]) -> Layout {
     memory.layout
 }
 
-/// The most words that are live at once, each buffer's in whole lines.
-fn live_at_once(bufs: &[Buf], lives: &[Life]) -> usize {
-    let mut events: Vec<(usize, bool, usize)> = Vec::with_capacity(2 * lives.len());
-    for life in lives {
-        let size = life.size(bufs);
-        events.extend([(life.from, false, size), (life.until, true, size)]);
-    }
-    // In an action all begins before anything ends.
-    events.sort_unstable();
-    let (mut live, mut most) = (0usize, 0);
-    for (_, ends, size) in events {
-        live = if ends { live.saturating_sub(size) } else { live.saturating_add(size) };
-        most = most.max(live);
-    }
-    most
+/// What is live at once.
+struct Live {
+    /// The most words, each buffer's in whole lines.
+    most: usize,
+    /// Of how many two buffers both are live at once.
+    pairs: usize,
 }
 
-/// So many actions have a list of what is there in any of them.
+impl Live {
+    fn of(bufs: &[Buf], lives: &[Life]) -> Live {
+        let mut events: Vec<(usize, bool, usize)> = Vec::with_capacity(2 * lives.len());
+        for life in lives {
+            let size = life.size(bufs);
+            events.extend([(life.from, false, size), (life.until, true, size)]);
+        }
+        // In an action all begins before anything ends.
+        events.sort_unstable();
+        let mut live = Live { most: 0, pairs: 0 };
+        let (mut buffers, mut words) = (0usize, 0usize);
+        for (_, ends, size) in events {
+            if ends {
+                (buffers, words) = (buffers - 1, words.saturating_sub(size));
+            } else {
+                live.pairs = live.pairs.saturating_add(buffers);
+                (buffers, words) = (buffers + 1, words.saturating_add(size));
+            }
+            live.most = live.most.max(words);
+        }
+        live
+    }
+}
+
+/// For more pairs of buffers than so many, which is three times VGG-16's with 32 images, places are given in one order only:
+/// it would take seconds.
+const PAIRS: usize = 1 << 25;
+
+/// What a buffer weighs, of its words and the actions in which it is there: the largest first, of these the longest-lived.
+fn by_size(size: usize, time: usize) -> (u128, usize) {
+    (size as u128, time)
+}
+
+/// The order of size times the root of time. Of the powers of time that were tried, from a quarter to two, this left least
+/// between the buffers of ResNets with eight images.
+fn by_size_and_time(size: usize, time: usize) -> (u128, usize) {
+    let size = size as u128;
+    (size.saturating_mul(size).saturating_mul(time as u128), time)
+}
+
+/// So many actions have a list of what begins in them, and one of what is there in any of them.
 const LISTED: usize = 64;
 
-/// Gives the largest their places first, each the lowest that is free from its birth to its end.
-fn largest_first(bufs: &[Buf], lives: &[Life]) -> Layout {
+/// Gives the heaviest their places first, each the lowest that is free from its birth to its end.
+fn heaviest_first(bufs: &[Buf], lives: &[Life], weight: impl Fn(usize, usize) -> (u128, usize)) -> Layout {
     let mut layout = Layout { places: vec![None; bufs.len()], ..Layout::default() };
     let last = lives.iter().map(|life| life.from).max().unwrap_or(0);
     let until = |life: &Life| life.until.min(last);
+    let weight = |life: &Life| weight(life.size(bufs), until(life).saturating_sub(life.from) + 1);
     let mut order: Vec<&Life> = lives.iter().collect();
-    order.sort_by_key(|life| (Reverse(life.size(bufs)), Reverse(until(life).saturating_sub(life.from)), life.from));
-    let mut lists: Vec<Vec<(usize, usize, &Life)>> = vec![Vec::new(); last / LISTED + 1];
+    order.sort_by_key(|life| (Reverse(weight(life)), life.from));
+    let lists = || vec![Vec::<(usize, usize, &Life)>::new(); last / LISTED + 1];
+    let (mut born, mut there) = (lists(), lists());
     let mut taken = Vec::new();
     for life in order {
-        let times = life.from / LISTED..=until(life) / LISTED;
+        let (first, end) = (life.from / LISTED, until(life) / LISTED);
+        // What it meets is there when it begins, or begins while it is there: each is in one of these lists, once.
         let meets = |other: &Life| other.from <= life.until && life.from <= other.until;
+        let others = there[first].iter().chain(born[first + 1..=end].iter().flatten());
         taken.clear();
-        let there = lists[times.clone()].iter().flatten().filter(|(_, _, other)| meets(other));
-        taken.extend(there.map(|(start, end, _)| (*start, *end)));
+        taken.extend(others.filter(|(_, _, other)| meets(other)).map(|(start, end, _)| (*start, *end)));
         taken.sort_unstable();
         let (size, mut start) = (life.size(bufs), 0usize);
         for (from, to) in &taken {
@@ -299,9 +338,10 @@ fn largest_first(bufs: &[Buf], lives: &[Life]) -> Layout {
             }
             start = start.max(*to);
         }
-        let end = start.saturating_add(size);
-        lists[times].iter_mut().for_each(|list| list.push((start, end, life)));
-        layout.words = layout.words.max(end);
+        let placed = (start, start.saturating_add(size), life);
+        born[first].push(placed);
+        there[first..=end].iter_mut().for_each(|list| list.push(placed));
+        layout.words = layout.words.max(placed.1);
         layout.places[life.id.index()] = Some(start..start.saturating_add(bufs[life.id.index()].words()));
     }
     layout
@@ -419,6 +459,15 @@ mod tests {
         let layout = first_fit(&plan, &lives(&plan, Party(0), &Course::of(&plan, Party(0)), &[]));
         let places: Vec<_> = (0..5).map(|id| layout.place(BufId(id)).unwrap()).collect();
         assert_eq!(places, [0..8, 8..16, 0..8, 8..32, 32..48]);
+    }
+
+    #[test]
+    fn pairs_are_counted() {
+        // At each step its operand and its result are there.
+        let plan = chain(&[8, 16, 32]);
+        let lives = lives(&plan, Party(0), &Course::of(&plan, Party(0)), &[]);
+        let live = Live::of(&plan.bufs, &lives);
+        assert_eq!((live.most, live.pairs), (48, 3));
     }
 
     #[test]
