@@ -490,6 +490,23 @@ fn a_maximum_and_its_index_share_a_tournament() {
     }
 }
 
+/// A thousand entrants play ten levels: no more steps than ten matches of two, and what moves those who are left over.
+#[test]
+fn matches_of_a_level_are_one() {
+    let steps = |n: usize, op: &str, ty: &str| {
+        let text = format!(
+            "graph test\nformat ring=64 int=16 frac=16\nowners a\n%0 = input \"x\" : clear(a) [4, {n}]\n\
+             %1 = share scale=16 %0 : ring(16) [4, {n}]\n%2 = {op} axis=1 %1 : {ty}\n%3 = reveal \"out\" to=a %2 : {ty}\n"
+        );
+        let plan = plan(&text, Prefer::Bytes);
+        plan.rounds.iter().map(|round| round.steps.len()).sum::<usize>()
+    };
+    for (op, ty) in [("max", "ring(16) [4, 1]"), ("argmax", "ring(0) [4]")] {
+        let (two, many) = (steps(2, op, ty), steps(1000, op, ty));
+        assert!(many > 5 * two && many < 13 * two, "{op}: {two} for two, {many} for a thousand");
+    }
+}
+
 /// Halving the summands of twice a product loses nothing: a multiple of the unit is truncated exactly, for a unit of few bits
 /// too, where the lowest bit of the product counts.
 #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
-use super::protocol::maximum;
+use super::protocol::maximum::{self, Winner};
 use super::protocol::select::{Choose, RandomBit, bit_to_ring, choose};
 use super::protocol::sign::{self, Prefer};
 use super::protocol::{Additive, BitShares, Shares, linear, local, output};
@@ -89,8 +89,8 @@ struct Lowering<'g> {
     leading: BTreeMap<(NodeId, Leading), Shares>,
     /// The bits of nodes along their first axis, where they are at hand.
     planes: BTreeMap<NodeId, Vec<BitShares>>,
-    /// Largest and its index, of an operand along an axis with bits unread, where both are wanted.
-    tournaments: BTreeMap<(NodeId, usize, u32), (Shares, Shares)>,
+    /// The largest of an operand along an axis with bits unread.
+    tournaments: BTreeMap<(NodeId, usize, u32), Winner>,
     options: Options,
     inputs: Vec<Input>,
     outputs: Vec<Output>,

@@ -5,7 +5,7 @@ use super::{Lowering, Value, repeat_access};
 use crate::fixed::pow2;
 use crate::graph::{Graph, NodeId, Op, Repr, Window};
 use crate::plan::build::Builder;
-use crate::plan::protocol::maximum::{self, Entrant, SignSource, Width};
+use crate::plan::protocol::maximum::{self, Entrant, Field, SignSource, Wanted, Width, Winner};
 use crate::plan::protocol::sign::Prefer;
 use crate::plan::protocol::{BitShares, BitSource, Roles, Shares, local};
 use crate::plan::{Bound, BufId, Kernel, Operand, Party, Product, View};
@@ -207,85 +207,73 @@ impl Lowering<'_> {
     }
 
     pub(super) fn max(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
-        if let Some((largest, _)) = self.max_and_argmax(operand, axis, unread, len) {
-            return Value::Ring(largest, None);
-        }
-        let entrants = self.entrants(operand, axis);
-        let width = Width { bits: self.width(operand), unread };
-        let prefer = self.options.prefer;
-        let largest = self.among(&entrants, len, |b, entrants, slice| {
-            let entrants = entrants.into_iter().map(|shares| Entrant { shares, early: None }).collect();
-            vec![maximum::tournament(b, entrants, width, slice.roles, prefer, slice.len)]
-        });
-        Value::Ring(largest[0], None)
+        Value::Ring(self.winner(operand, axis, unread, len).value.expect("it was wanted"), None)
     }
 
     pub(super) fn argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Value {
-        if let Some((_, index)) = self.max_and_argmax(operand, axis, unread, len) {
-            return Value::Ring(index, None);
-        }
-        let entrants = self.entrants(operand, axis);
-        let width = Width { bits: self.width(operand), unread };
-        let prefer = self.options.prefer;
-        let index = self.among(&entrants, len, |b, entrants, slice| {
-            vec![maximum::argmax(b, &entrants, width, slice.roles, prefer, slice.len)]
-        });
-        Value::Ring(index[0], None)
+        Value::Ring(self.winner(operand, axis, unread, len).index.expect("it was wanted"), None)
     }
 
-    /// Largest and index together, where the graph wants both of an operand: one tournament gives them.
-    fn max_and_argmax(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Option<(Shares, Shares)> {
+    /// The largest along an axis and its index, of both what the graph wants: one tournament gives them. `len` is how many
+    /// elements are left.
+    fn winner(&mut self, operand: NodeId, axis: usize, unread: u32, len: usize) -> Winner {
         let key = (operand, axis, unread);
         if let Some(done) = self.tournaments.get(&key) {
-            return Some(*done);
+            return *done;
         }
         let wants = |op: &Op| self.users(operand).any(|user| self.graph.node(user).op == *op);
-        if !wants(&Op::Max { axis, unread }) || !wants(&Op::Argmax { axis, unread }) {
-            return None;
-        }
-        let entrants = self.entrants(operand, axis);
+        let wanted = match (wants(&Op::Max { axis, unread }), wants(&Op::Argmax { axis, unread })) {
+            (true, true) => Wanted::Both,
+            (true, false) => Wanted::Value,
+            (false, _) => Wanted::Index,
+        };
         let width = Width { bits: self.width(operand), unread };
         let prefer = self.options.prefer;
-        let both = self.among(&entrants, len, |b, entrants, slice| {
-            let (largest, index) = maximum::max_and_argmax(b, &entrants, width, slice.roles, prefer, slice.len);
-            vec![largest, index]
-        });
-        let both = (both[0], both[1]);
-        self.tournaments.insert(key, both);
-        Some(both)
-    }
-
-    /// What several dense tensors of `len` elements decide among themselves, slice by slice.
-    fn among(
-        &mut self,
-        entrants: &[Shares],
-        len: usize,
-        decide: impl Fn(&mut Builder, Vec<Shares>, &Slice) -> Vec<Shares>,
-    ) -> Vec<Shares> {
-        let mut results: Vec<Vec<(Slice, Shares)>> = Vec::new();
-        for slice in self.slices(len) {
-            let parts = entrants.iter().map(|x| x.slice(&mut self.b, &slice)).collect();
-            let found = decide(&mut self.b, parts, &slice);
-            results.resize_with(found.len(), Vec::new);
-            results.iter_mut().zip(found).for_each(|(all, found)| all.push((slice, found)));
+        let (mut values, mut indices) = (Vec::new(), Vec::new());
+        for (slice, field) in self.fields(operand, axis, wanted, len) {
+            let won = maximum::winner(&mut self.b, &field, wanted, width, slice.roles, prefer);
+            values.extend(won.value.map(|value| (slice, value)));
+            indices.extend(won.index.map(|index| (slice, index)));
         }
-        results.iter().map(|slices| Shares::join(&mut self.b, slices)).collect()
+        let mut join = |slices: Vec<_>| (!slices.is_empty()).then(|| Shares::join(&mut self.b, &slices));
+        let winner = Winner { value: join(values), index: join(indices) };
+        self.tournaments.insert(key, winner);
+        winner
     }
 
-    /// The slices of a tensor along an axis.
-    fn entrants(&mut self, operand: NodeId, axis: usize) -> Vec<Shares> {
+    /// The elements along an axis, in slices of the `len` elements of the others.
+    fn fields(&mut self, operand: NodeId, axis: usize, wanted: Wanted, len: usize) -> Vec<(Slice, Field)> {
         let shape = self.graph.node(operand).ty.shape.clone();
-        let x = self.dense(operand);
-        let strides = strides(&shape);
-        let mut slice = shape.clone();
-        slice[axis] = 1;
-        (0..shape[axis])
-            .map(|i| {
-                let start = (i * strides[axis]) as i64;
-                let view = View { shape: slice.clone(), strides: strides.clone(), start, bounds: Vec::new(), fill: 0 };
-                local::copy(&mut self.b, &x, &view)
-            })
-            .collect()
+        let sizes = [&shape[..axis], &shape[axis..=axis], &shape[axis + 1..]];
+        let [outer, count, inner] = sizes.map(|sizes| sizes.iter().product::<usize>());
+        let mut x = self.dense(operand);
+        let seats = maximum::seats(count);
+        if wanted != Wanted::Value && !seats.is_sorted() {
+            let index = seats.into_iter().map(Some).collect();
+            let kernel = Kernel::Gather { outer, axis: count, inner, index };
+            x = local::launch_shares(&mut self.b, &[x], count * len, |_| kernel.clone());
+        }
+        let view = |shape: &[usize], strides: &[usize], start: usize| View {
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+            start: start as i64,
+            bounds: Vec::new(),
+            fill: 0,
+        };
+        // From one element of the axis to the next, and from one of the others to the next.
+        let mut strides = [len, 1];
+        if count > 1 && outer > 1 && inner == 1 {
+            strides = [1, count];
+        } else if count > 1 && outer > 1 {
+            x = local::copy(&mut self.b, &x, &view(&[count, outer, inner], &[inner, count * inner, 1], 0));
+        }
+        let slices = self.slices(len).into_iter().map(|slice| {
+            let in_order = slice.whole && strides == [len, 1];
+            let part = view(&[count, slice.len], &strides, slice.start * strides[1]);
+            let shares = if in_order { x } else { local::copy(&mut self.b, &x, &part) };
+            (slice, Field { shares, count, len: slice.len })
+        });
+        slices.collect()
     }
 
     /// Slices of whole planes; in each, the first comparisons are of untruncated numbers where there are such.

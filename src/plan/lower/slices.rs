@@ -14,7 +14,7 @@ use super::super::protocol::maximum::SignSource;
 use super::super::protocol::select::RandomBit;
 use super::super::protocol::sign::Opened;
 use super::super::protocol::{Additive, BitShares, Roles, Shares, local};
-use super::super::{BufId, Kernel, Operand, Party};
+use super::super::{Kernel, Party};
 use super::{Cut, Lowering, NodeId};
 
 /// A tensor of so many elements is cut into three.
@@ -90,8 +90,7 @@ impl Shares {
         if slice.whole {
             return *self;
         }
-        let mut part = |operand: Operand| b.part(operand.buf, slice.start, slice.len, slice.delay);
-        Shares::dense(self.at.map(|row| row.map(&mut part)))
+        local::part(b, self, slice.start, slice.len, slice.delay)
     }
 
     /// One tensor of slices.
@@ -99,17 +98,8 @@ impl Shares {
         if let [(_, whole)] = slices {
             return *whole;
         }
-        let mut at = [[BufId(0); 3]; 2];
-        for (part, row) in at.iter_mut().enumerate() {
-            for (party, whole) in Party::ALL.into_iter().zip(row) {
-                let parts: Vec<BufId> = slices
-                    .iter()
-                    .map(|(slice, x)| local::dense(b, x.at[part][party.index()], party, slice.len))
-                    .collect();
-                *whole = b.join(&parts);
-            }
-        }
-        Shares::dense(at)
+        let parts: Vec<(Shares, usize)> = slices.iter().map(|(slice, x)| (*x, slice.len)).collect();
+        local::join(b, &parts)
     }
 }
 

@@ -66,6 +66,24 @@ pub fn each_summand(
     }))
 }
 
+/// Elements `start..start + len` of dense shares, where they are: [`Builder::part`].
+pub fn part(b: &mut Builder, x: &Shares, start: usize, len: usize, later: u32) -> Shares {
+    Shares::dense(x.at.map(|row| row.map(|share| b.part(share.buf, start, len, later))))
+}
+
+/// One tensor of several, each with its elements: [`Builder::join`].
+pub fn join(b: &mut Builder, parts: &[(Shares, usize)]) -> Shares {
+    let mut at = [[BufId(0); 3]; 2];
+    for (part, row) in at.iter_mut().enumerate() {
+        for (party, whole) in Party::ALL.into_iter().zip(row) {
+            let dense = |(x, len): &(Shares, usize)| dense(b, x.at[part][party.index()], party, *len);
+            let bufs: Vec<BufId> = parts.iter().map(dense).collect();
+            *whole = b.join(&bufs);
+        }
+    }
+    Shares::dense(at)
+}
+
 /// Launches a kernel that is linear in its operands on both shares of each party.
 pub fn launch_shares(b: &mut Builder, operands: &[Shares], len: usize, kernel: impl Fn(u8) -> Kernel) -> Shares {
     let mut at = [[BufId(0); 3]; 2];

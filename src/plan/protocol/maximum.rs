@@ -140,72 +140,134 @@ pub fn tournament(
     entrants[0].shares
 }
 
-/// The index of the first largest of several tensors, as shared integers: the tournament carries the index along.
-pub fn argmax(b: &mut Builder, values: &[Shares], width: Width, roles: Roles, prefer: Prefer, len: usize) -> Shares {
-    winner(b, values, width, roles, prefer, len, false).1
+/// Several tensors of `len` elements, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// `[count, len]`.
+    pub shares: Shares,
+    /// How many there are; at least one.
+    pub count: usize,
+    /// Elements of each.
+    pub len: usize,
 }
 
-/// The largest of several tensors and the index of the first such one, by one tournament.
-pub fn max_and_argmax(
-    b: &mut Builder,
-    values: &[Shares],
-    width: Width,
-    roles: Roles,
-    prefer: Prefer,
-    len: usize,
-) -> (Shares, Shares) {
-    winner(b, values, width, roles, prefer, len, true)
+/// What is to be known of the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its value.
+    Value,
+    /// Its number.
+    Index,
+    /// Both.
+    Both,
 }
 
-/// Value and index of the winner; without `valued` the last match selects the index alone, and the value means nothing.
-fn winner(
-    b: &mut Builder,
-    values: &[Shares],
-    width: Width,
-    roles: Roles,
-    prefer: Prefer,
-    len: usize,
-    valued: bool,
-) -> (Shares, Shares) {
-    let mut entrants: Vec<(Shares, Shares)> = values
-        .iter()
-        .enumerate()
-        .map(|(i, v)| {
-            b.not_before(v.earliest(b));
-            let index = local::constant(b, i as u64, len);
-            b.not_before(0);
-            (*v, index)
-        })
-        .collect();
-    let mut roles = roles;
-    while entrants.len() > 1 {
-        let last = entrants.len() == 2 && !valued;
-        let mut winners = Vec::with_capacity(entrants.len().div_ceil(2));
-        for pair in entrants.chunks(2) {
-            let [(x, x_index), (y, y_index)] = pair else {
-                winners.push(pair[0]);
-                continue;
-            };
-            let d = difference(b, x, y, len);
-            let steps = difference(b, x_index, y_index, len);
-            let source = own_sign(b, &d, width.bits + 1, roles, len).without(width.unread);
-            b.not_before(source.summands.earliest(b));
-            // x is the earlier one and wins ties: y only when x - y < 0.
-            let negative = sign::open_sign(b, &source.summands, source.window, prefer);
-            let r = RandomBit::prepare(b, negative.r, roles, len);
-            let step_r = r.times(b, &steps);
-            let value = if last {
-                *x
-            } else {
-                let dr = r.times(b, &d);
-                choose(b, &negative, Choose::Clear, &d, &dr, Some(y), len)
-            };
-            let index = choose(b, &negative, Choose::Clear, &steps, &step_r, Some(y_index), len);
-            b.not_before(0);
-            winners.push((value, index));
-        }
-        entrants = winners;
-        roles = roles.next();
+/// What is known of the largest, if it was wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Winner {
+    /// Its value.
+    pub value: Option<Shares>,
+    /// Its number as shared integers.
+    pub index: Option<Shares>,
+}
+
+/// Where each of `count` entrants sits, such that the first half of them plays against the second, and who is left over sits
+/// last: neighbours meet, and so do the winners of neighbours, so that the first of equal ones wins.
+#[must_use]
+pub fn seats(count: usize) -> Vec<usize> {
+    if count < 2 {
+        return (0..count).collect();
     }
-    entrants[0]
+    let matches = &seats(count.div_ceil(2))[..count / 2];
+    let players = |player: usize| matches.iter().map(move |at| 2 * at + player);
+    let left = (count % 2 == 1).then_some(count - 1);
+    players(0).chain(players(1)).chain(left).collect()
+}
+
+/// The largest of several tensors and the number of the first such one, elementwise, by one tournament of `ceil(log2 count)`
+/// levels. They lie in the order of [`seats`]; in any order if only the value is wanted. All matches of a level are one
+/// comparison and one selection.
+pub fn winner(
+    b: &mut Builder,
+    field: &Field,
+    wanted: Wanted,
+    width: Width,
+    mut roles: Roles,
+    prefer: Prefer,
+) -> Winner {
+    let Field { shares: mut value, mut count, len } = *field;
+    // How much further on than the first that they may be; nobody is, before the first match.
+    let mut index: Option<Shares> = None;
+    // How much further on the first is that who plays second may be.
+    let mut beyond = 1;
+    let part = |b: &mut Builder, all: &Shares, start, len| local::part(b, all, start, len, 0);
+    while count > 1 {
+        let half = count / 2 * len;
+        let with_left = |b: &mut Builder, won: Shares, left: &dyn Fn(&mut Builder) -> Shares| {
+            if count % 2 == 0 {
+                return won;
+            }
+            let left = left(b);
+            local::join(b, &[(won, half), (left, len)])
+        };
+        let (x, y) = (part(b, &value, 0, half), part(b, &value, half, half));
+        let d = difference(b, &x, &y, half);
+        let source = own_sign(b, &d, width.bits + 1, roles, half).without(width.unread);
+        b.not_before(source.summands.earliest(b));
+        // x is the earlier one and wins ties: y only when x - y < 0.
+        let negative = sign::open_sign(b, &source.summands, source.window, prefer);
+        let r = RandomBit::prepare(b, negative.r, roles, half);
+        if wanted != Wanted::Value {
+            let further = |b: &mut Builder, start: usize, len: usize| match &index {
+                Some(index) => part(b, index, start, len),
+                None => local::constant(b, 0, len),
+            };
+            let (x, y) = (further(b, 0, half), further(b, half, half));
+            let steps = local::each_share(b, "steps", half, &[&x, &y], |m, j, r| {
+                let steps = m.sub(r[1], r[0]);
+                let beyond = m.imm(if j == 0 { beyond } else { 0 });
+                m.add(steps, beyond)
+            });
+            let steps_r = r.times(b, &steps);
+            let won = choose(b, &negative, Choose::Set, &steps, &steps_r, Some(&x), half);
+            index = Some(with_left(b, won, &|b| further(b, 2 * half, len)));
+        }
+        if wanted != Wanted::Index || count > 2 {
+            let dr = r.times(b, &d);
+            let won = choose(b, &negative, Choose::Clear, &d, &dr, Some(&y), half);
+            value = with_left(b, won, &|b| part(b, &value, 2 * half, len));
+        }
+        b.not_before(0);
+        (count, beyond, roles) = (count.div_ceil(2), 2 * beyond, roles.next());
+    }
+    b.not_before(value.earliest(b));
+    let index = (wanted != Wanted::Value).then(|| index.unwrap_or_else(|| local::constant(b, 0, len)));
+    b.not_before(0);
+    Winner { value: (wanted != Wanted::Index).then_some(value), index }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seats;
+
+    #[test]
+    fn neighbours_meet() {
+        assert_eq!(seats(1), [0]);
+        assert_eq!(seats(2), [0, 1]);
+        assert_eq!(seats(5), [0, 2, 1, 3, 4]);
+        assert_eq!(seats(8), [0, 4, 2, 6, 1, 5, 3, 7]);
+        for count in 1..70 {
+            // Whom each of those who are left stands for, from the first to the last.
+            let mut left: Vec<(usize, usize)> = seats(count).iter().map(|at| (*at, *at)).collect();
+            while left.len() > 1 {
+                let (first, second) = left.split_at(left.len() / 2);
+                let matches = first.iter().zip(second).map(|(x, y)| {
+                    assert_eq!(x.1 + 1, y.0, "{count}");
+                    (x.0, y.1)
+                });
+                left = matches.chain((left.len() % 2 == 1).then(|| left[left.len() - 1])).collect();
+            }
+            assert_eq!(left, [(0, count - 1)]);
+        }
+    }
 }
