@@ -37,7 +37,7 @@ type Mask = (u8, u32, u16);
 
 /// Checks all messages and outputs of a plan of good form.
 pub(super) fn check(plan: &Plan) -> Result<(), VerifyError> {
-    let flow = Dataflow::new(plan);
+    let mut flow = Dataflow::new(plan);
     for party in Party::ALL {
         let mut messages = Vec::new();
         for (round, send) in
@@ -247,12 +247,12 @@ impl<'p> Dataflow<'p> {
     }
 
     /// Gives each message a mask and looks for an order.
-    fn jointly_uniform(&self, messages: &[Message<'p>]) -> Result<(), VerifyError> {
+    fn jointly_uniform(&mut self, messages: &[Message<'p>]) -> Result<(), VerifyError> {
         // Messages with a choice (openings) take what the others leave.
         let mut order: Vec<usize> = (0..messages.len()).collect();
         order.sort_by_key(|i| messages[*i].candidates.len());
         let mut taken = BTreeSet::new();
-        let mut graph = self.graph.clone();
+        let flow = self.graph.node_count();
         let mut masked = Vec::new();
         for message in order.into_iter().map(|i| &messages[i]) {
             let mask = match message.candidates.iter().find(|mask| taken.insert(**mask)) {
@@ -262,22 +262,26 @@ impl<'p> Dataflow<'p> {
             };
             for value in &message.values {
                 // What remains of the value without its mask comes before the mask.
-                let node = graph.add_node(());
+                let node = self.graph.add_node(());
                 let rest = value.iter().filter(|s| s.stream.is_none_or(|(m, _)| m != mask));
                 let twice = value.iter().filter(|s| s.stream.is_some_and(|(m, _)| m == mask)).skip(1);
                 for summand in rest.chain(twice) {
-                    graph.add_edge(summand.node, node, ());
+                    self.graph.add_edge(summand.node, node, ());
                 }
-                graph.add_edge(node, self.masks[&mask], ());
+                self.graph.add_edge(node, self.masks[&mask], ());
                 masked.push((message, node, mask));
             }
         }
-        if toposort(&graph, None).is_ok() {
+        if toposort(&self.graph, None).is_ok() {
+            // Other parties' messages come after the dataflow alone.
+            for node in (flow..self.graph.node_count()).rev() {
+                self.graph.remove_node(NodeIndex::new(node));
+            }
             return Ok(());
         }
         let circular = masked.iter().find(|(_, node, mask)| {
-            let mut search = Dfs::new(&graph, self.masks[mask]);
-            std::iter::from_fn(|| search.next(&graph)).any(|found| found == *node)
+            let mut search = Dfs::new(&self.graph, self.masks[mask]);
+            std::iter::from_fn(|| search.next(&self.graph)).any(|found| found == *node)
         });
         let (message, _, (key, id, plane)) = circular.expect("without the masks' edges the plan has no circle");
         Err(message.error(&format!("its mask k{key}#{id} plane {plane} occurs in it again, or in an earlier message")))
