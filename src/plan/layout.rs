@@ -5,9 +5,9 @@
 //! beginning and lie the lower the longer they live, so that the memory of one that dies joins what is free above it; those of
 //! which something is computed once lie above, in the order of these steps, whose results then fill them from below. Where that
 //! takes more than what is live at once, places are given in two other orders, too, each the lowest that is free for as long as
-//! the buffer lives: the largest first, and the largest of size squared by time. What takes least memory is chosen. That comes
-//! within a twentieth of what is live at once for the examples (`tests/examples.rs`); [`cost::memory`](super::cost::memory)
-//! counts that.
+//! the buffer lives: the largest first, and the largest of size squared by time, unless too many are live at once (`PAIRS`).
+//! What takes least memory is chosen. That comes within a twentieth of what is live at once for the examples
+//! (`tests/examples.rs`); [`cost::memory`](super::cost::memory) counts that.
 //!
 //! A result never takes the place of an operand of its own step. At no example's peak would that save anything: it
 //! comes where products and convolutions are computed, whose operands are read until the end.
