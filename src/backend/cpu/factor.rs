@@ -7,7 +7,7 @@
 
 use std::array::from_fn;
 
-use super::simd::GROUP;
+use super::simd::{GROUP, fetch};
 
 /// Offsets of the rows or of the columns of a matrix.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +170,28 @@ impl<const GROUPS: usize> Lanes<GROUPS> {
             group
         } else {
             from_fn(|i| words[base + offsets[i]])
+        }
+    }
+
+    /// The same into memory.
+    #[inline(always)]
+    pub(super) fn copy(&self, words: &[u64], base: usize, g: usize, to: &mut [u64; GROUP]) {
+        let offsets = &self.offsets[g];
+        if self.consecutive[g] {
+            let start = base + offsets[0];
+            to.copy_from_slice(&words[start..start + GROUP]);
+        } else {
+            for (to, offset) in to.iter_mut().zip(offsets) {
+                *to = words[base + offset];
+            }
+        }
+    }
+
+    /// Has the processor fetch the first words of group `g`, those at `base` and on, if they are there.
+    #[inline(always)]
+    pub(super) fn fetch(&self, words: &[u64], base: usize, g: usize) {
+        if let Some(words) = words.get(base + self.offsets[g][0]..).and_then(<[u64]>::first_chunk) {
+            fetch(words);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Sums of matrix products modulo 2^64.
 //!
 //! The usual scheme: blocks of both factors are packed into panels that stay in the caches, and a register tile walks
-//! down a panel of each. Results with few rows take ways that do not pack: [`Thin`] and [`Dots`].
+//! down a panel of each. Results with few rows take ways that do not pack: [`Thin`] and [`Dots`]. Where there are matrix
+//! instructions for bytes, products that are worth it are those of limbs: [`Limbs`].
 
 use smallvec::SmallVec;
 
@@ -9,6 +10,7 @@ use super::conv::Offsets;
 use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
 use super::left::{self, InPlace, Left};
+use super::limbs::{self, Limbs};
 use super::packing::{pack_right, panels};
 use super::products::{Direct, Panels};
 use super::simd::{GROUP, Group, Simd};
@@ -38,7 +40,7 @@ pub(super) const fn blocks(groups: usize) -> Blocks {
 }
 
 /// How many of so many are taken at a time, where up to `most` can be: each time about as many, in whole `unit`s.
-fn evenly(all: usize, most: usize, unit: usize) -> usize {
+pub(super) fn evenly(all: usize, most: usize, unit: usize) -> usize {
     all.div_ceil(all.div_ceil(most)).next_multiple_of(unit)
 }
 
@@ -73,6 +75,8 @@ pub(super) struct Workspace {
     part: Vec<u64>,
     /// What large products need.
     pub(super) strassen: Room,
+    /// What products of limbs need.
+    pub(super) limbs: limbs::Room,
 }
 
 impl Workspace {
@@ -192,6 +196,9 @@ impl Product<'_> {
             (3, false) => isa.run_tiles(Thin::<3> { product: self, out }),
             (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
             (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
+            _ if isa.has_limbs() && limbs::pay([self.rows, self.depth * self.pairs.len(), self.cols]) => {
+                isa.run_limbs(Limbs { product: self, space, out });
+            }
             _ => match strassen::levels([self.rows, self.depth, self.cols], self.is_gathered()) {
                 0 => self.packed(isa, space, out),
                 levels => strassen::add(self, levels, MOST, isa, space, out),
@@ -366,6 +373,11 @@ pub(super) mod tests {
                 let mut out = before.clone();
                 product.packed(isa, &mut Workspace::default(), &mut out);
                 assert!(out == *expected, "{rows}x{depth}x{cols}, form {form}, {isa:?}");
+                if isa.has_limbs() {
+                    out.copy_from_slice(&before);
+                    isa.run_limbs(Limbs { product: &product, space: &mut Workspace::default(), out: &mut out });
+                    assert!(out == *expected, "{rows}x{depth}x{cols}, form {form}, in limbs");
+                }
             }
         }
     }

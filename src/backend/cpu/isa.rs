@@ -10,6 +10,9 @@
 #![allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
 
 #[cfg(target_arch = "x86_64")]
+use super::amx::Amx;
+use super::limbs::{self, Tiles};
+#[cfg(target_arch = "x86_64")]
 use super::products::Halves;
 use super::products::{Direct, Whole};
 #[cfg(target_arch = "x86_64")]
@@ -43,9 +46,30 @@ impl<T: TileTask, S: Simd, P: Direct, const ROWS: usize, const GROUPS: usize> Ta
     }
 }
 
+/// A loop over tiles of limbs.
+pub(super) trait LimbTask {
+    /// The loop; implementations are `#[inline(always)]`.
+    fn run<S: Simd, T: Tiles>(self, simd: S, tiles: T);
+}
+
+/// A task of limbs with its vectors and tiles chosen.
+struct Limbed<L, S, T>(L, S, T);
+
+impl<L: LimbTask, S: Simd, T: Tiles> Task for Limbed<L, S, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.run(self.1, self.2);
+    }
+}
+
 /// Instruction sets that have their own version of each loop.
 #[derive(Clone, Copy, Debug)]
 enum Level {
+    /// What AVX-512 has, and matrix instructions for tiles of bytes.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Avx512, Amx),
     /// 32 registers of eight words, and 64-bit vector multiplication.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -81,7 +105,9 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw");
             if avx512 {
                 // SAFETY: the features were just detected.
-                found.push(Isa(Level::Avx512(unsafe { Avx512::assume() })));
+                let simd = unsafe { Avx512::assume() };
+                found.extend(Amx::detect(simd).map(|amx| Isa(Level::Amx(simd, amx))));
+                found.push(Isa(Level::Avx512(simd)));
             }
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the feature was just detected.
@@ -98,7 +124,7 @@ impl Isa {
     pub(super) fn has_wide_tiles(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => true,
+            Level::Amx(..) | Level::Avx512(_) => true,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(_) => false,
             Level::Portable => false,
@@ -112,7 +138,7 @@ impl Isa {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Avx512` exists only where its features do.
-            Level::Avx512(_) => unsafe { run_avx512(task) },
+            Level::Amx(..) | Level::Avx512(_) => unsafe { run_avx512(task) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Halves` exists only where its feature does.
             Level::Avx2(_) => unsafe { run_avx2(task) },
@@ -122,11 +148,29 @@ impl Isa {
         }
     }
 
+    /// Whether there are instructions for tiles of limbs.
+    pub(super) fn has_limbs(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self.0, Level::Amx(..));
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Runs the task by the instructions there are for tiles of limbs, or without.
+    pub(super) fn run_limbs<L: LimbTask>(self, task: L) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Amx` exists only where its features do, and those of AVX-512.
+            Level::Amx(simd, amx) => unsafe { run_amx(Limbed(task, simd, &amx.configure())) },
+            _ => Limbed(task, Plain, limbs::Portable).run(),
+        }
+    }
+
     /// Runs the task's version for this instruction set, with the tile that its registers hold.
     pub(super) fn run_tiles<T: TileTask>(self, task: T) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(simd) => self.run(Tiled::<_, _, _, 8, 3>(task, simd, Whole(simd))),
+            Level::Amx(simd, _) | Level::Avx512(simd) => self.run(Tiled::<_, _, _, 8, 3>(task, simd, Whole(simd))),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(halves) => self.run(Tiled::<_, _, _, 3, 1>(task, Plain, halves)),
             Level::Portable => self.run(Tiled::<_, _, _, 4, 1>(task, Plain, Whole(Plain))),
@@ -139,6 +183,12 @@ impl Isa {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2")]
 fn run_avx512<T: Task>(task: T) -> T::Output {
+    task.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx512vbmi,avx2")]
+fn run_amx<T: Task>(task: T) -> T::Output {
     task.run()
 }
 

@@ -3,6 +3,8 @@
 //! Every launch is checked against the buffer table before it computes. Kernels use the best vector instructions found
 //! at run time; their results do not depend on them.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod conv;
 mod copy;
 mod depthwise;
@@ -11,6 +13,8 @@ mod gemm;
 mod isa;
 mod joint;
 mod left;
+mod limb_panels;
+mod limbs;
 mod lookup;
 mod map;
 mod matrices;

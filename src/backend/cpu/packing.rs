@@ -159,7 +159,7 @@ fn pack_right_words<S: Simd, const G: usize>(
 
 /// Reads columns that each lie in one piece, at `offsets`, and hands on their rows `inner` one by one.
 #[inline(always)]
-fn columns<S: Simd>(
+pub(super) fn columns<S: Simd>(
     simd: S,
     words: &[u64],
     offsets: &[usize; GROUP],

@@ -5,6 +5,7 @@
 use std::hint::black_box;
 
 use super::isa::{Isa, TileTask};
+use super::limbs;
 use super::products::{Direct, Products, totals};
 use super::simd::{GROUP, Group, Simd};
 
@@ -98,8 +99,12 @@ const ALONE: usize = 256;
 /// Runs the loop alone, so many times on words that stay in the nearest cache: the speed that products are measured against.
 /// The multiply-adds that it does.
 pub fn alone(times: usize) -> usize {
+    let isa = Isa::detect();
+    if isa.has_limbs() {
+        return limbs::alone(isa, times);
+    }
     let mut done = 0;
-    Isa::detect().run_tiles(Alone { times, done: &mut done });
+    isa.run_tiles(Alone { times, done: &mut done });
     done
 }
 
