@@ -5,7 +5,8 @@
 //! execute. Results never depend on the choice. A function that a task calls has to be `#[inline(always)]` too, or it is
 //! compiled for the baseline.
 //!
-//! Register tiles are too large for the compiler to vectorise by itself: those are [`TileTask`]s, written over [`Simd`].
+//! Register tiles are too large for the compiler to vectorise by itself: those are [`TileTask`]s, written over [`Simd`]. What
+//! matrix instructions for bytes do, where there are any, are [`LimbTask`]s.
 
 #![allow(unsafe_code, reason = "calling a function compiled for detected instructions")]
 

@@ -53,8 +53,8 @@ pub(super) trait Tiles: Copy {
     /// Byte `16 k + n` becomes byte `4 n + k`: columns of four steps each, of four rows.
     fn interleave(self, line: Line) -> Line;
 
-    /// Products of `M` tiles of rows and `N` of columns, added up over the inner dimension: tile `(m, n)` is number `N m + n` of
-    /// the sums. Of each step of 64 first come the first rows' or columns' tile, then those of the next.
+    /// Products of `M` tiles of rows and `N` of columns, one or two, added up over the inner dimension: tile `(m, n)` is number
+    /// `N m + n` of the sums. Of each step of 64, at least one, first comes the first rows' or columns' tile, then the next.
     fn multiply<const M: usize, const N: usize>(self, left: &[Line], right: &[Line], sums: &mut [Sums]);
 }
 
