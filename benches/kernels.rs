@@ -1,7 +1,7 @@
 //! Throughput of the processor's kernels. Elements a second are multiply-adds for products, words for the rest.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smlc::backend::cpu::{Cpu, register_loop};
+use smlc::backend::cpu::{Cpu, register_loop, tile_loop};
 use smlc::backend::{Backend, Launch, StreamKey};
 use smlc::graph::Window;
 use smlc::plan::layout::Layout;
@@ -59,6 +59,10 @@ fn alone(c: &mut Criterion) {
     let mut group = c.benchmark_group("kernels");
     group.throughput(Throughput::Elements(register_loop(1000) as u64)).sample_size(20);
     group.bench_function("register loop alone", |b| b.iter(|| register_loop(1000)));
+    if let Some(work) = tile_loop(1000) {
+        group.throughput(Throughput::Elements(work as u64));
+        group.bench_function("loop over tiles of limbs alone", |b| b.iter(|| tile_loop(1000)));
+    }
     group.finish();
 }
 

@@ -226,11 +226,14 @@ fn words(sums: &[Sums], line: usize, place: usize) -> [u64; GROUP] {
     words
 }
 
-/// Runs the loop alone, so many times on limbs that stay in the nearest cache: the speed that products are measured against.
-/// The multiply-adds of words that it does.
-pub(super) fn alone(isa: Isa, times: usize) -> usize {
-    isa.run_limbs(Alone { times });
-    times * PANEL * LINE * PANEL
+/// Runs the loop alone, so many times on limbs that stay in the nearest cache: the speed that products of limbs are measured
+/// against. The multiply-adds of words that it does; nothing where there are no instructions for tiles of limbs.
+pub fn alone(times: usize) -> Option<usize> {
+    let isa = Isa::detect();
+    isa.has_limbs().then(|| {
+        isa.run_limbs(Alone { times });
+        times * PANEL * LINE * PANEL
+    })
 }
 
 struct Alone {
@@ -305,6 +308,11 @@ mod tests {
     #[test]
     fn small_products_are_not_worth_it() {
         assert!(pay([1024; 3]) && pay([64, 64, 64]) && !pay([64, 9, 64]) && !pay([9, 25, 64]));
+    }
+
+    #[test]
+    fn the_loop_alone_counts_its_multiply_adds() {
+        assert!(alone(1).is_none_or(|one| one == 32 * 64 * 32 && alone(5) == Some(5 * one)));
     }
 
     #[test]

@@ -48,6 +48,7 @@ use crate::plan::program::MOST;
 use crate::plan::{Buf, BufId, Kernel, Party};
 use gemm::Workspace;
 pub use isa::Isa;
+pub use limbs::alone as tile_loop;
 use memory::{Memory, Ranges, Split};
 use messages::Bytes;
 pub use stream::Keystream;

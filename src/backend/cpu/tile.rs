@@ -5,7 +5,6 @@
 use std::hint::black_box;
 
 use super::isa::{Isa, TileTask};
-use super::limbs;
 use super::products::{Direct, Products, totals};
 use super::simd::{GROUP, Group, Simd};
 
@@ -96,15 +95,11 @@ fn accumulate<P: Products, L: Rows<R>, const R: usize, const G: usize, const ROW
 /// Columns of the rows, and rows of the groups, that [`alone`] multiplies: what a core's nearest cache holds.
 const ALONE: usize = 256;
 
-/// Runs the loop alone, so many times on words that stay in the nearest cache: the speed that products are measured against.
-/// The multiply-adds that it does.
+/// Runs the loop alone, so many times on words that stay in the nearest cache: the speed that products of words are measured
+/// against. The multiply-adds that it does.
 pub fn alone(times: usize) -> usize {
-    let isa = Isa::detect();
-    if isa.has_limbs() {
-        return limbs::alone(isa, times);
-    }
     let mut done = 0;
-    isa.run_tiles(Alone { times, done: &mut done });
+    Isa::detect().run_tiles(Alone { times, done: &mut done });
     done
 }
 
