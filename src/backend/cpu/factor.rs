@@ -162,15 +162,9 @@ impl<const GROUPS: usize> Lanes<GROUPS> {
     /// Words `base + offset` of group `g`.
     #[inline(always)]
     pub(super) fn load(&self, words: &[u64], base: usize, g: usize) -> [u64; GROUP] {
-        let offsets = &self.offsets[g];
-        if self.consecutive[g] {
-            let start = base + offsets[0];
-            let mut group = [0; GROUP];
-            group.copy_from_slice(&words[start..start + GROUP]);
-            group
-        } else {
-            from_fn(|i| words[base + offsets[i]])
-        }
+        let mut group = [0; GROUP];
+        self.copy(words, base, g, &mut group);
+        group
     }
 
     /// The same into memory.
