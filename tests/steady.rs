@@ -15,9 +15,8 @@ use smlc::net::handshake::Role;
 use smlc::net::owner::{Admit, LinkError, MemoryLink, Message, MessageKind, OwnerLink, Room};
 use smlc::net::{Loss, MemoryMesh, Mesh as _, NetError};
 use smlc::plan::course::Piece;
-use smlc::plan::layout;
 use smlc::plan::lower::{self, Options};
-use smlc::plan::{Party, Plan, Step, verify};
+use smlc::plan::{Party, Plan, Step, kept, verify};
 use smlc::run::client::{Client, Data};
 use smlc::run::device::Device;
 use smlc::run::party::{self, Service};
@@ -198,7 +197,7 @@ fn factors_are_summed_once_for_each_of_their_inputs() {
     let inputs = |owner| (0..given.len()).filter(move |input| given[*input].owner == Some(owner));
     for party in Party::ALL {
         assert_eq!(once(party).count(), 2, "w and v are factors");
-        let kept = layout::kept(&plan, party);
+        let kept = kept::kept(&plan, party);
         let summed = once(party).flat_map(|step| &step.ins).map(|operand| operand.buf);
         assert!(summed.into_iter().all(|id| !kept.contains(&id)) && kept.len() == 2 + 2, "{kept:?}");
     }

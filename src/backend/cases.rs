@@ -11,6 +11,8 @@ pub mod oracle;
 pub mod products;
 mod tables;
 
+use std::borrow::Cow;
+
 use crate::backend::{Backend, BackendError, Launch, StreamKey};
 use crate::plan::layout::Layout;
 use crate::plan::{Access, Buf, BufId, Kernel, Operand, Part, Party, Stream};
@@ -205,6 +207,15 @@ impl Case {
             (Expected::Words, Err(error)) => Err(format!("refused: {error}")),
             (Expected::Words, Ok(found)) => self.compare(&found),
         }
+    }
+
+    /// Launches the case on operands that are there, and compares.
+    fn again(&self, device: &mut dyn Backend) -> Result<(), String> {
+        let failed = |error: BackendError| error.to_string();
+        let Case { kernel, ins, streams, outs, bufs, .. } = self;
+        device.launch(Launch { kernel, ins, streams, outs, bufs, site: Some(0) }).map_err(failed)?;
+        let found: Result<Vec<_>, _> = outs.iter().map(|id| device.read(*id).map(Cow::into_owned)).collect();
+        self.compare(&found.map_err(failed)?)
     }
 
     /// The words of each result. What surrounds a result that is a part has to stay.

@@ -46,6 +46,11 @@ impl Places {
         self.layout.passes(id)
     }
 
+    /// Whether a buffer stays for all runs and is read by one product alone.
+    pub(super) fn is_factor(&self, id: BufId) -> bool {
+        self.layout.is_factor(id)
+    }
+
     /// Forgets a buffer.
     pub(super) fn free(&mut self, id: BufId) {
         if let Some(there) = self.there.get_mut(id.index()) {

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Range;
 
 use super::course::{Action, Course};
+use super::kept::{factors, kept};
 use super::passing::passing;
 use super::{Buf, BufId, Party, Plan};
 
@@ -34,10 +35,12 @@ pub struct Layout {
     places: Vec<Option<Range<usize>>>,
     /// Which buffers need no words of their own ([`passing`]), by number; none when empty.
     passing: Vec<bool>,
+    /// Which buffers serve in each run as a factor of one product ([`factors`](super::kept::factors)), by number; none when empty.
+    factors: Vec<bool>,
 }
 
 impl Layout {
-    /// The memory of a party; what is [`kept`] outlives the last round, for the next run, if there may be one.
+    /// The memory of a party; what is [`kept`](super::kept::kept) outlives the last round, for the next run, if there may be one.
     #[must_use]
     pub fn of(plan: &Plan, party: Party, again: bool) -> Layout {
         let kept = if again { kept(plan, party) } else { Vec::new() };
@@ -52,7 +55,8 @@ impl Layout {
                 layout = if other.words < layout.words { other } else { layout };
             }
         }
-        layout.with_parts(&plan.bufs).with_passing(passing)
+        let factors = if again { factors(plan, party) } else { Vec::new() };
+        layout.with_parts(&plan.bufs).with_passing(passing).with_factors(factors)
     }
 
     /// Every buffer for itself.
@@ -102,6 +106,18 @@ impl Layout {
         self.passing.get(id.index()).is_some_and(|passes| *passes)
     }
 
+    /// The same with these buffers, by number, being factors that stay.
+    #[must_use]
+    pub fn with_factors(self, factors: Vec<bool>) -> Layout {
+        Layout { factors, ..self }
+    }
+
+    /// Whether a buffer is computed once for all runs, and read by one product in each and by nothing else.
+    #[must_use]
+    pub fn is_factor(&self, id: BufId) -> bool {
+        self.factors.get(id.index()).is_some_and(|is| *is)
+    }
+
     fn with_parts(mut self, bufs: &[Buf]) -> Layout {
         for (id, buf) in bufs.iter().enumerate() {
             let Some(part) = buf.part else { continue };
@@ -112,27 +128,6 @@ impl Layout {
         }
         self
     }
-}
-
-/// What a party keeps for further runs on the same inputs, in order: of the inputs those that it needs in each, and what it
-/// computes of others once.
-#[must_use]
-pub fn kept(plan: &Plan, party: Party) -> Vec<BufId> {
-    let inputs = plan.inputs.iter().flat_map(|input| input.bufs).map(|bufs| bufs[party.index()]);
-    let inputs: BTreeSet<BufId> = inputs.collect();
-    let mut kept = inputs.clone();
-    let steps = || plan.rounds.iter().flat_map(|round| &round.steps).filter(|step| step.party == party);
-    let storage = |id: BufId| plan.bufs.get(id.index()).map_or(id, |buf| buf.storage(id).0);
-    for step in steps().filter(|step| step.once) {
-        for operand in &step.ins {
-            kept.remove(&storage(operand.buf));
-        }
-        kept.extend(&step.outs);
-    }
-    for step in steps().filter(|step| !step.once) {
-        kept.extend(step.ins.iter().map(|operand| storage(operand.buf)).filter(|id| inputs.contains(id)));
-    }
-    kept.into_iter().collect()
 }
 
 /// From when until when a buffer has its place, in actions of its party.

@@ -13,6 +13,7 @@ pub mod cost;
 pub mod course;
 pub mod file;
 pub mod joint;
+pub mod kept;
 mod kernel;
 pub mod layout;
 pub mod lower;

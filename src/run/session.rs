@@ -8,8 +8,8 @@ use crate::backend::{Backend, BackendError, Fill, Launch, Messages, StreamKey};
 use crate::net::{Nearby, NetError, Parcel};
 use crate::plan::course::{Action, Course, Piece};
 use crate::plan::joint::TOGETHER;
-use crate::plan::layout::{self, Layout};
-use crate::plan::{BufId, Party, Plan, Send, Step};
+use crate::plan::layout::Layout;
+use crate::plan::{BufId, Party, Plan, Send, Step, kept};
 use crate::span::Span;
 
 /// What lies between a party and the two others.
@@ -95,7 +95,7 @@ pub struct Taken {
 
 impl<'p, B: Backend> Session<'p, B> {
     /// A session whose inputs are still to be loaded. What further runs need of them stays on the device
-    /// ([`Session::again`], [`layout::kept`]) if they are `kept`.
+    /// ([`Session::again`], [`kept::kept`]) if they are `kept`.
     ///
     /// # Errors
     /// If the device has no room for the plan's buffers, with the line of the model that needs most.
@@ -117,7 +117,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let course = Course::of(plan, party);
         let sends = plan.rounds.iter().flat_map(|round| &round.sends).filter(|send| send.to == party);
         let taken = Vec::with_capacity(sends.count());
-        let kept = if kept { layout::kept(plan, party) } else { Vec::new() };
+        let kept = if kept { kept::kept(plan, party) } else { Vec::new() };
         let (held, fresh) = (vec![false; plan.bufs.len()], vec![false; plan.bufs.len()]);
         let first = |next: &mut usize, steps: usize| Some(std::mem::replace(next, *next + steps));
         let sites = plan.rounds.iter().map(|round| round.steps.len()).scan(0, first).collect();

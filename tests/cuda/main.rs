@@ -187,3 +187,9 @@ fn a_launch_that_is_known_still_needs_its_operands() {
     let keys = [cases::stream_key(1), cases::stream_key(2)];
     cases::known_launches(&mut Cuda::new(&gpu(), Party(1), &keys).unwrap()).unwrap();
 }
+
+#[test]
+fn factors_that_stay_may_change() {
+    let keys = [cases::stream_key(1), cases::stream_key(2)];
+    cases::products::lasting_factors(&mut Cuda::new(&gpu(), Party(1), &keys).unwrap()).unwrap();
+}

@@ -1,8 +1,10 @@
 //! Matrix products and convolutions in ordinary, odd and degenerate shapes, of one pair and of two.
 
-use super::{Case, dense, ring};
+use super::{Case, Noise, dense, ring};
+use crate::backend::{Backend, BackendError, Launch};
 use crate::graph::Window;
-use crate::plan::{Kernel, Product};
+use crate::plan::layout::Layout;
+use crate::plan::{BufId, Kernel, Product};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -121,4 +123,58 @@ pub fn of_sums(case: Case, factors: [[i8; 2]; 2]) -> Case {
         dense(ins),
         vec![out],
     )
+}
+
+/// Weights that stay from launch to launch, are read in between, by another kernel too, and change.
+///
+/// # Errors
+/// Says in words what differs.
+pub fn lasting_factors(device: &mut dyn Backend) -> Result<(), String> {
+    let window = Window::new([3, 3], [1, 1], [1, 1]);
+    lasting_factor(of_sums(conv([1, 64, 4, 5], 48, window, 1, 2), [[2, -2], [1, 0]]), device)?;
+    lasting_factor(of_sums(matmul([3, 10, 128, 32], [false, true], 2), [[2, -2], [1, 0]]), device)
+}
+
+/// The same for the second sum of a case, which is one operand.
+fn lasting_factor(mut case: Case, device: &mut dyn Backend) -> Result<(), String> {
+    let (weights, copy) = (2, BufId(4));
+    case.bufs.push(case.bufs[weights].clone());
+    let failed = |error: BackendError| error.to_string();
+    let is_factor = |id| id == weights;
+    let layout = Layout::apart(&case.bufs).with_factors((0..case.bufs.len()).map(is_factor).collect());
+    device.reserve(layout).map_err(failed)?;
+    let mut noise = Noise::new("changes");
+    for round in 0..5 {
+        // The same weights twice.
+        for at in (0..=weights).filter(|at| *at < weights || round != 1) {
+            case.contents[at].iter_mut().for_each(|word| *word = noise.next());
+            let words = &case.contents[at];
+            device.write(BufId(at as u32), &mut |to| to.copy_from_slice(words)).map_err(failed)?;
+        }
+        if round == 2 {
+            let kernel = Kernel::Concat { outer: 1, chunks: vec![case.contents[weights].len()] };
+            let (ins, bufs) = (&case.ins[weights..=weights], &case.bufs);
+            let launch = |device: &mut dyn Backend| {
+                device.launch(Launch { kernel: &kernel, ins, streams: &[], outs: &[copy], bufs, site: Some(1) })
+            };
+            for _ in 0..2 {
+                case.again(device)?;
+                launch(device).map_err(failed)?;
+                if *device.read(copy).map_err(failed)? != case.contents[weights] {
+                    return Err("the copy of the weights differs".to_string());
+                }
+            }
+        }
+        case.again(device)?;
+        if *device.read(BufId(weights as u32)).map_err(failed)? != case.contents[weights] {
+            return Err(format!("the weights are others after round {round}"));
+        }
+    }
+    device.free(BufId(weights as u32));
+    if device.read(BufId(weights as u32)).is_ok() {
+        return Err("the weights are there though they were freed".to_string());
+    }
+    let words = &case.contents[weights];
+    device.write(BufId(weights as u32), &mut |to| to.copy_from_slice(words)).map_err(failed)?;
+    case.again(device)
 }

@@ -7,12 +7,15 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __cpuid, __cpuid_count, __m512i, _mm512_loadu_si512, _mm512_permutexvar_epi8, _mm512_storeu_si512,
+    __cpuid, __cpuid_count, __m512i, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi512_si256, _mm512_cvtepu32_epi64,
+    _mm512_extracti64x4_epi64, _mm512_loadu_si512, _mm512_permutexvar_epi8, _mm512_slli_epi32, _mm512_slli_epi64,
+    _mm512_storeu_si512,
 };
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
-use super::limbs::{LIMBS, LINE, Line, ROWS, Sums, Tiles};
+use super::limb_panels::GROUPS;
+use super::limbs::{AHEAD, LIMBS, LINE, LeftTiles, Line, ROWS, Sums, Tiles};
 use super::simd::{Avx512, GROUP, Simd};
 
 /// A proof that the processor has AMX with bytes and `avx512vbmi`, and that this process may use it.
@@ -108,54 +111,67 @@ unsafe fn permute(bytes: __m512i, from: &[u8; LINE]) -> __m512i {
     unsafe { _mm512_permutexvar_epi8(_mm512_loadu_si512(from.as_ptr().cast()), bytes) }
 }
 
-/// An instruction, if it is wanted.
-macro_rules! when {
-    (1, $instruction:literal) => {
-        $instruction
-    };
-    (0, $instruction:literal) => {
-        ""
+/// Loads a tile of columns, of those of a step the one at this place.
+macro_rules! columns {
+    ($tile:literal, $at:literal) => {
+        concat!("tileloadd tmm", $tile, ", [{right} + {line} + {tile} * ", $at, "]")
     };
 }
 
-/// The loop over so many steps, with a second tile of rows (`$below`), of columns (`$beside`) and both, or without; tiles of sums
-/// and those of a step follow one another.
-macro_rules! multiply {
-    ($left:ident, $right:ident, $steps:ident, $sums:ident, $below:tt, $beside:tt, $both:tt) => {
+/// Multiplies the tile of rows with one of columns, and fetches a line meanwhile.
+macro_rules! times {
+    ($tile:literal, $sum:literal, $ahead:literal) => {
+        concat!("prefetcht1 [{ahead} + {width} * ", $ahead, "]\ntdpbuud tmm", $sum, ", tmm4, tmm", $tile)
+    };
+}
+
+/// The loop over steps that adds up four diagonals, in tiles 0 to 3; a step is what is given. Tile 4 is one of rows, of which the
+/// step begins with the first limb's.
+macro_rules! diagonals {
+    ($left:ident, $right:ident, $ahead:expr, $sums:expr, $fetched:literal, $($step:expr),+) => {
         asm!(
             "tilezero tmm0",
-            when!($beside, "tilezero tmm1"),
-            when!($below, "tilezero tmm2"),
-            when!($both, "tilezero tmm3"),
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
             "2:",
-            "tileloadd tmm4, [{left} + {line}]",
-            "tileloadd tmm6, [{right} + {line}]",
-            when!($beside, "tileloadd tmm7, [{right} + {line} + {tile}]"),
-            when!($below, "tileloadd tmm5, [{left} + {line} + {tile}]"),
-            "tdpbuud tmm0, tmm4, tmm6",
-            when!($beside, "tdpbuud tmm1, tmm4, tmm7"),
-            when!($below, "tdpbuud tmm2, tmm5, tmm6"),
-            when!($both, "tdpbuud tmm3, tmm5, tmm7"),
-            "add {left}, {tile} + {tile} * {below}",
-            "add {right}, {tile} + {tile} * {beside}",
-            "dec {steps}",
-            "jnz 2b",
+            "mov {rows}, [{step}]",
+            "shl {rows}, 6",
+            "add {rows}, {left}",
+            "tileloadd tmm4, [{rows} + {line}]",
+            $($step,)+
+            "add {right}, {tile} * 8",
+            "add {ahead}, {pace}",
+            "add {step}, 8",
+            "cmp {step}, {end}",
+            "jne 2b",
             "tilestored [{sums} + {line}], tmm0",
-            when!($beside, "tilestored [{sums} + {line} + {tile}], tmm1"),
-            when!($below, "tilestored [{sums} + {line} + {tile} + {tile} * {beside}], tmm2"),
-            when!($both, "tilestored [{sums} + {line} + {tile} * 3], tmm3"),
-            left = inout(reg) $left.as_ptr() => _,
+            "tilestored [{sums} + {line} + {tile}], tmm1",
+            "tilestored [{sums} + {line} + {tile} * 2], tmm2",
+            "tilestored [{sums} + {line} + {tile} * 3], tmm3",
+            left = in(reg) $left.lines.as_ptr(),
+            limb = in(reg) $left.limb.wrapping_mul(LINE),
+            step = inout(reg) $left.steps.lines().as_ptr() => _,
+            end = in(reg) $left.steps.lines().as_ptr_range().end,
             right = inout(reg) $right.as_ptr() => _,
-            steps = inout(reg) $steps => _,
+            ahead = inout(reg) $ahead.as_ptr() => _,
+            pace = in(reg) if $ahead.is_empty() { 0 } else { $fetched * LINE },
+            rows = out(reg) _,
             sums = in(reg) $sums.as_mut_ptr(),
             line = in(reg) LINE,
             tile = const ROWS * LINE,
-            below = const $below,
-            beside = const $beside,
+            width = const LINE,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack)
         )
+    };
+}
+
+/// The next limb's tile of rows.
+macro_rules! next_rows {
+    () => {
+        "add {rows}, {limb}\ntileloadd tmm4, [{rows} + {line}]"
     };
 }
 
@@ -188,20 +204,121 @@ impl Tiles for &Configured {
     }
 
     #[inline(always)]
-    fn multiply<const M: usize, const N: usize>(self, left: &[Line], right: &[Line], sums: &mut [Sums]) {
-        const { assert!(M >= 1 && M <= 2 && N >= 1 && N <= 2) };
-        let steps = left.len() / (M * ROWS);
-        assert!(steps > 0 && left.len() == steps * M * ROWS && right.len() == steps * N * ROWS);
-        assert!(sums.len() >= M * N * ROWS);
-        // SAFETY: the instructions are there and this thread's tiles prepared; each step reads `M` tiles of the left factor
-        // and `N` of the right one, and there are so many; `M N` tiles of sums are written.
+    fn multiply(self, left: LeftTiles<'_>, right: &[Line], ahead: &[Line], sums: &mut [Sums; LIMBS * ROWS]) {
+        const { assert!(LIMBS == 8 && AHEAD == 26 + 10) };
+        let steps = left.steps.lines().len();
+        assert!(steps > 0 && right.len() == steps * LIMBS * ROWS);
+        let last = left.limb.saturating_mul(LIMBS - 1).saturating_add(left.steps.end() + ROWS - 1);
+        assert!(last <= left.lines.len());
+        let (low, high) = sums.split_at_mut(LIMBS / 2 * ROWS);
+        let (first, then) = ahead.split_at((26 * steps).min(ahead.len()));
+        // SAFETY: the instructions are there and this thread's tiles prepared. All lines of the last limb's tile are there at the
+        // last beginning of any step, and so are those of the limbs before; of the right factor there are eight tiles a step, and
+        // four tiles of sums are written. What is fetched ahead need not be there.
         unsafe {
-            match (M, N) {
-                (1, 1) => multiply!(left, right, steps, sums, 0, 0, 0),
-                (1, _) => multiply!(left, right, steps, sums, 0, 1, 0),
-                (_, 1) => multiply!(left, right, steps, sums, 1, 0, 0),
-                (_, _) => multiply!(left, right, steps, sums, 1, 1, 1),
+            // Each limb of the right factor is loaded once, and stays while it counts: 16 tiles are loaded for 26 products.
+            diagonals!(
+                left,
+                right,
+                first,
+                high,
+                26,
+                columns!(5, 0),
+                times!(5, 3, 0),
+                columns!(6, 1),
+                times!(6, 2, 1),
+                columns!(7, 2),
+                times!(7, 1, 2),
+                columns!(5, 3),
+                times!(5, 0, 3),
+                next_rows!(),
+                times!(6, 3, 4),
+                times!(7, 2, 5),
+                times!(5, 1, 6),
+                columns!(6, 4),
+                times!(6, 0, 7),
+                next_rows!(),
+                times!(7, 3, 8),
+                times!(5, 2, 9),
+                times!(6, 1, 10),
+                columns!(7, 5),
+                times!(7, 0, 11),
+                next_rows!(),
+                times!(5, 3, 12),
+                times!(6, 2, 13),
+                times!(7, 1, 14),
+                columns!(5, 6),
+                times!(5, 0, 15),
+                next_rows!(),
+                times!(6, 3, 16),
+                times!(7, 2, 17),
+                times!(5, 1, 18),
+                columns!(6, 7),
+                times!(6, 0, 19),
+                next_rows!(),
+                times!(7, 3, 20),
+                times!(5, 2, 21),
+                times!(6, 1, 22),
+                next_rows!(),
+                times!(5, 3, 23),
+                times!(6, 2, 24),
+                next_rows!(),
+                times!(6, 3, 25)
+            );
+            diagonals!(
+                left,
+                right,
+                then,
+                low,
+                10,
+                columns!(5, 4),
+                times!(5, 3, 0),
+                columns!(6, 5),
+                times!(6, 2, 1),
+                columns!(7, 6),
+                times!(7, 1, 2),
+                columns!(5, 7),
+                times!(5, 0, 3),
+                next_rows!(),
+                times!(6, 3, 4),
+                times!(7, 2, 5),
+                times!(5, 1, 6),
+                next_rows!(),
+                times!(7, 3, 7),
+                times!(5, 2, 8),
+                next_rows!(),
+                times!(5, 3, 9)
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn words(self, sums: &[Sums; LIMBS * ROWS], row: usize) -> [[u64; GROUP]; GROUPS] {
+        const { assert!(LIMBS == 8 && GROUPS == 2) };
+        // SAFETY: the proof this was made of says that the instructions are there; a row of sums is 64 bytes, and so are the words
+        // of a group.
+        unsafe {
+            let load = |d: usize| _mm512_loadu_si512(sums[d * ROWS + row].0.as_ptr().cast());
+            let (low, high) = ([load(0), load(1), load(2), load(3)], [load(4), load(5), load(6), load(7)]);
+            // Of the high diagonals the low halves of what they add count.
+            let [h0, h1, h2, h3] = high;
+            let lower = _mm512_add_epi32(h0, _mm512_slli_epi32::<8>(h1));
+            let upper = _mm512_add_epi32(_mm512_slli_epi32::<16>(h2), _mm512_slli_epi32::<24>(h3));
+            let high = _mm512_add_epi32(lower, upper);
+            let mut words = [[0; GROUP]; GROUPS];
+            for (g, words) in words.iter_mut().enumerate() {
+                let half = |sums: __m512i| {
+                    let half = if g == 0 { _mm512_castsi512_si256(sums) } else { _mm512_extracti64x4_epi64::<1>(sums) };
+                    _mm512_cvtepu32_epi64(half)
+                };
+                let [l0, l1, l2, l3] = [half(low[0]), half(low[1]), half(low[2]), half(low[3])];
+                let lower = _mm512_add_epi64(l0, _mm512_slli_epi64::<8>(l1));
+                let upper = _mm512_add_epi64(_mm512_slli_epi64::<16>(l2), _mm512_slli_epi64::<24>(l3));
+                let low = _mm512_add_epi64(lower, upper);
+                let all = _mm512_add_epi64(low, _mm512_slli_epi64::<32>(half(high)));
+                *words = std::mem::transmute::<__m512i, [u64; GROUP]>(all);
             }
+            words
         }
     }
 }

@@ -6,12 +6,14 @@ use super::depthwise;
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, Target, Workspace};
 use super::isa::Isa;
+use super::limb_conv;
 use crate::graph::Window;
 
 /// Sizes of a convolution that fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
     /// Images.
-    images: usize,
+    pub images: usize,
     /// Channels of a group: of the image, of the result.
     pub channels: usize,
     pub outputs: usize,
@@ -21,6 +23,8 @@ pub(super) struct Geometry {
     pub padded: [usize; 2],
     pub result: [usize; 2],
     pub window: Window,
+    /// Whether weights are [packed](super::limb_weights::pack).
+    pub packed: bool,
 }
 
 impl Geometry {
@@ -35,6 +39,7 @@ impl Geometry {
             padded: [h + 2 * window.pad[0], w + 2 * window.pad[1]],
             result: window.output(h, w).unwrap_or_default(),
             window,
+            packed: false,
         }
     }
 
@@ -51,6 +56,11 @@ impl Geometry {
     /// Words of an image.
     fn plain_image(&self) -> usize {
         self.groups * self.channels * self.plain[0] * self.plain[1]
+    }
+
+    /// Words of an image's result.
+    pub(super) fn result_image(&self) -> usize {
+        self.groups * self.outputs * self.pixels()
     }
 
     /// Words of a padded image.
@@ -113,10 +123,13 @@ pub(super) fn add<'a>(
     if geometry.channels == 1 && geometry.outputs <= FEW {
         return depthwise::add(isa, geometry, pairs, space, out);
     }
+    if limb_conv::add(isa, geometry, pairs, space, out) {
+        return;
+    }
     let mut room = std::mem::take(&mut space.images);
     let mut offsets = std::mem::take(&mut space.offsets);
     let at_once = (AT_ONCE / geometry.image().max(1)).max(1);
-    let [plain, result] = [geometry.plain_image(), geometry.groups * geometry.outputs * geometry.pixels()];
+    let [plain, result] = [geometry.plain_image(), geometry.result_image()];
     for (first, out) in (0..geometry.images).step_by(at_once).zip(out.chunks_mut((at_once * result).max(1))) {
         let some = Geometry { images: at_once.min(geometry.images - first), ..*geometry };
         if first == 0 || some.images < at_once {

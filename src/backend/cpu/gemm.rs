@@ -197,7 +197,7 @@ impl Product<'_> {
             (4, false) => isa.run_tiles(Thin::<4> { product: self, out }),
             (..=THIN, false) => isa.run_tiles(Thin::<THIN> { product: self, out }),
             _ if isa.has_limbs() && limbs::pay([self.rows, self.depth * self.pairs.len(), self.cols]) => {
-                isa.run_limbs(Limbs { product: self, space, out });
+                isa.run_limbs(Limbs { product: self, packed: &[], space, out });
             }
             _ => match strassen::levels([self.rows, self.depth, self.cols], self.is_gathered()) {
                 0 => self.packed(isa, space, out),
@@ -375,7 +375,12 @@ pub(super) mod tests {
                 assert!(out == *expected, "{rows}x{depth}x{cols}, form {form}, {isa:?}");
                 if isa.has_limbs() {
                     out.copy_from_slice(&before);
-                    isa.run_limbs(Limbs { product: &product, space: &mut Workspace::default(), out: &mut out });
+                    isa.run_limbs(Limbs {
+                        product: &product,
+                        packed: &[],
+                        space: &mut Workspace::default(),
+                        out: &mut out,
+                    });
                     assert!(out == *expected, "{rows}x{depth}x{cols}, form {form}, in limbs");
                 }
             }

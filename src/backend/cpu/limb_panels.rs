@@ -1,14 +1,14 @@
 //! Blocks of factors are split into limbs and packed into panels of tiles.
 //!
-//! The inner dimension is that of all pairs, one after the other. A panel is two tiles of rows or of columns, or one at the
-//! end; it has for each limb and each 64 steps of the inner dimension these tiles: limbs of the left factor upwards, those of the
-//! right one downwards. Behind the last step the left factor is zero; what the right one is there does not matter.
+//! The inner dimension is that of all pairs, one after the other. A panel is 16 rows or columns; it has for each 64 steps of the
+//! inner dimension a tile of each limb: those of the left factor upwards, of the right one downwards. Behind the last step the
+//! left factor is zero; what the right one is there does not matter.
 
 use smallvec::SmallVec;
 
 use super::factor::{Axis, Factor, Lanes, Words};
 use super::gemm::Product;
-use super::limbs::{LIMBS, LINE, Line, PANEL, ROWS, Tiles, WIDTH};
+use super::limbs::{LIMBS, LINE, Line, ROWS, Tiles, WIDTH};
 use super::packing;
 use super::simd::{GROUP, Group, Simd};
 
@@ -18,7 +18,7 @@ pub(super) fn lines(rows: usize, steps: usize) -> usize {
 }
 
 /// Makes room for panels.
-fn room(panels: &mut Vec<Line>, lines: usize) -> &mut [Line] {
+pub(super) fn room(panels: &mut Vec<Line>, lines: usize) -> &mut [Line] {
     if panels.len() < lines {
         panels.resize(lines, Line([0; LINE]));
     }
@@ -50,23 +50,20 @@ pub(super) fn pack_left<S: Simd, T: Tiles>(
     let steps = (inner.1 - inner.0).div_ceil(LINE);
     let panels = room(panels, lines(end - first, steps));
     let mut square = [[[0; GROUP]; GROUP]; ROWS];
-    for (panel, top) in panels.chunks_mut(lines(PANEL, steps)).zip((first..end).step_by(PANEL)) {
-        let across = panel.len() / (LIMBS * steps);
-        for row in (top..end.min(top + across)).step_by(ROWS) {
-            let used = (end - row).min(ROWS);
-            for step in 0..steps {
-                let start = inner.0 + step * LINE;
-                let part = (start, inner.1.min(start + LINE));
-                if part.1 - part.0 < LINE {
-                    square = [[[0; GROUP]; GROUP]; ROWS];
-                }
-                for (at, (left, _), inner) in segments(product, part) {
-                    read_rows(simd, left, row, inner, &mut square[..used], at);
-                }
-                for (i, words) in square[..used].iter().enumerate() {
-                    for (limb, line) in tiles.split(*words).into_iter().enumerate() {
-                        panel[(limb * steps + step) * across + row - top + i] = line;
-                    }
+    for (panel, row) in panels.chunks_exact_mut(lines(ROWS, steps)).zip((first..end).step_by(ROWS)) {
+        let used = (end - row).min(ROWS);
+        for (step, tiles_of_step) in panel.chunks_exact_mut(LIMBS * ROWS).enumerate() {
+            let start = inner.0 + step * LINE;
+            let part = (start, inner.1.min(start + LINE));
+            if part.1 - part.0 < LINE {
+                square = [[[0; GROUP]; GROUP]; ROWS];
+            }
+            for (at, (left, _), inner) in segments(product, part) {
+                read_rows(simd, left, row, inner, &mut square[..used], at);
+            }
+            for (i, words) in square[..used].iter().enumerate() {
+                for (limb, line) in tiles.split(*words).into_iter().enumerate() {
+                    tiles_of_step[limb * ROWS + i] = line;
                 }
             }
         }
@@ -114,33 +111,62 @@ pub(super) fn pack_right<S: Simd, T: Tiles>(
     (simd, tiles): (S, T),
     product: &Product<'_>,
     inner: (usize, usize),
-    (first, end): (usize, usize),
+    cols: (usize, usize),
     (words, panels): (&mut Vec<Group>, &mut Vec<Line>),
 ) {
     let steps = (inner.1 - inner.0).div_ceil(LINE);
-    let panels = room(panels, lines(end - first, steps));
-    let strips = (end - first).div_ceil(ROWS) * STRIP;
-    words.resize(words.len().max(strips), Group::default());
-    let strips = &mut words[..strips];
+    let panels = room(panels, lines(cols.1 - cols.0, steps));
+    let mut columns = Columns::new(cols, steps, words, panels);
     for step in 0..steps {
         let start = inner.0 + step * LINE;
         let part = (start, inner.1.min(start + LINE));
         for (at, (_, right), inner) in segments(product, part) {
-            read_columns(simd, right, (first, end), inner, at, strips);
+            columns.read(simd, right, inner, at);
         }
-        let mut strips = strips.chunks_exact(STRIP);
-        for panel in panels.chunks_mut(lines(PANEL, steps)) {
-            let across = panel.len() / (LIMBS * steps);
-            for (tile, strip) in (0..across).step_by(ROWS).zip(&mut strips) {
-                for (i, groups) in strip.as_chunks::<GROUP>().0.iter().enumerate() {
-                    let mut words = [[0; GROUP]; GROUP];
-                    for (words, group) in words.iter_mut().zip(groups) {
-                        *words = group.0;
-                    }
-                    for (limb, line) in tiles.split(words).into_iter().enumerate() {
-                        let line = tiles.interleave(line);
-                        panel[((LIMBS - 1 - limb) * steps + step) * across + tile + i] = line;
-                    }
+        columns.pack(tiles, step);
+    }
+}
+
+/// Panels of some columns of a right factor, and its words of a step, strip by strip.
+pub(super) struct Columns<'a> {
+    cols: (usize, usize),
+    steps: usize,
+    strips: &'a mut [Group],
+    panels: &'a mut [Line],
+}
+
+impl<'a> Columns<'a> {
+    /// Panels of so many steps, and room for words.
+    pub(super) fn new(
+        cols: (usize, usize),
+        steps: usize,
+        words: &'a mut Vec<Group>,
+        panels: &'a mut [Line],
+    ) -> Columns<'a> {
+        let strips = (cols.1 - cols.0).div_ceil(ROWS) * STRIP;
+        words.resize(words.len().max(strips), Group::default());
+        Columns { cols, steps, strips: &mut words[..strips], panels }
+    }
+
+    /// Reads rows `inner`, of a step those from row `at` on.
+    #[inline(always)]
+    pub(super) fn read<S: Simd>(&mut self, simd: S, right: &Factor<'_>, inner: (usize, usize), at: usize) {
+        read_columns(simd, right, self.cols, inner, at, self.strips);
+    }
+
+    /// Packs what was read as a step.
+    #[inline(always)]
+    pub(super) fn pack<T: Tiles>(&mut self, tiles: T, step: usize) {
+        let panels = self.panels.chunks_exact_mut(lines(ROWS, self.steps));
+        for (panel, strip) in panels.zip(self.strips.chunks_exact(STRIP)) {
+            let panel = &mut panel[step * LIMBS * ROWS..][..LIMBS * ROWS];
+            for (i, groups) in strip.as_chunks::<GROUP>().0.iter().enumerate() {
+                let mut words = [[0; GROUP]; GROUP];
+                for (words, group) in words.iter_mut().zip(groups) {
+                    *words = group.0;
+                }
+                for (limb, line) in tiles.split(words).into_iter().enumerate() {
+                    panel[(LIMBS - 1 - limb) * ROWS + i] = tiles.interleave(line);
                 }
             }
         }
@@ -148,7 +174,7 @@ pub(super) fn pack_right<S: Simd, T: Tiles>(
 }
 
 /// Groups of a tile's columns, and of the strip of all its rows in a step.
-const GROUPS: usize = ROWS / GROUP;
+pub(super) const GROUPS: usize = ROWS / GROUP;
 const STRIP: usize = LINE * GROUPS;
 
 /// Rows that are fetched ahead.

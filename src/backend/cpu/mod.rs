@@ -13,13 +13,18 @@ mod gemm;
 mod isa;
 mod joint;
 mod left;
+mod limb_conv;
+mod limb_factor;
+mod limb_image;
 mod limb_panels;
+mod limb_weights;
 mod limbs;
 mod lookup;
 mod map;
 mod matrices;
 mod memory;
 mod messages;
+mod operands;
 mod packing;
 #[cfg(target_arch = "x86_64")]
 mod paired;
@@ -36,6 +41,7 @@ mod threads;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vaes;
+mod weights;
 
 use std::borrow::Cow;
 
@@ -45,52 +51,16 @@ use crate::backend::held::{Forms, Held};
 use crate::backend::{Backend, BackendError, Fill, Joint, Launch, Messages, StreamKey, check, wire};
 use crate::plan::layout::Layout;
 use crate::plan::program::MOST;
-use crate::plan::{Buf, BufId, Kernel, Party};
+use crate::plan::{BufId, Kernel, Party};
 use gemm::Workspace;
 pub use isa::Isa;
 pub use limbs::alone as tile_loop;
-use memory::{Memory, Ranges, Split};
-use messages::Bytes;
+use memory::{Memory, Ranges};
+use operands::{Handed, Input, Output, handed};
 pub use stream::Keystream;
 pub use threads::Threads;
 pub use tile::alone as register_loop;
-
-/// An operand of a launch, checked: its description and its words, `buf.words()` of them.
-#[derive(Clone, Copy)]
-struct Input<'a> {
-    buf: &'a Buf,
-    words: &'a [u64],
-    /// Of one that an element program reads from a message: its bytes, which then count instead of the words.
-    bytes: &'a [u8],
-}
-
-/// A result of a launch. Its words start out arbitrary; kernels write all of them.
-struct Output<'a> {
-    buf: &'a Buf,
-    words: &'a mut [u64],
-    /// Where an element program packs it, if it is in a message.
-    bytes: &'a mut [u8],
-}
-
-impl<'a> Input<'a> {
-    /// An operand with words in memory, and with bytes if it is in a message; whether it is read as these bytes.
-    fn new(buf: &'a Buf, (words, bytes): (&'a [u64], &'a [u8]), packed: bool) -> Input<'a> {
-        if packed || bytes.is_empty() {
-            return Input { buf, words, bytes };
-        }
-        Input { buf, words: bytemuck::cast_slice(bytes), bytes: &[] }
-    }
-}
-
-impl<'a> Output<'a> {
-    /// A result with words in memory, and with bytes if it is in a message; whether it is packed to these bytes.
-    fn new(buf: &'a Buf, (words, bytes): (&'a mut [u64], &'a mut [u8]), packed: bool) -> Output<'a> {
-        if packed || bytes.is_empty() {
-            return Output { buf, words, bytes };
-        }
-        Output { buf, words: bytemuck::cast_slice_mut(bytes), bytes: &mut [] }
-    }
-}
+use weights::Weights;
 
 /// One party's processor.
 pub struct Cpu {
@@ -108,6 +78,7 @@ pub struct Cpu {
     joint_from: usize,
     threads: Threads,
     space: Workspace,
+    weights: Weights,
     room: map::Room,
     /// Launches that were found to be sound, by their number in the plan.
     sites: Vec<Option<Box<Site>>>,
@@ -149,6 +120,7 @@ impl Cpu {
             joint_from: joint::LEAST,
             threads: Threads::ONE,
             space: Workspace::default(),
+            weights: Weights::default(),
             room: map::Room::default(),
             sites: Vec::new(),
         }
@@ -193,6 +165,12 @@ impl Cpu {
         }
     }
 
+    /// Prepares the weights that a launch reads, and forgets those that it writes. Whether its own are packed.
+    fn prepare(&mut self, launch: &Launch<'_>) -> Result<bool, BackendError> {
+        launch.outs.iter().for_each(|id| self.weights.forget(launch.bufs[id.index()].storage(*id).0));
+        self.weights.prepare(launch, self.isa, &mut self.memory, &mut self.space)
+    }
+
     /// Looks at a launch for the first time.
     fn sound(&mut self, launch: &Launch<'_>) -> Result<Site, BackendError> {
         check::launch(self.party, launch)?;
@@ -211,10 +189,10 @@ impl Cpu {
     }
 }
 
-/// Computes the results of a launch, of an element program as it was prepared.
+/// Computes the results of a launch, whose weights are packed or not; of an element program as it was prepared.
 fn compute(
     isa: Isa,
-    launch: &Launch<'_>,
+    (launch, packed): (&Launch<'_>, bool),
     program: Option<usize>,
     streams: &[map::Keyed<'_>],
     (space, room): (&mut Workspace, &mut map::Room),
@@ -226,8 +204,10 @@ fn compute(
             let Some(program) = program else { return check::misfit("an element program that was not prepared") };
             map::run(isa, map::Job { program, ins, streams, outs }, (room, space.threads));
         }
-        Kernel::Product(product) => product::run(isa, product, None, space, ins, outs),
-        Kernel::ProductOfSums(product, factors) => product::run(isa, product, Some(factors), space, ins, outs),
+        Kernel::Product(product) => product::run(isa, product, (None, false), space, ins, outs),
+        Kernel::ProductOfSums(product, factors) => {
+            product::run(isa, product, (Some(factors), packed), space, ins, outs)
+        }
         Kernel::Copy(view) => return copy::view(view, ins, outs),
         Kernel::Concat { outer, chunks } => copy::concat(*outer, chunks, ins, outs),
         Kernel::Gather { axis, inner, index, .. } => copy::gather_axis([*axis, *inner], index, ins, outs),
@@ -243,6 +223,7 @@ fn compute(
 impl Backend for Cpu {
     fn reserve(&mut self, layout: Layout) -> Result<(), BackendError> {
         self.sites.clear();
+        self.weights.reset();
         self.done.extend(self.messages.reset(layout.buffers()));
         self.memory.reserve(layout)
     }
@@ -253,6 +234,7 @@ impl Backend for Cpu {
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
+        self.weights.unpack(id, &mut self.memory)?;
         let place = self.memory.places.make(id)?;
         let words = &mut self.memory.words_mut()[place];
         if let Some((at, message)) = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?))) {
@@ -268,12 +250,13 @@ impl Backend for Cpu {
         let found = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?)));
         Ok(match found {
             Some((at, message)) => Cow::Owned(wire::unpack(&at.buf, messages::packed(at, message))),
-            None => Cow::Borrowed(&self.memory.words()[place]),
+            None => self.weights.words(id, &self.memory.words()[place]),
         })
     }
 
     fn free(&mut self, id: BufId) {
         self.memory.places.free(id);
+        self.weights.forget(id);
         self.done.extend(self.messages.free(id));
     }
 
@@ -287,12 +270,14 @@ impl Backend for Cpu {
 
     fn launch(&mut self, launch: Launch<'_>) -> Result<(), BackendError> {
         let site = self.site(&launch)?;
+        let packed = self.prepare(&launch)?;
         let program = site.program.as_ref().map(|(number, _)| *number);
         let streams = streams(self.party, &self.keys, &launch);
         let share = self.threads.share();
         self.space.threads = share.threads;
         for (ins, mut outs) in handed(&mut self.memory, &mut self.messages, &[(&launch, &site)])? {
-            compute(self.isa, &launch, program, &streams, (&mut self.space, &mut self.room), &ins, &mut outs)?;
+            let rooms = (&mut self.space, &mut self.room);
+            compute(self.isa, (&launch, packed), program, &streams, rooms, &ins, &mut outs)?;
         }
         know(&mut self.sites, &launch, site);
         Ok(())
@@ -307,6 +292,7 @@ impl Joint for Cpu {
         let mut sites: joint::Each<Box<Site>> = SmallVec::new();
         for (number, launch) in launches.iter().enumerate() {
             sites.push(self.site(launch).map_err(|e| (number, e))?);
+            self.prepare(launch).map_err(|e| (number, e))?;
         }
         let places = &self.memory.places;
         let joint::Turns { turns, on_words, links } = joint::Turns::of(launches, |id| places.passes(id))?;
@@ -340,39 +326,6 @@ fn know(sites: &mut Vec<Option<Box<Site>>>, launch: &Launch<'_>, site: Box<Site>
 /// The streams of a launch.
 fn streams<'k>(party: Party, keys: &'k [Keystream; 2], launch: &Launch<'_>) -> SmallVec<[map::Keyed<'k>; MOST]> {
     launch.streams.iter().map(|stream| (*stream, &keys[usize::from(stream.key != party.0)])).collect()
-}
-
-/// A launch's operands and results.
-type Handed<'m> = (SmallVec<[Input<'m>; MOST]>, SmallVec<[Output<'m>; MOST]>);
-
-/// Hands out what launches read and write at the same time. What an operand is that is a result of an earlier one of them, is
-/// not said.
-fn handed<'m>(
-    memory: &'m mut Memory,
-    held: &'m mut Held<Vec<u8>>,
-    launches: &[(&Launch<'m>, &Site)],
-) -> Result<impl Iterator<Item = Handed<'m>>, BackendError> {
-    let (mut ins, mut outs) = (Ranges::new(), Ranges::new());
-    for (number, (launch, site)) in launches.iter().enumerate() {
-        let made = |id| launches[..number].iter().any(|(earlier, _)| earlier.outs.contains(&id));
-        let read = launch.ins.iter().zip(&site.ins);
-        ins.extend(read.map(|(operand, range)| if made(operand.buf) { 0..0 } else { range.clone() }));
-        outs.extend(site.outs.iter().cloned());
-    }
-    let Split { ins, outs } = memory.split(&ins, &outs)?;
-    let Bytes { ins: read, outs: written } = messages::bytes(held, launches.iter().map(|(launch, _)| *launch));
-    let (mut ins, mut outs) = (ins.into_iter().zip(read), outs.into_iter().zip(written));
-    // What is in a message is read and written there, as words where it can be.
-    Ok(launches.iter().map(move |(launch, site)| {
-        let forms = site.program.as_ref().map(|(_, forms)| forms);
-        let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
-        let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
-        let ins = launch.ins.iter().enumerate().zip(&mut ins);
-        let ins = ins.map(|((at, op), stored)| Input::new(&launch.bufs[op.buf.index()], stored, packed_in(at)));
-        let outs = launch.outs.iter().enumerate().zip(&mut outs);
-        let outs = outs.map(|((at, id), stored)| Output::new(&launch.bufs[id.index()], stored, packed_out(at)));
-        (ins.collect(), outs.collect())
-    }))
 }
 
 #[cfg(test)]

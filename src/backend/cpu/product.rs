@@ -6,14 +6,16 @@ use super::conv::{self, Geometry};
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{self, Target, Workspace};
 use super::isa::Isa;
+use super::limb_factor::{self, Shape};
 use super::{Input, Output};
 use crate::plan::{Product, sums};
 
-/// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums.
+/// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums, of which the right one is
+/// packed or not.
 pub(super) fn run(
     isa: Isa,
     product: &Product,
-    factors: Option<&[[i8; 2]; 2]>,
+    (factors, packed): (Option<&[[i8; 2]; 2]>, bool),
     space: &mut Workspace,
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
@@ -30,9 +32,14 @@ pub(super) fn run(
         return;
     }
     match *product {
+        Product::MatMul { batch, m, k, n } if packed => {
+            let (left, right) = pairs[0];
+            limb_factor::add(isa, Shape { rows: batch * m, depth: k, cols: n }, (left, right.first), space, out);
+        }
         Product::MatMul { batch, m, k, n } => matmul(isa, [batch, m, k, n], space, &pairs, out),
         Product::Conv2d { n, c, h, w, o, window, groups } => {
-            conv::add(isa, &Geometry::new([n, c, h, w], o, window, groups), &pairs, space, out);
+            let geometry = Geometry { packed, ..Geometry::new([n, c, h, w], o, window, groups) };
+            conv::add(isa, &geometry, &pairs, space, out);
         }
     }
 }
