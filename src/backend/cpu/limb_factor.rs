@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn packed_matrices_are_multiplied_and_unpacked() {
         let deep = limbs::deep(usize::MAX / 2);
-        for [rows, depth, cols] in [[9, 64, 16], [17, 192, 144], [40, deep + 64, 32], [33, 128, 272]] {
+        for [rows, depth, cols] in [[9, 64, 16], [17, 192, 144], [70, deep + 64, 48], [33, 128, 272]] {
             let shape = Shape { rows, depth, cols };
             let (left, other, right) = (noise(rows * depth, 1), noise(rows * depth, 2), noise(depth * cols, 3));
             let sum = Words { first: &left, second: Some((&other, [3, u64::MAX])) };

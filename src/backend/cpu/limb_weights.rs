@@ -10,14 +10,15 @@ use super::limbs::{LIMBS, LINE, Line, ROWS, Room, Tiles};
 use super::simd::{GROUP, Group, Simd};
 
 /// Steps of the inner dimension that are multiplied before results are put together, unless the window has more positions: then
-/// those of 64 channels.
-const STEPS: usize = 18;
+/// those of 64 channels. And slices of 64 channels that are split at a time.
+const STEPS: usize = 36;
+const SLICES: usize = 18;
 
 impl Windows<'_> {
     /// How many slices of 64 channels there are in all, and are multiplied before results are put together.
     pub(super) fn slices(&self) -> (usize, usize) {
         let slices = (self.pairs.len() * self.geometry.channels).div_ceil(LINE);
-        (slices, evenly(slices, (STEPS / self.geometry.taps()).max(1), 1))
+        (slices, evenly(slices, (STEPS / self.geometry.taps()).clamp(1, SLICES), 1))
     }
 
     /// The packed weights of a panel of output channels, and those that are multiplied next, if there are any.
