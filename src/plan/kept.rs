@@ -35,9 +35,9 @@ pub(super) fn factors(plan: &Plan, party: Party) -> Vec<bool> {
     let mut read = BTreeSet::new();
     for step in steps() {
         let is_product = matches!(step.kernel, Kernel::Product(_) | Kernel::ProductOfSums(..));
-        for id in step.ins.iter().map(|operand| operand.buf) {
+        for id in step.ins.iter().map(|operand| storage(operand.buf)) {
             if !is_product || !read.insert(id) {
-                once.remove(&storage(id));
+                once.remove(&id);
             }
         }
     }
@@ -52,12 +52,13 @@ mod tests {
     use crate::fixed::Format;
     use crate::plan::build::Builder;
     use crate::plan::layout::Layout;
-    use crate::plan::{Input, Product, View};
+    use crate::plan::{Buf, Input, Part, Product, View};
 
     #[derive(Clone, Copy, PartialEq)]
     enum Use {
         Once,
         Twice,
+        InPart,
         Copied,
         Sent,
         EachRun,
@@ -81,7 +82,7 @@ mod tests {
         let mut outs = vec![b.launch(Party(0), product.clone(), &[x, factor], 1)];
         match used {
             Use::Once | Use::EachRun => {}
-            Use::Twice => outs.push(b.launch(Party(0), product, &[x, factor], 1)),
+            Use::Twice | Use::InPart => outs.push(b.launch(Party(0), product, &[x, factor], 1)),
             Use::Copied => {
                 let view = View { shape: vec![8], strides: vec![1], start: 0, bounds: vec![], fill: 0 };
                 outs.push(b.launch(Party(0), Kernel::Copy(view), &[factor], 8));
@@ -89,7 +90,14 @@ mod tests {
             Use::Sent => outs.push(b.send(factor, Party(1), "once")),
         }
         let input = |id| Input { node: 0, owner: Some(0), len: 8, bufs: [[id; 3]; 2] };
-        let plan = Plan { owners: vec!["a".to_string()], inputs: vec![input(x), input(y)], ..b.into_plan(&outs) };
+        let mut plan = Plan { owners: vec!["a".to_string()], inputs: vec![input(x), input(y)], ..b.into_plan(&outs) };
+        if used == Use::InPart {
+            // The second product reads it by another name.
+            let (part, whole) = (BufId(plan.bufs.len() as u32), plan.buf(factor).clone());
+            plan.bufs.push(Buf { part: Some(Part { of: factor, start: 0 }), ..whole });
+            let ins = plan.rounds.iter_mut().flat_map(|round| &mut round.steps).flat_map(|step| &mut step.ins);
+            ins.filter(|operand| operand.buf == factor).last().unwrap().buf = part;
+        }
         Layout::of(&plan, Party(0), again).is_factor(factor)
     }
 
@@ -97,7 +105,7 @@ mod tests {
     fn a_factor_is_read_by_one_product_alone() {
         assert!(is_factor(Use::Once, true));
         assert!(!is_factor(Use::Once, false), "a single run");
-        for used in [Use::Twice, Use::Copied, Use::Sent, Use::EachRun] {
+        for used in [Use::Twice, Use::InPart, Use::Copied, Use::Sent, Use::EachRun] {
             assert!(!is_factor(used, true));
         }
     }

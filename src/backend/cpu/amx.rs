@@ -208,8 +208,8 @@ impl Tiles for &Configured {
         const { assert!(LIMBS == 8 && AHEAD == 26 + 10) };
         let steps = left.steps.lines().len();
         assert!(steps > 0 && right.len() == steps * LIMBS * ROWS);
-        let last = left.limb.saturating_mul(LIMBS - 1).saturating_add(left.steps.end() + ROWS - 1);
-        assert!(last <= left.lines.len());
+        let last = left.limb.saturating_mul(LIMBS - 1).saturating_add(left.steps.end());
+        assert!(last.saturating_add(ROWS - 1) <= left.lines.len());
         let (low, high) = sums.split_at_mut(LIMBS / 2 * ROWS);
         let (first, then) = ahead.split_at((26 * steps).min(ahead.len()));
         // SAFETY: the instructions are there and this thread's tiles prepared. All lines of the last limb's tile are there at the

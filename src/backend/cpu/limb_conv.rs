@@ -28,7 +28,8 @@ pub(super) fn add(
     space: &mut Workspace,
     out: &mut [u64],
 ) -> bool {
-    if !isa.has_limbs() || !pays(geometry, pairs.len(), geometry.packed) {
+    // What is packed has no words for another way.
+    if !geometry.packed && !(isa.has_limbs() && pays(geometry, pairs.len(), false)) {
         return false;
     }
     let work =
@@ -52,28 +53,29 @@ pub(super) fn add(
 
 /// Each thread computes some of the images.
 fn by_images(isa: Isa, all: &Windows<'_>, threads: usize, space: &mut Workspace, out: &mut [u64]) {
-    let step = all.geometry.images.div_ceil(threads);
-    let starts = (0..all.geometry.images).step_by(step);
-    space.for_parts(starts.len(), |spaces| {
-        let parts = starts.zip(out.chunks_mut(step * all.geometry.result_image())).zip(spaces);
-        each_part(parts, |((start, out), space)| {
-            let windows = Windows { images: (start, all.geometry.images.min(start + step)), ..*all };
-            isa.run_limbs(Run { windows, space, out });
-        });
-    });
+    let images = all.geometry.images;
+    let step = images.div_ceil(threads);
+    let parts = (0..images).step_by(step).map(|start| Windows { images: (start, images.min(start + step)), ..*all });
+    each(isa, parts, space, out.chunks_mut(step * all.geometry.result_image()));
 }
 
 /// Each thread computes some of the output channels of an image.
 fn by_outputs(isa: Isa, all: &Windows<'_>, threads: usize, space: &mut Workspace, out: &mut [u64]) {
     let outputs = all.geometry.outputs;
     let step = outputs.div_ceil(threads).next_multiple_of(ROWS);
-    let starts = (0..outputs).step_by(step);
-    space.for_parts(starts.len(), |spaces| {
-        let parts = starts.zip(out.chunks_mut(step * all.geometry.pixels())).zip(spaces);
-        each_part(parts, |((start, out), space)| {
-            let windows = Windows { outputs: (start, outputs.min(start + step)), ..*all };
-            isa.run_limbs(Run { windows, space, out });
-        });
+    let parts = (0..outputs).step_by(step).map(|start| Windows { outputs: (start, outputs.min(start + step)), ..*all });
+    each(isa, parts, space, out.chunks_mut(step * all.geometry.pixels()));
+}
+
+/// Each thread computes a part, to words of its own.
+fn each<'a, 'o>(
+    isa: Isa,
+    parts: impl ExactSizeIterator<Item = Windows<'a>>,
+    space: &mut Workspace,
+    outs: impl Iterator<Item = &'o mut [u64]>,
+) {
+    space.for_parts(parts.len(), |spaces| {
+        each_part(parts.zip(outs).zip(spaces), |((windows, out), space)| isa.run_limbs(Run { windows, space, out }));
     });
 }
 

@@ -5,7 +5,7 @@
 use super::factor::{Axis, Factor, Words};
 use super::gemm::{Product, SHARED, Target, Workspace};
 use super::isa::{Isa, LimbTask};
-use super::limb_panels::{lines, pack_right};
+use super::limb_panels::{lines, pack_right, unpacked};
 use super::limbs::{self, LIMBS, LINE, Limbs, Line, ROWS, Room, Tiles};
 use super::simd::Simd;
 use super::threads::each_part;
@@ -64,12 +64,8 @@ pub(super) fn unpack(Shape { depth, cols, .. }: Shape, packed: &[u64], words: &m
         let (packed, steps): (&[Line], _) = (bytemuck::cast_slice(packed), packed.len() / cols / LINE);
         for (at, word) in words.iter_mut().enumerate() {
             let (row, col) = (at / cols, at % cols);
-            let tiles = &packed[(col / ROWS * steps + row / LINE) * LIMBS * ROWS..];
-            let mut limbs = [0; LIMBS];
-            for (number, limb) in limbs.iter_mut().rev().enumerate() {
-                *limb = tiles[number * ROWS + row % LINE / 4].0[col % ROWS * 4 + row % 4];
-            }
-            *word = u64::from_le_bytes(limbs);
+            let step = &packed[(col / ROWS * steps + row / LINE) * LIMBS * ROWS..][..LIMBS * ROWS];
+            *word = unpacked(step, row % LINE, col % ROWS);
         }
     }
 }

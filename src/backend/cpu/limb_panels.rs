@@ -177,6 +177,15 @@ impl<'a> Columns<'a> {
 pub(super) const GROUPS: usize = ROWS / GROUP;
 const STRIP: usize = LINE * GROUPS;
 
+/// The word in row `k` and column `n` of what [`Columns::pack`] made of a step.
+pub(super) fn unpacked(step: &[Line], k: usize, n: usize) -> u64 {
+    let mut limbs = [0; LIMBS];
+    for (limb, tile) in limbs.iter_mut().rev().zip(step.chunks_exact(ROWS)) {
+        *limb = tile[k / 4].0[4 * n + k % 4];
+    }
+    u64::from_le_bytes(limbs)
+}
+
 /// Rows that are fetched ahead.
 const AHEAD: usize = 4;
 

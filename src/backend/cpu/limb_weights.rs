@@ -5,7 +5,7 @@ use super::factor::{Axis, Factor, Words};
 use super::gemm::{Workspace, evenly};
 use super::isa::{Isa, LimbTask};
 use super::limb_conv::{Windows, pays};
-use super::limb_panels::{Columns, lines, room};
+use super::limb_panels::{Columns, lines, room, unpacked};
 use super::limbs::{LIMBS, LINE, Line, ROWS, Room, Tiles};
 use super::simd::{GROUP, Group, Simd};
 
@@ -111,10 +111,6 @@ pub(super) fn unpack(geometry: &Geometry, packed: &[u64], words: &mut [u64]) {
         let (output, channel, tap) = (at / taps / channels, at / taps % channels, at % taps);
         let (k, step) = (channel % LINE, channel / LINE * taps + tap);
         let panel = output / ROWS * channels / LINE * taps;
-        let mut limbs = [0; LIMBS];
-        for (number, limb) in limbs.iter_mut().rev().enumerate() {
-            *limb = lines[((panel + step) * LIMBS + number) * ROWS + k / 4].0[output % ROWS * 4 + k % 4];
-        }
-        *word = u64::from_le_bytes(limbs);
+        *word = unpacked(&lines[(panel + step) * LIMBS * ROWS..][..LIMBS * ROWS], k, output % ROWS);
     }
 }

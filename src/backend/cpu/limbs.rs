@@ -1,10 +1,9 @@
 //! Products by matrix instructions for bytes: words are split into limbs.
 //!
 //! Of words `a = sum of 2^8i a_i` and `b = sum of 2^8j b_j` the product modulo 2^64 is the sum of `2^8d c_d` over the diagonals
-//! `c_d = sum over i + j = d of a_i b_j`, d < 8: 36 products of bytes. Where the limbs of the left factor follow one another
-//! upwards and those of the right one downwards, a diagonal is one scalar product of neighbouring limbs. Diagonals are added up
-//! modulo 2^32. From `c_4` on no more of them counts; those before are sums of at most four products of bytes for each step of
-//! the inner dimension, and of [`DEPTH`] steps they fit.
+//! `c_d = sum over i + j = d of a_i b_j`, d < 8: 36 products of bytes. Each diagonal is added up modulo 2^32 over the inner
+//! dimension. From `c_4` on no more of it counts; those before are sums of at most four products of bytes for each step, and of
+//! [`MOST_STEPS`] lines of steps they fit.
 
 use std::hint::black_box;
 
