@@ -29,7 +29,7 @@ pub(super) fn add(
     out: &mut [u64],
 ) -> bool {
     // What is packed has no words for another way.
-    if !geometry.packed && !(isa.has_limbs() && pays(geometry, pairs.len(), false)) {
+    if !(geometry.packed || isa.has_limbs() && pays(geometry, pairs.len(), false)) {
         return false;
     }
     let work =
