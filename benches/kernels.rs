@@ -1,7 +1,8 @@
-//! Throughput of the processor's kernels. Elements a second are multiply-adds for products, words for the rest.
+//! Throughput of the processor's kernels. Elements a second are multiply-adds for products, words for the rest. Products are
+//! measured with each instruction set that the processor has, the best one first.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smlc::backend::cpu::{Cpu, register_loop, tile_loop};
+use smlc::backend::cpu::{Cpu, Isa, register_loop, tile_loop};
 use smlc::backend::{Backend, Launch, StreamKey};
 use smlc::graph::Window;
 use smlc::plan::layout::Layout;
@@ -11,6 +12,14 @@ use smlc::run::kernels::truncation;
 /// A launch of `kernel` at P0 on ring operands and results of these lengths.
 fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
     launch_on(c, name, work, kernel, streams, (ins, Access::Dense), outs);
+}
+
+/// A launch of a product, which takes so many multiply-adds, with each instruction set.
+fn products(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, ins: [usize; 2], out: usize) {
+    for isa in Isa::available() {
+        let name = format!("{name}, {}", isa.name());
+        launch_with(c, isa, &name, work, kernel, &[], (&ins.map(ring), Access::Dense), &[ring(out)]);
+    }
 }
 
 /// A product whose second factor stays for all launches, as weights do.
@@ -28,7 +37,22 @@ fn launch_on(
     (ins, access): (&[Buf], Access),
     outs: &[Buf],
 ) {
-    let mut device = Cpu::new(Party(0), [StreamKey([1; 16]), StreamKey([2; 16])]);
+    launch_with(c, Isa::available()[0], name, work, kernel, streams, (ins, access), outs);
+}
+
+/// The same with an instruction set.
+#[expect(clippy::too_many_arguments, reason = "what a launch has")]
+fn launch_with(
+    c: &mut Criterion,
+    isa: Isa,
+    name: &str,
+    work: usize,
+    kernel: &Kernel,
+    streams: &[Stream],
+    (ins, access): (&[Buf], Access),
+    outs: &[Buf],
+) {
+    let mut device = Cpu::with_isa(Party(0), &[StreamKey([1; 16]), StreamKey([2; 16])], isa);
     let bufs: Vec<Buf> = ins.iter().chain(outs).cloned().collect();
     // As weights are in a network: packed in the first launch, if that pays.
     device.reserve(Layout::apart(&bufs).with_factors(vec![false, true])).expect("there is memory");
@@ -63,11 +87,17 @@ fn planes(len: usize, planes: usize) -> Buf {
 /// What products are measured against.
 fn alone(c: &mut Criterion) {
     let mut group = c.benchmark_group("kernels");
-    group.throughput(Throughput::Elements(register_loop(1000) as u64)).sample_size(20);
-    group.bench_function("register loop alone", |b| b.iter(|| register_loop(1000)));
-    if let Some(work) = tile_loop(1000) {
-        group.throughput(Throughput::Elements(work as u64));
-        group.bench_function("loop over tiles of limbs alone", |b| b.iter(|| tile_loop(1000)));
+    group.sample_size(20);
+    for isa in Isa::available() {
+        if let Some(work) = tile_loop(isa, 250) {
+            group.throughput(Throughput::Elements(work as u64));
+            group.bench_function(format!("loop over tiles of limbs alone, {}", isa.name()), |b| {
+                b.iter(|| tile_loop(isa, 250));
+            });
+            continue;
+        }
+        group.throughput(Throughput::Elements(register_loop(isa, 1000) as u64));
+        group.bench_function(format!("register loop alone, {}", isa.name()), |b| b.iter(|| register_loop(isa, 1000)));
     }
     group.finish();
 }
@@ -85,15 +115,15 @@ fn matmul(c: &mut Criterion) {
     ] {
         let kernel = product(Product::MatMul { batch: 1, m, k, n });
         let name = format!("matmul {m}x{k}x{n}");
-        launch(c, &name, m * k * n, &kernel, &[], &[ring(m * k), ring(k * n)], &[ring(m * n)]);
+        products(c, &name, m * k * n, &kernel, [m * k, k * n], m * n);
     }
     let [m, k, n] = [1024; 3];
     let kernel = Kernel::Product(Product::MatMul { batch: 1, m, k, n });
-    launch(c, "matmul of 1024x1024s, both new", m * k * n, &kernel, &[], &[ring(m * k), ring(k * n)], &[ring(m * n)]);
+    products(c, "matmul of 1024x1024s, both new", m * k * n, &kernel, [m * k, k * n], m * n);
     let (batch, m, k, n) = (64, 16, 32, 16);
     let kernel = Kernel::Product(Product::MatMul { batch, m, k, n });
-    let ins = [ring(batch * m * k), ring(batch * k * n)];
-    launch(c, "matmul 64 times 16x32x16", batch * m * k * n, &kernel, &[], &ins, &[ring(batch * m * n)]);
+    let ins = [batch * m * k, batch * k * n];
+    products(c, "matmul 64 times 16x32x16", batch * m * k * n, &kernel, ins, batch * m * n);
 }
 
 fn conv(c: &mut Criterion) {
@@ -115,15 +145,7 @@ fn conv(c: &mut Criterion) {
         let kernel = product(Product::Conv2d { n, c: ch, h, w, o, window, groups });
         let weights = o * (ch / groups) * size * size;
         let work = n * oh * ow * weights;
-        launch(
-            c,
-            &format!("conv {name}"),
-            work,
-            &kernel,
-            &[],
-            &[ring(n * ch * h * w), ring(weights)],
-            &[ring(n * o * oh * ow)],
-        );
+        products(c, &format!("conv {name}"), work, &kernel, [n * ch * h * w, weights], n * o * oh * ow);
     }
 }
 

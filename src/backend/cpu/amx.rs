@@ -154,7 +154,7 @@ macro_rules! diagonals {
             step = inout(reg) $left.steps.lines().as_ptr() => _,
             end = in(reg) $left.steps.lines().as_ptr_range().end,
             right = inout(reg) $right.as_ptr() => _,
-            ahead = inout(reg) $ahead.as_ptr() => _,
+            ahead = inout(reg) if $ahead.is_empty() { $sums.as_ptr().cast() } else { $ahead.as_ptr() } => _,
             pace = in(reg) if $ahead.is_empty() { 0 } else { $fetched * LINE },
             rows = out(reg) _,
             sums = in(reg) $sums.as_mut_ptr(),

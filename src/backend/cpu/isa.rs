@@ -121,6 +121,22 @@ impl Isa {
         found
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx(..) => "AMX",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(_) => "AVX2",
+            Level::Portable => "no vectors",
+            #[cfg(test)]
+            Level::Wide => "no vectors, wide tiles",
+        }
+    }
+
     /// Whether register tiles are several groups wide.
     pub(super) fn has_wide_tiles(self) -> bool {
         match self.0 {

@@ -13,7 +13,7 @@ use super::conv::Geometry;
 use super::factor::Words;
 use super::gemm::{SHARED, Workspace};
 use super::isa::{Isa, LimbTask};
-use super::limb_image::{Grid, NONE};
+use super::limb_image::{Grid, Places};
 use super::limb_panels::{GROUPS, lines};
 use super::limbs::{self, AHEAD, LIMBS, LINE, LeftTiles, Line, MOST_STEPS, ROWS, Room, Sums, Tiles};
 use super::simd::{GROUP, Simd, fetch};
@@ -145,7 +145,7 @@ impl LimbTask for Run<'_, '_> {
                     };
                     let start = (output - windows.outputs.0) * geometry.pixels();
                     let to = (&mut out[start..], geometry.pixels(), outputs.1 - outputs.0);
-                    multiply((simd, tiles), tiles_of_rows, panel, &places.results, to);
+                    multiply((simd, tiles), tiles_of_rows, panel, places, to);
                 }
             }
         }
@@ -159,45 +159,42 @@ fn multiply<S: Simd, T: Tiles>(
     (simd, tiles): (S, T),
     left: LeftTiles<'_>,
     (right, mut ahead): (&[Line], &[Line]),
-    places: &[usize],
+    places: &Places,
     (out, apart, outputs): (&mut [u64], usize, usize),
 ) {
     let mut sums = [Sums::default(); LIMBS * ROWS];
-    for (first, places) in (0..).step_by(ROWS).zip(places.chunks(ROWS)) {
-        for place in places.iter().step_by(GROUP).filter(|place| **place != NONE) {
+    for panel in &places.panels {
+        let results = &places.results[panel.results.0..panel.results.1];
+        for (_, place) in results.iter().step_by(GROUP) {
             for output in 0..outputs {
                 if let Some(words) = out.get(output * apart + place..).and_then(<[u64]>::first_chunk) {
                     fetch(words);
                 }
             }
         }
-        tiles.multiply(LeftTiles { lines: &left.lines[first..], ..left }, right, ahead, &mut sums);
+        tiles.multiply(LeftTiles { lines: &left.lines[panel.first..], ..left }, right, ahead, &mut sums);
         ahead = ahead.get(AHEAD * left.steps.lines().len()..).unwrap_or_default();
-        for (part, places) in places.chunks(GROUP).enumerate() {
-            let first = places[0];
-            let mut in_one_piece = places.len() == GROUP && first != NONE;
-            for (i, place) in places.iter().enumerate() {
-                in_one_piece &= *place == first.wrapping_add(i);
-            }
+        for results in results.chunks(GROUP) {
             let mut rows = [[simd.splat(0); GROUP]; GROUPS];
-            for i in 0..GROUP {
-                for (row, words) in rows.iter_mut().zip(tiles.words(&sums, part * GROUP + i)) {
-                    row[i] = simd.load(words);
+            let (_, first) = results[0];
+            let mut in_one_piece = true;
+            for (i, (row, place)) in results.iter().enumerate() {
+                in_one_piece &= *place == first + i;
+                for (rows, words) in rows.iter_mut().zip(tiles.words(&sums, *row)) {
+                    rows[i] = simd.load(words);
                 }
             }
             for (vectors, output) in rows.into_iter().zip((0..outputs).step_by(GROUP)) {
                 let vectors = simd.transpose(vectors);
                 for (vector, output) in vectors.iter().zip(output..outputs) {
-                    let results = simd.store(*vector);
-                    if in_one_piece {
-                        for (to, result) in out[output * apart + first..][..GROUP].iter_mut().zip(results) {
-                            *to = to.wrapping_add(result);
-                        }
+                    let out = &mut out[output * apart..];
+                    // Of fewer than eight results the others are zero.
+                    if let (true, Some(to)) = (in_one_piece, out[first..].first_chunk_mut()) {
+                        *to = simd.store(simd.add(simd.load(*to), *vector));
                         continue;
                     }
-                    for (place, result) in places.iter().zip(results).filter(|(place, _)| **place != NONE) {
-                        let to = &mut out[output * apart + place];
-                        *to = to.wrapping_add(result);
+                    for ((_, place), result) in results.iter().zip(simd.store(*vector)) {
+                        out[*place] = out[*place].wrapping_add(result);
                     }
                 }
             }

@@ -48,12 +48,20 @@ pub(super) struct Places {
     gaps: Vec<usize>,
     /// Lines of 64 channels.
     pub lines: usize,
-    /// Where results go.
-    pub results: Vec<usize>,
+    /// What is multiplied at a time.
+    pub panels: Vec<Panel>,
+    /// Of the panels' results their rows there, and where they go.
+    pub results: Vec<(usize, usize)>,
+}
+
+/// Results that follow one another in 16 lines: where these begin, and which of all results they are.
+pub(super) struct Panel {
+    pub first: usize,
+    pub results: (usize, usize),
 }
 
 /// No place.
-pub(super) const NONE: usize = usize::MAX;
+const NONE: usize = usize::MAX;
 
 impl Places {
     /// Finds them for rows `first..end` of results.
@@ -116,17 +124,22 @@ impl Places {
     /// Finds those of results in rows `first..end`.
     fn set_results(&mut self, windows: &Windows<'_>, grid: &Grid, (first, end): (usize, usize)) {
         let geometry = windows.geometry;
+        let [height, width] = geometry.result;
         self.results.clear();
-        for row in first..end {
-            let (image, y) = (row / grid.image, row % grid.image);
-            let start = image * geometry.result_image() + y * geometry.result[1];
-            for x in 0..grid.width {
-                let is_there = y < geometry.result[0] && x < geometry.result[1];
-                self.results.push(if is_there { start + x } else { NONE });
+        self.panels.clear();
+        for row in (first..end).filter(|row| row % grid.image < height) {
+            let start = row / grid.image * geometry.result_image() + row % grid.image * width;
+            for x in 0..width {
+                let (line, result) = ((row - first) * grid.width + x, self.results.len());
+                if self.panels.last().is_none_or(|panel| line >= panel.first + ROWS) {
+                    self.panels.push(Panel { first: line, results: (result, result) });
+                }
+                if let Some(panel) = self.panels.last_mut() {
+                    panel.results.1 = result + 1;
+                    self.results.push((line - panel.first, start + x));
+                }
             }
         }
-        let behind = self.results.iter().rev().take_while(|place| **place == NONE).count();
-        self.results.truncate(self.results.len() - behind);
     }
 }
 

@@ -269,13 +269,15 @@ fn multiply_block<T: Tiles>(
     }
 }
 
+/// Steps that [`alone`] multiplies: what a core's nearest cache holds of the right factor, with one step of the left one.
+const ALONE: usize = 4;
+
 /// Runs the loop alone, so many times on limbs that stay in the nearest cache: the speed that products of limbs are measured
 /// against. The multiply-adds of words that it does; nothing where there are no instructions for tiles of limbs.
-pub fn alone(times: usize) -> Option<usize> {
-    let isa = Isa::detect();
+pub fn alone(isa: Isa, times: usize) -> Option<usize> {
     isa.has_limbs().then(|| {
         isa.run_limbs(Alone { times });
-        times * ROWS * LINE * ROWS
+        times * ALONE * ROWS * LINE * ROWS
     })
 }
 
@@ -286,12 +288,12 @@ struct Alone {
 impl LimbTask for Alone {
     #[inline(always)]
     fn run<S: Simd, T: Tiles>(self, _: S, tiles: T) {
-        let panel = vec![Line([0x9e; LINE]); ROWS * LIMBS];
+        let panel = vec![Line([0x9e; LINE]); ALONE * ROWS * LIMBS];
         let mut sums = [Sums::default(); LIMBS * ROWS];
         let mut steps = Steps::default();
-        steps.set(std::iter::once(0));
+        steps.set(std::iter::repeat_n(0, ALONE));
         for _ in 0..self.times {
-            let (lines, right) = (&black_box(&panel)[..], &black_box(&panel)[..]);
+            let (lines, right) = (&black_box(&panel)[..ROWS * LIMBS], &black_box(&panel)[..]);
             tiles.multiply(LeftTiles { lines, limb: ROWS, steps: &steps }, right, &[], black_box(&mut sums));
         }
     }
@@ -357,7 +359,11 @@ mod tests {
 
     #[test]
     fn the_loop_alone_counts_its_multiply_adds() {
-        assert!(alone(1).is_none_or(|one| one == 16 * 64 * 16 && alone(5) == Some(5 * one)));
+        for isa in Isa::available() {
+            let one = alone(isa, 1);
+            assert!(one.is_some() == isa.has_limbs() && alone(isa, 5) == one.map(|one| 5 * one));
+            assert!(one.is_none_or(|one| one == ALONE * 16 * 64 * 16));
+        }
     }
 
     #[test]

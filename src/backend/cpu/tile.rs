@@ -97,9 +97,9 @@ const ALONE: usize = 256;
 
 /// Runs the loop alone, so many times on words that stay in the nearest cache: the speed that products of words are measured
 /// against. The multiply-adds that it does.
-pub fn alone(times: usize) -> usize {
+pub fn alone(isa: Isa, times: usize) -> usize {
     let mut done = 0;
-    Isa::detect().run_tiles(Alone { times, done: &mut done });
+    isa.run_tiles(Alone { times, done: &mut done });
     done
 }
 
@@ -127,6 +127,8 @@ mod tests {
 
     #[test]
     fn the_loop_alone_counts_its_multiply_adds() {
-        assert!(alone(1) >= ALONE * GROUP && alone(5) == 5 * alone(1));
+        for isa in Isa::available() {
+            assert!(alone(isa, 1) >= ALONE * GROUP && alone(isa, 5) == 5 * alone(isa, 1));
+        }
     }
 }
