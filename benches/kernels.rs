@@ -11,14 +11,14 @@ use smlc::run::kernels::truncation;
 
 /// A launch of `kernel` at P0 on ring operands and results of these lengths.
 fn launch(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, streams: &[Stream], ins: &[Buf], outs: &[Buf]) {
-    launch_on(c, name, work, kernel, streams, (ins, Access::Dense), outs);
+    launch_on(c, Isa::available()[0], name, work, kernel, streams, (ins, Access::Dense, outs));
 }
 
 /// A launch of a product, which takes so many multiply-adds, with each instruction set.
 fn products(c: &mut Criterion, name: &str, work: usize, kernel: &Kernel, ins: [usize; 2], out: usize) {
     for isa in Isa::available() {
         let name = format!("{name}, {}", isa.name());
-        launch_with(c, isa, &name, work, kernel, &[], (&ins.map(ring), Access::Dense), &[ring(out)]);
+        launch_on(c, isa, &name, work, kernel, &[], (&ins.map(ring), Access::Dense, &[ring(out)]));
     }
 }
 
@@ -27,30 +27,15 @@ fn product(product: Product) -> Kernel {
     Kernel::ProductOfSums(product, [[1, 0]; 2])
 }
 
-/// The same with operands that are addressed in such a way.
+/// A launch with an instruction set, of operands that are addressed in such a way.
 fn launch_on(
-    c: &mut Criterion,
-    name: &str,
-    work: usize,
-    kernel: &Kernel,
-    streams: &[Stream],
-    (ins, access): (&[Buf], Access),
-    outs: &[Buf],
-) {
-    launch_with(c, Isa::available()[0], name, work, kernel, streams, (ins, access), outs);
-}
-
-/// The same with an instruction set.
-#[expect(clippy::too_many_arguments, reason = "what a launch has")]
-fn launch_with(
     c: &mut Criterion,
     isa: Isa,
     name: &str,
     work: usize,
     kernel: &Kernel,
     streams: &[Stream],
-    (ins, access): (&[Buf], Access),
-    outs: &[Buf],
+    (ins, access, outs): (&[Buf], Access, &[Buf]),
 ) {
     let mut device = Cpu::with_isa(Party(0), &[StreamKey([1; 16]), StreamKey([2; 16])], isa);
     let bufs: Vec<Buf> = ins.iter().chain(outs).cloned().collect();
@@ -159,8 +144,8 @@ fn elements(c: &mut Criterion) {
     }
     for count in [64, 32] {
         let (kernel, access) = (Kernel::from(Program::planes(count)), Access::Bits { add: 1 << 16, from: 0 });
-        let out = planes(len, usize::from(count));
-        launch_on(c, &format!("planes {count}"), len, &kernel, &[], (&[ring(len)], access), &[out]);
+        let (isa, out) = (Isa::available()[0], planes(len, usize::from(count)));
+        launch_on(c, isa, &format!("planes {count}"), len, &kernel, &[], (&[ring(len)], access, &[out]));
     }
     let code = truncation();
     let kernel = Kernel::from(Program { name: "trunc.first".into(), planes: false, code: code.clone() });

@@ -131,9 +131,9 @@ impl Isa {
             Level::Avx512(_) => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(_) => "AVX2",
-            Level::Portable => "no vectors",
+            Level::Portable => "portable",
             #[cfg(test)]
-            Level::Wide => "no vectors, wide tiles",
+            Level::Wide => "portable, wide tiles",
         }
     }
 
