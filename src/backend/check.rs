@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::backend::{BackendError, Launch, view};
 use crate::graph::Window;
-use crate::plan::program::{MOST, MOST_TAKEN};
+use crate::plan::program::{MOST_TAKEN, ROOM, ROOM_OF_PLANES};
 use crate::plan::{
     Access, Buf, BufId, Instr, Kernel, Lookup, Operand, Part, Party, Product, Program, Stream, are_places, sums,
 };
@@ -44,8 +44,8 @@ struct Input<'a> {
     access: Access,
 }
 
-type Inputs<'a> = SmallVec<[Input<'a>; MOST]>;
-type Outputs<'a> = SmallVec<[&'a Buf; MOST]>;
+type Inputs<'a> = SmallVec<[Input<'a>; ROOM]>;
+type Outputs<'a> = SmallVec<[&'a Buf; ROOM]>;
 
 /// Checks that a launch's buffers, streams and sizes fit its kernel and one another, for a device of `party`. What
 /// registers of an element program hold is left to whoever prepares the program.
@@ -265,7 +265,7 @@ fn map(program: &Program, ins: &[Input<'_>], streams: &[Stream], outs: &[&Buf]) 
         }
     }
     let begins = begins(outs.iter().map(|out| out.planes));
-    let mut written: SmallVec<[bool; 128]> = SmallVec::from_elem(false, begins[outs.len()]);
+    let mut written: SmallVec<[bool; ROOM_OF_PLANES]> = SmallVec::from_elem(false, begins[outs.len()]);
     for instr in &program.code {
         let fits = match *instr {
             Instr::In { input, plane } => ins.get(usize::from(input)).is_some_and(|operand| match operand.access {
@@ -297,7 +297,7 @@ fn map(program: &Program, ins: &[Input<'_>], streams: &[Stream], outs: &[&Buf]) 
 }
 
 /// For each result where its planes begin among those of all, which are counted at the end.
-pub(super) fn begins(planes: impl Iterator<Item = usize>) -> SmallVec<[usize; MOST]> {
+pub(super) fn begins(planes: impl Iterator<Item = usize>) -> SmallVec<[usize; ROOM]> {
     let mut begins = SmallVec::from_elem(0, 1);
     planes.for_each(|planes| begins.push(begins[begins.len() - 1] + planes));
     begins

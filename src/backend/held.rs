@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::check::misfit;
 use super::{BackendError, Launch};
-use crate::plan::program::MOST;
+use crate::plan::program::ROOM;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Which way a message goes.
@@ -141,8 +141,8 @@ impl Form {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     /// Whether each operand is read from a message.
-    pub ins: SmallVec<[bool; MOST]>,
-    pub outs: SmallVec<[Form; MOST]>,
+    pub ins: SmallVec<[bool; ROOM]>,
+    pub outs: SmallVec<[Form; ROOM]>,
 }
 
 impl<M> Held<M> {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::backend::check::misfit;
 use crate::backend::{BackendError, Launch};
 use crate::plan::layout::Layout;
-use crate::plan::program::MOST;
+use crate::plan::program::ROOM;
 use crate::plan::{Buf, BufId};
 
 /// Places of buffers.
@@ -74,7 +74,7 @@ impl Places {
         for operand in launch.ins {
             self.operand(launch.bufs, operand.buf)?;
         }
-        let mut written: SmallVec<[Range<usize>; MOST]> = SmallVec::new();
+        let mut written: SmallVec<[Range<usize>; ROOM]> = SmallVec::new();
         for id in launch.outs {
             let place = self.result(launch.bufs, *id)?;
             let meet = |other: &Range<usize>| place.start < other.end && other.start < place.end;

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::net::error::{Abort, AbortReason, Loss, NetError};
 use crate::net::frame::{Expect, Header, Kind};
+use crate::net::queue::Queue;
 use crate::net::shape::{Pacer, Shape, sleep_until};
 use crate::net::{Mesh, Nearby, Parcel, Spares, Traffic, peers};
 use crate::plan::Party;
@@ -30,9 +30,9 @@ enum Payload {
 /// One party's endpoint.
 pub struct MemoryMesh {
     me: Party,
-    inbox: Receiver<(Party, Packet)>,
+    inbox: Queue<(Party, Packet)>,
     /// To each party; the entry for this one is unused.
-    outboxes: [Sender<(Party, Packet)>; 3],
+    outboxes: [Queue<(Party, Packet)>; 3],
     /// Data that came before it was asked for, by sender.
     waiting: [VecDeque<Packet>; 3],
     pacers: Option<[Pacer; 3]>,
@@ -46,10 +46,11 @@ impl MemoryMesh {
     /// Three connected endpoints, in order of the parties; delayed and paced when a shape is given.
     #[must_use]
     pub fn new(shape: Option<Shape>) -> [MemoryMesh; 3] {
-        let channels = [channel(), channel(), channel()];
-        let outboxes = channels.each_ref().map(|(sender, _)| sender.clone());
+        let outboxes: [Queue<_>; 3] = Default::default();
+        // What one party sends another one gives back: together they have what all need.
+        let spares: Arc<Spares> = Arc::default();
         let mut me = Party(0);
-        channels.map(|(_, inbox)| {
+        outboxes.clone().map(|inbox| {
             let endpoint = MemoryMesh {
                 me,
                 inbox,
@@ -59,7 +60,7 @@ impl MemoryMesh {
                 failure: None,
                 finished: false,
                 traffic: Traffic::default(),
-                spares: Arc::default(),
+                spares: Arc::clone(&spares),
             };
             me = me.plus(1);
             endpoint
@@ -68,7 +69,7 @@ impl MemoryMesh {
 
     /// Hands a packet over; an endpoint that is gone has said why in its last packet.
     fn post(&self, to: Party, packet: Packet) {
-        let _ = self.outboxes[to.index()].send((self.me, packet));
+        self.outboxes[to.index()].push((self.me, packet));
     }
 
     /// Remembers the first failure and tells the others.
@@ -102,7 +103,7 @@ impl MemoryMesh {
         if self.finished {
             return Err(NetError::Lost(self.me, Loss::Finished));
         }
-        while let Ok((from, packet)) = self.inbox.try_recv() {
+        while let Some((from, packet)) = self.inbox.try_pop() {
             self.sort(from, packet)?;
         }
         Ok(())
@@ -112,9 +113,9 @@ impl MemoryMesh {
     fn watch(&mut self, from: Party) -> Result<(), NetError> {
         let start = Instant::now();
         while self.waiting[from.index()].is_empty() && start.elapsed() < PATIENCE {
-            match self.inbox.try_recv() {
-                Ok((from, packet)) => self.sort(from, packet)?,
-                Err(_) => std::hint::spin_loop(),
+            match self.inbox.try_pop() {
+                Some((from, packet)) => self.sort(from, packet)?,
+                None => (0..16).for_each(|_| std::hint::spin_loop()),
             }
         }
         Ok(())
@@ -125,11 +126,9 @@ impl MemoryMesh {
             if let Some(packet) = self.waiting[from.index()].pop_front() {
                 return Ok(packet);
             }
-            // This endpoint holds a sender to its own inbox, so the queue never reports an end; dropped peers send an abort.
-            match self.inbox.recv() {
-                Ok((from, packet)) => self.sort(from, packet)?,
-                Err(_) => return Err(self.fail(NetError::Lost(from, Loss::Closed))),
-            }
+            // Peers that are dropped send an abort.
+            let (from, packet) = self.inbox.pop();
+            self.sort(from, packet)?;
         }
     }
 

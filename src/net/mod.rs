@@ -26,6 +26,7 @@ pub mod stream;
 pub mod tcp;
 
 mod greet;
+mod queue;
 #[cfg(test)]
 mod tests;
 

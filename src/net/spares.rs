@@ -1,56 +1,53 @@
 //! Payloads that have served, to serve again: memory for a large one comes from the system page by page, which takes longer
-//! than to write it.
+//! than to write it, and once a run has been all that others need is there.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many are kept at most.
-const MOST: usize = 32;
+const MOST: usize = 256;
 
-/// Payloads of fewer bytes are not worth keeping.
+/// Room of the smallest payloads. What has less, such as a key, did not come from here and is not kept.
 const SMALL: usize = 64;
 
-/// An endpoint's spare payloads, which what is sent and what is received take and give back. None is kept before
-/// [`Spares::keep`].
+/// Spare payloads, which what is sent and what is received take and give back. None is kept before [`Spares::keep`].
 #[derive(Debug, Default)]
 pub struct Spares(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// The smallest first.
     payloads: Vec<Vec<u8>>,
-    /// Bytes of all.
+    /// Bytes of these, and of all that are kept at most.
+    bytes: usize,
     room: usize,
 }
 
 impl Spares {
-    /// Keeps so many bytes at most from now on.
+    /// Keeps so many bytes more from now on, for one more party that uses them.
     pub fn keep(&self, bytes: usize) {
         let mut kept = self.lock();
-        kept.room = bytes;
-        kept.fit();
+        kept.room = kept.room.saturating_add(bytes);
+        kept.payloads.reserve(MOST + 1);
     }
 
     /// The smallest payload that has so many bytes without growing, or a new one. What it holds means nothing.
     #[must_use]
     pub fn take(&self, bytes: usize) -> Vec<u8> {
-        self.find(bytes).unwrap_or_else(|| Vec::with_capacity(bytes))
+        self.find(bytes).unwrap_or_else(|| Vec::with_capacity(bytes.max(SMALL)))
     }
 
     /// The same with so many bytes in it, which mean nothing.
     #[must_use]
     pub fn take_filled(&self, bytes: usize) -> Vec<u8> {
-        let Some(mut payload) = self.find(bytes) else { return vec![0; bytes] };
+        let mut payload = self.take(bytes);
         payload.resize(bytes, 0);
         payload
     }
 
     fn find(&self, bytes: usize) -> Option<Vec<u8>> {
-        if bytes < SMALL {
-            return None;
-        }
-        let payloads = &mut self.lock().payloads;
-        let fits = payloads.iter().enumerate().filter(|(_, payload)| payload.capacity() >= bytes);
-        let (at, _) = fits.min_by_key(|(_, payload)| payload.capacity())?;
-        Some(payloads.swap_remove(at))
+        let mut kept = self.lock();
+        let at = kept.smallest(bytes);
+        (at < kept.payloads.len()).then(|| kept.remove(at))
     }
 
     /// Keeps a payload, if there is room, and if it is not a small one such as a key.
@@ -59,8 +56,13 @@ impl Spares {
             return;
         }
         let mut kept = self.lock();
-        kept.payloads.push(payload);
-        kept.fit();
+        kept.bytes += payload.capacity();
+        let at = kept.smallest(payload.capacity());
+        kept.payloads.insert(at, payload);
+        // Large ones are worth the most.
+        while kept.payloads.len() > MOST || kept.bytes > kept.room {
+            kept.remove(0);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -69,13 +71,15 @@ impl Spares {
 }
 
 impl Kept {
-    /// Lets go of what there is no room for. Large ones are worth the most.
-    fn fit(&mut self) {
-        while self.payloads.len() > MOST || self.payloads.iter().map(Vec::capacity).sum::<usize>() > self.room {
-            let least = self.payloads.iter().enumerate().min_by_key(|(_, payload)| payload.capacity());
-            let Some((at, _)) = least else { break };
-            self.payloads.swap_remove(at);
-        }
+    /// Which is the smallest one that has so many bytes.
+    fn smallest(&self, bytes: usize) -> usize {
+        self.payloads.partition_point(|payload| payload.capacity() < bytes)
+    }
+
+    fn remove(&mut self, at: usize) -> Vec<u8> {
+        let payload = self.payloads.remove(at);
+        self.bytes -= payload.capacity();
+        payload
     }
 }
 
@@ -85,9 +89,9 @@ mod tests {
 
     /// Capacities of what is kept in [`SMALL`]s, in order.
     fn kept(spares: &Spares) -> Vec<usize> {
-        let mut all: Vec<usize> = spares.lock().payloads.iter().map(|payload| payload.capacity() / SMALL).collect();
-        all.sort_unstable();
-        all
+        let kept = spares.lock();
+        assert_eq!(kept.bytes, kept.payloads.iter().map(Vec::capacity).sum::<usize>());
+        kept.payloads.iter().map(|payload| payload.capacity() / SMALL).collect()
     }
 
     fn put(spares: &Spares, sizes: impl IntoIterator<Item = usize>) {
@@ -107,7 +111,9 @@ mod tests {
         assert_eq!(spares.take_filled(bytes), vec![0; bytes]);
         assert_eq!(kept(&spares), [1]);
         spares.put(vec![1; SMALL / 2]);
-        assert_eq!((spares.take(8).capacity(), kept(&spares)), (8, vec![1]), "small ones are not kept, and take none");
+        assert_eq!(kept(&spares), [1], "small ones are not kept");
+        assert_eq!((spares.take(8).capacity(), kept(&spares)), (SMALL, vec![]));
+        assert_eq!(spares.take(8).capacity(), SMALL, "a new one that can be kept");
     }
 
     #[test]
@@ -115,7 +121,8 @@ mod tests {
         let spares = Spares::default();
         put(&spares, [1]);
         assert!(kept(&spares).is_empty(), "there is none yet");
-        spares.keep(5 * SMALL);
+        spares.keep(2 * SMALL);
+        spares.keep(3 * SMALL);
         put(&spares, [1, 2, 3]);
         assert_eq!(kept(&spares), [2, 3]);
         put(&spares, [6]);
@@ -123,7 +130,5 @@ mod tests {
         spares.keep(usize::MAX);
         put(&spares, 1..=MOST + 2);
         assert_eq!(kept(&spares), (3..=MOST + 2).collect::<Vec<_>>());
-        spares.keep(0);
-        assert!(kept(&spares).is_empty());
     }
 }

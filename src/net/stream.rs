@@ -5,7 +5,7 @@
 //! peers get an abort frame, and the party learns it from its next call.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::net::error::{Abort, AbortReason, Loss, NetError};
 use crate::net::frame::{Expect, FrameError, Header, Kind};
 use crate::net::io::{Io, Stream, read_header, read_over, read_payload, write_frame};
+use crate::net::queue::Queue;
 use crate::net::shape::{Pacer, Shape, sleep_until};
 use crate::net::{Mesh, Spares, Traffic, peers};
 use crate::plan::Party;
@@ -59,7 +60,7 @@ struct Fate {
     me: Party,
     ended: Mutex<Option<Ended>>,
     /// Payloads with their senders, or the failure.
-    events: Sender<Result<(Party, Vec<u8>), NetError>>,
+    events: Queue<Result<(Party, Vec<u8>), NetError>>,
     outgoing: [UnboundedSender<Outgoing>; 2],
 }
 
@@ -82,8 +83,8 @@ impl Fate {
                 // A writer that is gone has lost its peer.
                 let _ = peer.send(Outgoing::new(Kind::Abort, abort.to_vec()));
             }
-            // Wakes the party if it waits for a payload; it may have gone.
-            let _ = self.events.send(Err(error.clone()));
+            // Wakes the party if it waits for a payload.
+            self.events.push(Err(error.clone()));
         }
         *ended = Some(how);
         None
@@ -120,7 +121,6 @@ struct Link {
 pub struct StreamMesh {
     io: Arc<Io>,
     fate: Arc<Fate>,
-    events: Receiver<Result<(Party, Vec<u8>), NetError>>,
     /// What came before it was asked for, by sender.
     waiting: [VecDeque<Vec<u8>>; 3],
     /// Payloads that are expected and were not asked for yet, by sender.
@@ -135,10 +135,9 @@ impl StreamMesh {
     /// An endpoint of party `me` over connected streams to the parties `me + 1` and `me + 2`, on which the handshake is done.
     #[must_use]
     pub fn new<S: Stream>(io: Arc<Io>, me: Party, streams: [S; 2], timing: Timing, shape: Option<Shape>) -> StreamMesh {
-        let (events_in, events) = channel();
         let queues = [unbounded_channel(), unbounded_channel()];
         let outgoing = queues.each_ref().map(|(sender, _)| sender.clone());
-        let fate = Arc::new(Fate { me, ended: Mutex::new(None), events: events_in, outgoing });
+        let fate = Arc::new(Fate { me, ended: Mutex::new(None), events: Queue::default(), outgoing });
         let spares: Arc<Spares> = Arc::default();
         let mut parts = peers(me).into_iter().zip(streams);
         let links = queues.map(|(outgoing, queue)| {
@@ -155,7 +154,6 @@ impl StreamMesh {
         StreamMesh {
             io,
             fate,
-            events,
             waiting: Default::default(),
             expected: [0; 3],
             links,
@@ -212,11 +210,8 @@ impl Mesh for StreamMesh {
                 self.traffic.received[from.index()].count(payload.len());
                 return Ok(payload);
             }
-            match self.events.recv() {
-                Ok(Ok((sender, payload))) => self.waiting[sender.index()].push_back(payload),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(self.fate.fail(NetError::Lost(from, Loss::Closed))),
-            }
+            let (sender, payload) = self.fate.events.pop()?;
+            self.waiting[sender.index()].push_back(payload);
         }
     }
 
@@ -307,7 +302,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     let payload = read_over(&mut self.stream, self.spares.take_filled(expect.len), idle).await;
                     // The endpoint may have been dropped meanwhile.
                     let payload = payload.map_err(|error| error.blame(peer))?;
-                    let _ = self.fate.events.send(Ok((peer, payload)));
+                    self.fate.events.push(Ok((peer, payload)));
                 }
                 Kind::Abort => {
                     Expect { kind: Kind::Abort, round: 0, len: Abort::LEN }.check(header).map_err(wrong)?;

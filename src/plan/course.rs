@@ -27,6 +27,10 @@ pub struct Piece {
     pub number: usize,
     /// Positions in the round's transfers, in packing order.
     pub sends: Vec<usize>,
+    /// What the sender packs, in the same order.
+    pub sources: Vec<BufId>,
+    /// What the receiver fills.
+    pub targets: Vec<BufId>,
     /// Bytes on the wire.
     pub bytes: usize,
 }
@@ -135,21 +139,29 @@ fn pieces(plan: &Plan, number: usize) -> Vec<Ready> {
             let sends = round.sends.iter().enumerate().filter(|(_, send)| send.from == from && send.to == to);
             let bytes = |source| plan.buf(source).wire_bytes();
             let mut left: usize = sends.clone().map(|(_, send)| bytes(send.source)).sum();
-            let new = |number| Piece { round: number, from, to, number: 0, sends: Vec::new(), bytes: 0 };
-            let (mut piece, mut first, mut latest) = (new(number), None, None);
+            let new = |piece| Piece {
+                round: number,
+                from,
+                to,
+                number: piece,
+                sends: Vec::new(),
+                sources: Vec::new(),
+                targets: Vec::new(),
+                bytes: 0,
+            };
+            let (mut piece, mut first, mut latest) = (new(0), None, None);
             for (at, send) in sends {
                 let after = made.get(&storage(send.source)).copied();
                 if after > latest && piece.bytes >= PIECE && left >= PIECE {
-                    let next = Piece { number: piece.number + 1, ..new(number) };
-                    pieces.push(Ready {
-                        piece: std::mem::replace(&mut piece, next),
-                        first: first.take(),
-                        after: latest,
-                    });
+                    let next = new(piece.number + 1);
+                    let piece = std::mem::replace(&mut piece, next);
+                    pieces.push(Ready { piece, first: first.take(), after: latest });
                 }
                 first = [first, after].into_iter().flatten().min();
                 latest = latest.max(after);
                 piece.sends.push(at);
+                piece.sources.push(send.source);
+                piece.targets.push(send.target);
                 piece.bytes += bytes(send.source);
                 left -= bytes(send.source);
             }

@@ -12,9 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Access, Kernel, Operand, Round};
 
-/// So many operands, streams or results fused programs have at most ([`super::build`]). Lists of them have room for as many
-/// without memory of their own.
+/// So many operands, streams or results fused programs have at most ([`super::build`]).
 pub const MOST: usize = 16;
+
+/// So many operands, streams or results, and planes of results, of a step lists have room for without memory of their own. Steps
+/// of tables have the most.
+pub const ROOM: usize = 40;
+/// See [`ROOM`].
+pub const ROOM_OF_PLANES: usize = 320;
 
 /// So many planes a program takes at most from words ([`Program::taken`]): a device has room for them beside its registers.
 pub const MOST_TAKEN: usize = 128;

@@ -84,9 +84,10 @@ pub fn run_on<B: Backend>(
     mesh: &mut dyn Mesh,
     owners: &mut dyn OwnerLink,
     service: Service<'_>,
-    device: impl FnOnce(Party, [StreamKey; 2]) -> Result<B, BackendError>,
+    device: impl FnOnce(Party, [StreamKey; 2]) -> Result<B, BackendError> + Send,
 ) -> Result<(), RunError> {
-    let result = serve(plan, mesh, owners, service, device);
+    let served = service.threads.pool(|| serve(plan, &mut *mesh, &mut *owners, service, device));
+    let result = served.unwrap_or_else(|error| Err(RunError::Thread(error.to_string())));
     if let Err(error) = &result {
         abort(mesh, error);
         // The client may be gone as well; the error at hand is the one to report.
@@ -145,8 +146,7 @@ fn runs<B: Backend>(
 ) -> Result<(), RunError> {
     let net = |cause| RunError::net(plan, cause, None);
     let mut awaited: Vec<&Input> = plan.inputs.iter().collect();
-    // What comes in a round and leaves in the next all serves again.
-    mesh.spares().keep(2 * session.course().most_sent());
+    mesh.spares().keep(session.spare_bytes());
     let mut next = None;
     // What reading or compiling the plan took makes room for the inputs.
     memory::give_back();
@@ -248,9 +248,11 @@ fn reader(plan: &Plan, id: BufId) -> Option<Span> {
 }
 
 /// A mesh as a session's link.
-struct OverMesh<'m> {
-    mesh: &'m mut dyn Mesh,
-    gpus: [bool; 3],
+pub struct OverMesh<'m> {
+    /// The mesh.
+    pub mesh: &'m mut dyn Mesh,
+    /// As in [`Service::gpus`].
+    pub gpus: [bool; 3],
 }
 
 impl Link for OverMesh<'_> {

@@ -48,6 +48,9 @@ pub trait Link {
     }
 }
 
+/// Bytes of payloads that are written or read beside those of a round.
+const UNDER_WAY: usize = 1 << 20;
+
 /// A party in the middle of a plan.
 #[derive(Debug)]
 pub struct Session<'p, B> {
@@ -154,6 +157,13 @@ impl<'p, B: Backend> Session<'p, B> {
     #[must_use]
     pub fn course(&self) -> &Course {
         &self.course
+    }
+
+    /// Bytes of payloads that serve again in further rounds and runs: what comes in a round and leaves in the next, and some that
+    /// are on their way.
+    #[must_use]
+    pub fn spare_bytes(&self) -> usize {
+        2 * self.course.most_sent() + UNDER_WAY
     }
 
     /// Fills one of this party's buffers. In a further run, an owner's inputs come all together or not at all.
@@ -273,7 +283,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let plan = self.plan;
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         if let Some(device) = self.backend.parcels() {
-            return device.begin(&plan.bufs, &sources(plan, piece)).map(|()| None).map_err(refused);
+            return device.begin(&plan.bufs, &piece.sources).map(|()| None).map_err(refused);
         }
         let Some(device) = self.backend.messages() else { return Ok(None) };
         if !device.is_worth(piece.bytes) {
@@ -282,14 +292,14 @@ impl<'p, B: Backend> Session<'p, B> {
         give_back(device, link);
         let mut payload = link.spare(piece.bytes);
         payload.resize(piece.bytes, 0);
-        let opened = device.open(&plan.bufs, &sources(plan, piece), payload);
+        let opened = device.open(&plan.bufs, &piece.sources, payload);
         opened.map(Some).map_err(refused)
     }
 
     /// Sends a piece, which was `opened` or not, or tells as what it is still to leave.
     fn send(&mut self, piece: &Piece, opened: Option<usize>, link: &mut dyn Link) -> Result<Option<Begun>, RunError> {
         let plan = self.plan;
-        let ids = sources(plan, piece);
+        let ids = &piece.sources[..];
         self.site(piece).into_iter().for_each(|site| self.backend.serve(site));
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
@@ -299,14 +309,14 @@ impl<'p, B: Backend> Session<'p, B> {
             return Ok(None);
         }
         if let (Some(_), Some(device)) = (link.nearby(piece.to), self.backend.parcels()) {
-            return device.post(&plan.bufs, &ids).map(|parcel| Some(Begun::Parcel(parcel))).map_err(refused);
+            return device.post(&plan.bufs, ids).map(|parcel| Some(Begun::Parcel(parcel))).map_err(refused);
         }
-        if self.backend.pack_ahead(&plan.bufs, &ids).map_err(refused)? {
+        if self.backend.pack_ahead(&plan.bufs, ids).map_err(refused)? {
             return Ok(Some(Begun::Bytes));
         }
         let mut payload = link.spare(piece.bytes);
         payload.clear();
-        self.backend.pack(&plan.bufs, &ids, &mut payload).map_err(refused)?;
+        self.backend.pack(&plan.bufs, ids, &mut payload).map_err(refused)?;
         link.send(piece, payload).map_err(lost)?;
         Ok(None)
     }
@@ -314,28 +324,28 @@ impl<'p, B: Backend> Session<'p, B> {
     /// Waits for a piece and takes it.
     fn receive(&mut self, piece: &Piece, link: &mut dyn Link) -> Result<(), RunError> {
         let plan = self.plan;
-        let ids = targets(plan, piece);
+        let ids = &piece.targets[..];
         self.site(piece).into_iter().for_each(|site| self.backend.serve(site));
         let refused = |e| RunError::device(plan, e, span(plan, piece));
         let lost = |e| failed(plan, piece, e);
         if let (Some(near), Some(device)) = (link.nearby(piece.from), self.backend.parcels()) {
             device.idle().map_err(refused)?;
             let parcel = near.take(piece.from, piece.round as u32, piece.bytes).map_err(lost)?;
-            device.take(&plan.bufs, &ids, parcel).map_err(refused)?;
+            device.take(&plan.bufs, ids, parcel).map_err(refused)?;
         } else {
             if let Some(device) = self.backend.parcels() {
                 device.leave().map_err(refused)?;
             }
             let payload = link.receive(piece).map_err(lost)?;
             if let Some(device) = self.backend.messages() {
-                device.keep(&plan.bufs, &ids, payload).map_err(refused)?;
+                device.keep(&plan.bufs, ids, payload).map_err(refused)?;
                 give_back(device, link);
             } else {
-                self.backend.unpack(&plan.bufs, &ids, &payload).map_err(refused)?;
+                self.backend.unpack(&plan.bufs, ids, &payload).map_err(refused)?;
                 link.done(payload);
             }
         }
-        self.grow(&ids);
+        self.grow(ids);
         for number in &piece.sends {
             let Send { target, opening, .. } = &plan.rounds[piece.round].sends[*number];
             let (round, bytes) = (piece.round, plan.buf(*target).wire_bytes());
@@ -470,16 +480,4 @@ fn failed(plan: &Plan, piece: &Piece, cause: NetError) -> RunError {
 fn span(plan: &Plan, piece: &Piece) -> Option<Span> {
     let sends = &plan.rounds[piece.round].sends;
     piece.sends.iter().find_map(|at| sends[*at].span).or_else(|| sends.iter().find_map(|s| s.span))
-}
-
-/// The buffers that a piece is packed from.
-fn sources(plan: &Plan, piece: &Piece) -> SmallVec<[BufId; 8]> {
-    let sends = &plan.rounds[piece.round].sends;
-    piece.sends.iter().map(|at| sends[*at].source).collect()
-}
-
-/// The buffers that a piece fills.
-fn targets(plan: &Plan, piece: &Piece) -> SmallVec<[BufId; 8]> {
-    let sends = &plan.rounds[piece.round].sends;
-    piece.sends.iter().map(|at| sends[*at].target).collect()
 }

@@ -11,6 +11,7 @@ use super::factor::{Axis, Factor, Lanes};
 use super::isa::{Isa, TileTask};
 use super::left::{self, InPlace, Left};
 use super::limbs::{self, Limbs};
+use super::lookup;
 use super::packing::{pack_right, panels};
 use super::products::{Direct, Panels};
 use super::simd::{GROUP, Group, Simd};
@@ -77,11 +78,17 @@ pub(super) struct Workspace {
     pub(super) strassen: Room,
     /// What products of limbs need.
     pub(super) limbs: limbs::Room,
+    /// What tables need.
+    pub(super) tables: lookup::Room,
 }
 
 impl Workspace {
     /// Hands room for so many parts to `work`: this thread's own, and the others'. Parts are not shared in turn.
-    pub(super) fn for_parts(&mut self, parts: usize, work: impl FnOnce(&mut dyn Iterator<Item = &mut Workspace>)) {
+    pub(super) fn for_parts(
+        &mut self,
+        parts: usize,
+        work: impl FnOnce(&mut (dyn Iterator<Item = &mut Workspace> + Send)),
+    ) {
         let (mut others, threads) = (std::mem::take(&mut self.others), std::mem::replace(&mut self.threads, 1));
         others.resize_with((parts - 1).max(others.len()), Workspace::default);
         work(&mut std::iter::once(&mut *self).chain(&mut others));
@@ -130,17 +137,24 @@ impl Product<'_> {
 
     /// Adds the product to `out`; there are at least about as many columns as rows.
     fn wide(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
-        let work = self.rows.saturating_mul(self.depth).saturating_mul(self.cols).saturating_mul(self.pairs.len());
-        if space.threads < 2 || work < SHARED {
+        if !self.is_shared(space) {
             return self.alone(isa, space, out);
         }
         match (self.target.rows, self.target.cols) {
             (Axis::Stride(stride), Axis::Stride(1)) if self.rows > self.cols && stride >= self.cols => {
                 self.by_rows(stride, isa, space, out);
             }
-            _ if self.cols >= GROUP * space.threads => self.by_columns(isa, space, out),
+            _ if self.cols >= GROUP * space.threads => {
+                self.by_columns(GROUP, space, out, |part, space, out| part.alone(isa, space, out));
+            }
             _ => self.alone(isa, space, out),
         }
+    }
+
+    /// Whether it is worth several threads, if there are any.
+    pub(super) fn is_shared(&self, space: &Workspace) -> bool {
+        let work = self.rows.saturating_mul(self.depth).saturating_mul(self.cols).saturating_mul(self.pairs.len());
+        space.threads > 1 && work >= SHARED
     }
 
     /// The same by several threads: each computes some of the rows, which lie one after the other, `stride` words apart.
@@ -157,10 +171,16 @@ impl Product<'_> {
         });
     }
 
-    /// The same: each thread computes some of the columns.
-    fn by_columns(&self, isa: Isa, space: &mut Workspace, out: &mut [u64]) {
+    /// The same: each thread computes some of the columns, whole units of so many, with `add`.
+    pub(super) fn by_columns(
+        &self,
+        unit: usize,
+        space: &mut Workspace,
+        out: &mut [u64],
+        add: impl Fn(&Product<'_>, &mut Workspace, &mut [u64]) + Sync,
+    ) {
         let Product { rows, depth, cols, pairs, target } = *self;
-        let step = cols.div_ceil(space.threads).next_multiple_of(GROUP);
+        let step = cols.div_ceil(space.threads).next_multiple_of(unit);
         let starts = (0..cols).step_by(step);
         space.for_parts(starts.len(), |spaces| {
             each_part(starts.clone().zip(spaces), |(start, space)| {
@@ -170,7 +190,7 @@ impl Product<'_> {
                 part.clear();
                 part.resize(rows * cols, 0);
                 let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
-                Product { rows, depth, cols, pairs: &pairs, target }.alone(isa, space, &mut part);
+                add(&Product { rows, depth, cols, pairs: &pairs, target }, space, &mut part);
                 space.part = part;
             });
         });
@@ -199,14 +219,14 @@ impl Product<'_> {
             _ if isa.has_limbs() && limbs::pay([self.rows, self.depth * self.pairs.len(), self.cols]) => {
                 isa.run_limbs(Limbs { product: self, packed: &[], space, out });
             }
-            _ => match strassen::levels([self.rows, self.depth, self.cols], self.is_gathered()) {
-                0 => self.packed(isa, space, out),
-                levels => strassen::add(self, levels, MOST, isa, space, out),
+            _ => match strassen::levels([self.rows, self.depth, self.cols]) {
+                levels @ 1.. if !self.is_gathered() => strassen::add(self, None, (levels, MOST), isa, space, out),
+                _ => self.packed(isa, space, out),
             },
         }
     }
 
-    /// Whether a right factor does not lie in memory row by row.
+    /// Whether a right factor lies somewhere else than row by row or column by column.
     fn is_gathered(&self) -> bool {
         self.pairs.iter().any(|(_, right)| matches!(right.cols, Axis::Table(_)))
     }

@@ -70,9 +70,9 @@ fn by_outputs(isa: Isa, all: &Windows<'_>, threads: usize, space: &mut Workspace
 /// Each thread computes a part, to words of its own.
 fn each<'a, 'o>(
     isa: Isa,
-    parts: impl ExactSizeIterator<Item = Windows<'a>>,
+    parts: impl ExactSizeIterator<Item = Windows<'a>> + Send,
     space: &mut Workspace,
-    outs: impl Iterator<Item = &'o mut [u64]>,
+    outs: impl Iterator<Item = &'o mut [u64]> + Send,
 ) {
     space.for_parts(parts.len(), |spaces| {
         each_part(parts.zip(outs).zip(spaces), |((windows, out), space)| isa.run_limbs(Run { windows, space, out }));

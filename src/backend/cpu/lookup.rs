@@ -28,10 +28,17 @@ pub(super) fn rotate(shift: u32, places: usize, ins: &[Input<'_>], outs: &mut [O
     }
 }
 
-pub(super) fn lookup(isa: Isa, table: &Lookup, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
+/// Room for polynomials and their values, kept from launch to launch.
+#[derive(Default)]
+pub(super) struct Room {
+    columns: Vec<i64>,
+    values: Vec<i64>,
+}
+
+pub(super) fn lookup(isa: Isa, table: &Lookup, room: &mut Room, ins: &[Input<'_>], outs: &mut [Output<'_>]) {
     let (rows, by) = (&ins[0], &ins[1]);
     for (term, out) in table.terms.iter().zip(outs) {
-        isa.run(Sums { table, pieces: Pieces::new(term, table), rows: rows.words, by: by.words, out: out.words });
+        isa.run(Sums { table, pieces: Pieces::new(term, table, room), rows: rows.words, by: by.words, out: out.words });
     }
 }
 
@@ -77,28 +84,31 @@ fn fraction(word: u64, table: &Lookup) -> u64 {
 struct Pieces<'t> {
     table: &'t Lookup,
     /// Coefficients of one power for all pieces side by side, the highest power first.
-    columns: Vec<i64>,
+    columns: &'t [i64],
     /// Pieces of a column: all, or 1 where a polynomial serves all pieces.
     width: usize,
     /// Whether no product with v needs more than 64 bits.
     narrow: bool,
     factors: Option<&'t [i64]>,
-    values: Vec<i64>,
+    values: &'t mut [i64],
 }
 
 impl<'t> Pieces<'t> {
-    fn new(term: &'t Term, table: &'t Lookup) -> Pieces<'t> {
+    fn new(term: &'t Term, table: &'t Lookup, Room { columns, values }: &'t mut Room) -> Pieces<'t> {
         let (polynomials, factors) = match term {
             Term::Polynomials(pieces) => (pieces.as_slice(), None),
             Term::Multiples { of, factors } => (std::slice::from_ref(of), Some(factors.as_slice())),
         };
         let powers = polynomials.iter().map(Vec::len).max().unwrap_or(1);
         let column = |power: usize| polynomials.iter().map(move |c| c.get(power).copied().unwrap_or(0));
-        let columns = (0..powers).rev().flat_map(column).collect();
+        columns.clear();
+        columns.extend((0..powers).rev().flat_map(column));
+        values.clear();
+        values.resize(table.pieces, 0);
         // v is below 1, so no partial sum exceeds that of the coefficients' magnitudes, plus 1 a power for rounding down.
         let largest = |c: &Vec<i64>| c.iter().fold(64u64, |sum, c| sum.saturating_add(c.unsigned_abs()));
         let narrow = polynomials.iter().all(|c| largest(c) < 1 << (62 - table.fraction));
-        Pieces { table, columns, width: polynomials.len(), narrow, factors, values: vec![0; table.pieces] }
+        Pieces { table, columns, width: polynomials.len(), narrow, factors, values }
     }
 
     #[inline(always)]
@@ -132,6 +142,6 @@ impl<'t> Pieces<'t> {
                 self.values.iter_mut().zip(products).for_each(|(value, product)| *value = product);
             }
         }
-        &self.values
+        self.values
     }
 }

@@ -16,6 +16,7 @@ use super::{Input, Output};
 use crate::backend::held::Forms;
 use crate::backend::{BackendError, check, wire};
 use crate::plan::joint::TOGETHER;
+use crate::plan::program::ROOM_OF_PLANES;
 use crate::plan::{Access, Buf, Instr, Operand, Program, Stream};
 
 /// Words of a block; a multiple of 64.
@@ -122,9 +123,9 @@ pub(super) struct Whole<'a> {
 pub(super) struct Results<'b> {
     /// Words of each plane.
     pub len: usize,
-    pub planes: SmallVec<[&'b mut [u64]; 128]>,
+    pub planes: SmallVec<[&'b mut [u64]; ROOM_OF_PLANES]>,
     /// The same as messages have them, if any of the results is in one.
-    packed: SmallVec<[Packed<'b>; 128]>,
+    packed: SmallVec<[Packed<'b>; ROOM_OF_PLANES]>,
 }
 
 impl<'b> Results<'b> {

@@ -206,8 +206,13 @@ impl Task for Spread<'_> {
         let Spread { words, cols, target, out } = self;
         for (i, words) in words.chunks_exact(cols).enumerate() {
             let base = target.rows.at(i);
-            for (group, col) in words.as_chunks::<GROUP>().0.iter().zip((0..cols).step_by(GROUP)) {
+            let (groups, rest) = words.as_chunks::<GROUP>();
+            for (group, col) in groups.iter().zip((0..cols).step_by(GROUP)) {
                 Lanes::<1>::new(target.cols, col, cols).add(out, base, &[*group], GROUP);
+            }
+            for (word, col) in rest.iter().zip(cols - rest.len()..) {
+                let to = &mut out[base + target.cols.at(col)];
+                *to = to.wrapping_add(*word);
             }
         }
     }

@@ -12,13 +12,13 @@ use crate::backend::check::misfit;
 use crate::backend::places::Places;
 use crate::backend::{BUFFERS, BackendError, LESS};
 use crate::plan::layout::Layout;
-use crate::plan::program::MOST;
+use crate::plan::program::ROOM;
 
 /// Memory of so many bytes is worth large pages.
 const LARGE: usize = 4 << 20;
 
 /// Words of a launch's operands, or of its results.
-pub(super) type Ranges = SmallVec<[Range<usize>; MOST]>;
+pub(super) type Ranges = SmallVec<[Range<usize>; ROOM]>;
 
 /// Places of buffers, and the words there.
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ pub(super) struct Memory {
 
 /// The words of a launch.
 pub(super) struct Split<'m> {
-    pub ins: SmallVec<[&'m [u64]; MOST]>,
-    pub outs: SmallVec<[&'m mut [u64]; MOST]>,
+    pub ins: SmallVec<[&'m [u64]; ROOM]>,
+    pub outs: SmallVec<[&'m mut [u64]; ROOM]>,
 }
 
 impl Memory {
@@ -67,11 +67,11 @@ impl Memory {
 
     /// Words to read and words to write.
     pub(super) fn split(&mut self, ins: &Ranges, outs: &Ranges) -> Result<Split<'_>, BackendError> {
-        let mut order: SmallVec<[usize; MOST]> = (0..outs.len()).collect();
+        let mut order: SmallVec<[usize; ROOM]> = (0..outs.len()).collect();
         order.sort_unstable_by_key(|out| outs[*out].start);
         let mut split = Split { ins: SmallVec::new(), outs: outs.iter().map(|_| &mut [][..]).collect() };
         // What lies between the results, with where it begins.
-        let mut between: SmallVec<[(usize, &[u64]); MOST + 1]> = SmallVec::new();
+        let mut between: SmallVec<[(usize, &[u64]); ROOM + 1]> = SmallVec::new();
         let (mut rest, mut at) = (self.words_mut(), 0);
         for out in order {
             let Range { start, end } = outs[out].clone();

@@ -6,13 +6,13 @@ use smallvec::SmallVec;
 use super::Cpu;
 use crate::backend::held::{At, Held};
 use crate::backend::{BackendError, Launch, Messages, too_short, wire};
-use crate::plan::program::MOST;
+use crate::plan::program::ROOM;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Bytes of each operand and each result of launches; none for those that are in no message.
 pub(super) struct Bytes<'m> {
-    pub ins: SmallVec<[&'m [u8]; MOST]>,
-    pub outs: SmallVec<[&'m mut [u8]; MOST]>,
+    pub ins: SmallVec<[&'m [u8]; ROOM]>,
+    pub outs: SmallVec<[&'m mut [u8]; ROOM]>,
 }
 
 /// The bytes of launches' operands and, of element programs, results: these are the buffers' from now on.
@@ -20,9 +20,9 @@ pub(super) fn bytes<'m, 'l>(
     held: &'m mut Held<Vec<u8>>,
     launches: impl Iterator<Item = &'l Launch<'l>> + Clone,
 ) -> Bytes<'m> {
-    let mut order: SmallVec<[(usize, usize, usize, usize); MOST]> = SmallVec::new();
+    let mut order: SmallVec<[(usize, usize, usize, usize); ROOM]> = SmallVec::new();
     let results = launches.clone().flat_map(|launch| launch.outs.iter().map(move |id| (*id, launch.kernel)));
-    let mut outs: SmallVec<[&mut [u8]; MOST]> = SmallVec::new();
+    let mut outs: SmallVec<[&mut [u8]; ROOM]> = SmallVec::new();
     for (number, (id, kernel)) in results.enumerate() {
         outs.push(&mut []);
         if let Kernel::Map(_) = kernel {
@@ -102,7 +102,7 @@ impl Messages for Cpu {
     fn keep(&mut self, bufs: &[Buf], ids: &[BufId], message: Vec<u8>) -> Result<(), BackendError> {
         expect(bufs, ids, &message)?;
         let memory = &mut self.memory;
-        let mut passing: SmallVec<[(BufId, usize); MOST]> = SmallVec::new();
+        let mut passing: SmallVec<[(BufId, usize); ROOM]> = SmallVec::new();
         let mut start = 0;
         for id in ids {
             let buf = &bufs[id.index()];

@@ -8,7 +8,7 @@ use super::messages::{self, Bytes};
 use crate::backend::held::Held;
 use crate::backend::{BackendError, Launch};
 use crate::plan::Buf;
-use crate::plan::program::MOST;
+use crate::plan::program::ROOM;
 
 /// An operand of a launch, checked: its description and its words, `buf.words()` of them.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl<'a> Output<'a> {
 }
 
 /// A launch's operands and results.
-pub(super) type Handed<'m> = (SmallVec<[Input<'m>; MOST]>, SmallVec<[Output<'m>; MOST]>);
+pub(super) type Handed<'m> = (SmallVec<[Input<'m>; ROOM]>, SmallVec<[Output<'m>; ROOM]>);
 
 /// Hands out what launches read and write at the same time. What an operand is that is a result of an earlier one of them, is
 /// not said.

@@ -3,6 +3,8 @@
 //! A matrix product is one of quarters: eight products of them, or seven products of sums of quarters. Modulo 2^64 sums are
 //! exact, so the words are the same. Each of the seven may be computed in the same way: every level takes an eighth of the
 //! multiplications away, until the additions, 4 for a quarter of each factor and 7 for one of the result, cost more.
+//!
+//! Of a convolution the right factor is not put together: sums of windows are windows of sums of images ([`Windows`]).
 
 use std::array::from_fn;
 
@@ -11,6 +13,7 @@ use super::gemm::{Product, Target, Workspace};
 use super::isa::Isa;
 use super::matrices::{Add, Form, Matrix, Spread, Sum, dense, grow, row_by_row};
 use super::simd::GROUP;
+use super::windows::{Right, Tables, Windows};
 
 /// Rows, inner dimension and columns that are multiplied at a time, at most: the room for it is some 17 MB.
 pub(super) const MOST: [usize; 3] = [512, 1024, 1024];
@@ -19,22 +22,37 @@ pub(super) const MOST: [usize; 3] = [512, 1024, 1024];
 const ADDITION: usize = 6;
 
 /// Levels that a product has at most.
-const DEEPEST: usize = 3;
+pub(super) const DEEPEST: usize = 3;
 
-/// How many levels are worth their additions, for a product of these rows, inner dimension and columns. A right factor that
-/// does not lie in memory row by row is put together first (`gathered`).
-pub(super) fn levels([rows, depth, cols]: [usize; 3], gathered: bool) -> usize {
-    let [rows, depth, cols] = [rows.min(MOST[0]), depth.min(MOST[1]), cols.min(MOST[2])];
+/// Rows and channels that are not halved any more: tiles have as many rows.
+const LEAST: usize = 8;
+
+/// How many levels are worth their additions, for a product of these rows, inner dimension and columns whose right factor lies
+/// in memory row by row.
+pub(super) fn levels([rows, depth, cols]: [usize; 3]) -> usize {
+    levels_of([rows, depth.min(MOST[1]), cols.min(MOST[2])], |[depth, cols]| depth * cols)
+}
+
+/// The same for sizes that are multiplied at a time, and how many words so many rows and columns of the right factor are.
+fn levels_of([rows, depth, cols]: [usize; 3], right: impl Fn([usize; 2]) -> usize) -> usize {
+    let rows = rows.min(MOST[0]);
     let pays = |level: &usize| {
         let [rows, depth, cols] = [rows >> level, depth >> level, cols >> level];
+        let whole = rows * depth * cols.next_multiple_of(GROUP);
+        let seven = 7 * (rows * depth / 4) * (cols / 2).next_multiple_of(GROUP);
         // A quarter of each factor four times, one of the result seven times.
-        let mut additions = rows * depth + depth * cols + 2 * rows * cols;
-        if gathered && *level == 0 {
-            additions += 2 * depth * cols;
-        }
-        rows * depth * cols / 8 > ADDITION * additions
+        whole > seven + ADDITION * (rows * depth + right([depth, cols]) + 2 * rows * cols)
     };
     (0..DEEPEST).take_while(pays).count()
+}
+
+/// How many levels are worth their additions, for a product of so many rows with windows of so many channels.
+pub(super) fn levels_of_windows(rows: usize, channels: usize, cols: usize, windows: &Windows<'_>) -> usize {
+    let taps = windows.taps.len();
+    let most = (cols / windows.unit).trailing_zeros().min((rows.min(channels) / LEAST).max(1).ilog2());
+    let [channels, units] = [channels.min(MOST[1] / taps), (cols / windows.unit).min(MOST[2] / windows.unit).max(1)];
+    let right = |[depth, cols]: [usize; 2]| depth / taps * windows.span(cols.max(1));
+    levels_of([rows, channels * taps, units * windows.unit], right).min(most as usize)
 }
 
 /// Room for large products, kept from launch to launch.
@@ -47,22 +65,26 @@ pub(super) struct Room {
     result: Vec<u64>,
     /// Sums of quarters.
     sums: Vec<u64>,
+    /// Where windows are in them.
+    tables: Tables,
 }
 
-/// Adds a product to `out`, by so many levels and in parts of at most so many rows, inner dimension and columns.
+/// Adds a product to `out`, by so many levels and in parts of at most so many rows, inner dimension and columns, but one unit of
+/// each. Right factors are windows, if there are any.
 ///
 /// What is left over of sizes that cannot be halved so often is multiplied without levels.
 pub(super) fn add(
     product: &Product<'_>,
-    levels: usize,
-    most: [usize; 3],
+    windows: Option<&Windows<'_>>,
+    (levels, most): (usize, [usize; 3]),
     isa: Isa,
     space: &mut Workspace,
     out: &mut [u64],
 ) {
     let size = [product.rows, product.depth, product.cols];
     // Rows may be odd, and columns come in groups.
-    let units = [1, 1 << levels, GROUP << levels];
+    let [taps, unit] = windows.map_or([1, GROUP], |windows| [windows.taps.len(), windows.unit]);
+    let units = [1, taps << levels, unit << levels];
     let [rows, depth, cols] = from_fn(|i| size[i] - size[i] % units[i]);
     let step: [_; 3] = from_fn(|i| size[i].div_ceil(size[i].div_ceil(most[i])).next_multiple_of(units[i]));
     let mut room = std::mem::take(&mut space.strassen);
@@ -70,7 +92,9 @@ pub(super) fn add(
         for k in (0..depth).step_by(step[1]) {
             for row in (0..rows).step_by(step[0]) {
                 let size = [step[0].min(rows - row), step[1].min(depth - k), step[2].min(cols - col)];
-                product.part([row, k, col], size, out, |part, out| part_of(part, levels, isa, space, &mut room, out));
+                product.part([row, k, col], size, out, |part, out| {
+                    part_of(part, windows, levels, (isa, &mut *space), &mut room, out);
+                });
             }
         }
     }
@@ -80,26 +104,39 @@ pub(super) fn add(
 }
 
 /// The same for a part whose sizes, but that of rows, can be halved so often.
-fn part_of(product: &Product<'_>, levels: usize, isa: Isa, space: &mut Workspace, room: &mut Room, out: &mut [u64]) {
+fn part_of(
+    product: &Product<'_>,
+    windows: Option<&Windows<'_>>,
+    levels: usize,
+    (isa, space): (Isa, &mut Workspace),
+    room: &mut Room,
+    out: &mut [u64],
+) {
     let Product { rows, depth, cols, pairs, target } = *product;
     // The last of many parts may have few rows.
     let levels = levels.min(rows.ilog2() as usize);
-    let Room { left: left_words, right: right_words, result, sums } = room;
-    grow(sums, words(rows, depth, cols, levels));
+    let Room { left: left_words, right: right_words, result, sums, tables } = room;
     let stride = match target {
         Target { rows: Axis::Stride(stride), cols: Axis::Stride(1) } => Some(stride),
         _ => None,
     };
     result.clear();
     result.resize(if stride.is_some() { 0 } else { rows * cols }, 0);
+    if let Some(windows) = windows {
+        tables.set(windows, [depth, cols], levels);
+    }
     for (left, right) in pairs {
         let left = row_by_row(left, [rows, depth], isa, left_words);
-        let right = row_by_row(right, [depth, cols], isa, right_words);
+        let right = match windows {
+            Some(windows) => Right::windows(right, *windows, tables, [depth, cols]),
+            None => Right::matrix(row_by_row(right, [depth, cols], isa, right_words)),
+        };
+        grow(sums, words(rows, depth, right, levels));
         let out = match stride {
             Some(stride) => (&mut *out, stride),
             None => (&mut result[..], cols),
         };
-        multiply(levels, left, right, out, sums, (isa, space));
+        multiply(levels, left, right, out, sums, (isa, &mut *space));
     }
     if stride.is_none() {
         isa.run(Spread { words: result, cols, target, out });
@@ -107,9 +144,12 @@ fn part_of(product: &Product<'_>, levels: usize, isa: Isa, space: &mut Workspace
 }
 
 /// Words of sums that so many levels need.
-fn words(rows: usize, depth: usize, cols: usize, levels: usize) -> usize {
-    let quarter = |level: usize| [rows.div_ceil(1 << level), depth >> level, cols >> level];
-    (1..=levels).map(quarter).map(|[rows, depth, cols]| rows * depth + depth * cols + rows * cols).sum()
+fn words(rows: usize, depth: usize, right: Right<'_>, levels: usize) -> usize {
+    let quarter = |level: usize| {
+        let rows = rows.div_ceil(1 << level);
+        rows * (depth >> level) + right.words_of_quarters(level) + rows * (right.cols >> level)
+    };
+    (1..=levels).map(quarter).sum()
 }
 
 /// Adds the product of two matrices to `out`, whose rows are `stride` words apart, by so many levels.
@@ -119,7 +159,7 @@ fn words(rows: usize, depth: usize, cols: usize, levels: usize) -> usize {
 fn multiply(
     levels: usize,
     left: Matrix<'_>,
-    right: Matrix<'_>,
+    right: Right<'_>,
     (out, stride): (&mut [u64], usize),
     room: &mut [u64],
     (isa, space): (Isa, &mut Workspace),
@@ -133,10 +173,10 @@ fn multiply(
     let ([a11, a12, a21, a22], [b11, b12, b21, b22]) = (left.quarters(), right.quarters());
     let (above, below, depth, cols) = (a11.rows, a21.rows, a11.cols, b11.cols);
     let (s, room) = room.split_at_mut(above * depth);
-    let (t, room) = room.split_at_mut(depth * cols);
+    let (t, room) = room.split_at_mut(right.words_of_quarters(1));
     let (m, room) = room.split_at_mut(above * cols);
     let [c11, c12, c21, c22] = [0, cols, above * stride, above * stride + cols];
-    let mut product = |left: Matrix<'_>, right: Matrix<'_>, out: (&mut [u64], usize)| {
+    let mut product = |left: Matrix<'_>, right: Right<'_>, out: (&mut [u64], usize)| {
         multiply(levels - 1, left, right, out, room, (isa, &mut *space));
     };
     let add = |m: &[u64], rows: usize, to: &mut [u64]| {
@@ -148,9 +188,9 @@ fn multiply(
     };
 
     isa.run(Form { to: s, sum: Sum::Plus(a21, a22) });
-    isa.run(Form { to: t, sum: Sum::Minus(b12, b11) });
+    isa.run(Form { to: t, sum: Sum::Minus(b12.words, b11.words) });
     m.fill(0);
-    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    product(dense(s, above, depth), b11.of(t), (m, cols));
     add_above_and_below(m, &mut out[c12..]);
 
     m.fill(0);
@@ -159,18 +199,18 @@ fn multiply(
     product(a12, b21, (&mut out[c11..], stride));
 
     isa.run(Form { to: s, sum: Sum::Less(a11) });
-    isa.run(Form { to: t, sum: Sum::From(b22) });
-    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    isa.run(Form { to: t, sum: Sum::From(b22.words) });
+    product(dense(s, above, depth), b11.of(t), (m, cols));
     add(m, above, &mut out[c12..]);
 
     isa.run(Form { to: s, sum: Sum::From(a12) });
-    isa.run(Form { to: t, sum: Sum::From(b21) });
+    isa.run(Form { to: t, sum: Sum::From(b21.words) });
     product(dense(s, above, depth), b22, (&mut out[c12..], stride));
-    product(a22, dense(t, depth, cols), (&mut out[c21..], stride));
+    product(a22, b11.of(t), (&mut out[c21..], stride));
 
     isa.run(Form { to: s, sum: Sum::Minus(a11, a21) });
-    isa.run(Form { to: t, sum: Sum::Minus(b22, b12) });
-    product(dense(s, above, depth), dense(t, depth, cols), (m, cols));
+    isa.run(Form { to: t, sum: Sum::Minus(b22.words, b12.words) });
+    product(dense(s, above, depth), b11.of(t), (m, cols));
     add(m, below, &mut out[c21..]);
     add(m, below, &mut out[c22..]);
 }
@@ -182,7 +222,7 @@ mod tests {
     use crate::backend::cpu::gemm::tests::{by_definition, noise};
 
     /// Computes a product to so many words with each instruction set, by each number of levels, whole and in parts.
-    fn check(name: &str, product: &Product<'_>, words: usize) {
+    fn check(name: &str, product: &Product<'_>, windows: Option<&Windows<'_>>, words: usize) {
         let before = noise(words, 9);
         let mut expected = before.clone();
         by_definition(product, &mut expected);
@@ -192,7 +232,7 @@ mod tests {
             let mut space = Workspace::default();
             for (levels, most) in (0..4).flat_map(|levels| [(levels, MOST), (levels, [11, 24, 80])]) {
                 let mut out = before.clone();
-                add(product, levels, most, isa, &mut space, &mut out);
+                add(product, windows, (levels, most), isa, &mut space, &mut out);
                 assert!(out == expected, "{name}, {rows}x{depth}x{cols}, {levels} levels, at most {most:?}, {isa:?}");
             }
         }
@@ -217,7 +257,7 @@ mod tests {
                     let pairs =
                         [(Factor::row_major(left[..].into(), depth), Factor::row_major(right[..].into(), cols))];
                     let product = Product { rows, depth, cols, pairs: &pairs, target: row_major(cols) };
-                    check("matrices", &product, rows * cols);
+                    check("matrices", &product, None, rows * cols);
                 }
             }
         }
@@ -240,7 +280,7 @@ mod tests {
                 ),
             ];
             let product = Product { rows, depth, cols, pairs: &pairs, target: row_major(cols) };
-            check("sums", &product, rows * cols);
+            check("sums", &product, None, rows * cols);
         }
     }
 
@@ -253,35 +293,58 @@ mod tests {
                 Factor::row_major(right[..].into(), depth).transposed(),
             )];
             let target = row_major(cols + 3);
-            check("transposed", &Product { rows, depth, cols, pairs: &pairs, target }, rows * (cols + 3));
+            check("transposed", &Product { rows, depth, cols, pairs: &pairs, target }, None, rows * (cols + 3));
             let target = Target { rows: Axis::Stride(1), cols: Axis::Stride(rows) };
-            check("to transposed", &Product { rows, depth, cols, pairs: &pairs, target }, rows * cols);
+            check("to transposed", &Product { rows, depth, cols, pairs: &pairs, target }, None, rows * cols);
         }
     }
 
     #[test]
     fn windows_of_images() {
-        let ([images, channels, height, width], outputs) = ([2, 5, 19, 23], 13);
-        for (side, stride) in [(3, 1), (3, 2), (1, 1), (2, 3)] {
+        let ([images, channels, height, width], outputs) = ([4, 18, 19, 13], 13);
+        for (side, stride) in [(3, 1), (3, 2), (1, 1), (2, 3), (1, 2)] {
             let places = |len: usize| (0..=len - side).step_by(stride);
-            let taps: Vec<usize> = (0..channels * side * side)
-                .map(|i| (i / (side * side) * height + i / side % side) * width + i % side)
-                .collect();
-            let sources: Vec<usize> = (0..images)
-                .flat_map(|image| places(height).map(move |y| image * channels * height + y))
-                .flat_map(|row| places(width).map(move |x| row * width + x))
-                .collect();
-            let pixels = sources.len() / images;
-            let targets: Vec<usize> =
-                (0..images).flat_map(|image| (0..pixels).map(move |at| image * outputs * pixels + at)).collect();
-            let image = [1, 2].map(|seed| noise(images * channels * height * width, seed));
-            let weights = noise(outputs * taps.len(), 3);
-            for words in [Words::from(&image[0][..]), Words { first: &image[0], second: Some((&image[1], [2, 1])) }] {
-                let windows = Factor { words, rows: Axis::Table(&taps), cols: Axis::Table(&sources) };
-                let pairs = [(Factor::row_major(weights[..].into(), taps.len()), windows)];
-                let target = Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) };
-                let product = Product { rows: outputs, depth: taps.len(), cols: sources.len(), pairs: &pairs, target };
-                check("windows", &product, outputs * sources.len());
+            // Channel by channel, as padded images lie, or image by image.
+            for by_channel in [true, false] {
+                let [plane, image] = if by_channel { [images, 1] } else { [1, channels] }.map(|n| n * height * width);
+                let taps: Vec<usize> = (0..channels * side * side)
+                    .map(|i| i / (side * side) * plane + i / side % side * width + i % side)
+                    .collect();
+                let sources: Vec<usize> = (0..images)
+                    .flat_map(|at| places(height).map(move |y| at * image + y * width))
+                    .flat_map(|row| places(width).map(move |x| row + x))
+                    .collect();
+                let [rows, row] = [height, width].map(|len| places(len).count());
+                let words = [1, 2].map(|seed| noise(images * channels * height * width, seed));
+                let weights = [3, 4].map(|seed| noise(outputs * taps.len(), seed));
+                // Rows of an image, some of them, all images, and some.
+                let some = [(0, 1), (2, 1), (0, images), (1, 2)];
+                for (first, count) in some.into_iter().filter(|(_, count)| by_channel || *count == 1) {
+                    let pixels = rows * row;
+                    for (start, end) in [(0, count * pixels), (if count > 1 { pixels } else { row }, count * pixels)] {
+                        let [unit, step] = if count > 1 { [pixels, image] } else { [row, stride * width] };
+                        let windows = Windows { taps: &taps[..side * side], sources: &sources, plane, unit, step };
+                        let factor = |i: usize| Factor {
+                            words: words[i][first * image..].into(),
+                            rows: Axis::Table(&taps),
+                            cols: Axis::Table(&sources[start..end]),
+                        };
+                        let left = |i: usize| Factor::row_major(weights[i][..].into(), taps.len());
+                        let targets: Vec<usize> =
+                            (start..end).map(|at| at / pixels * outputs * pixels + at % pixels).collect();
+                        let pairs = [(left(0), factor(0)), (left(1), factor(1))];
+                        let product = Product {
+                            rows: outputs,
+                            depth: taps.len(),
+                            cols: end - start,
+                            pairs: &pairs,
+                            target: Target { rows: Axis::Stride(pixels), cols: Axis::Table(&targets) },
+                        };
+                        check("windows", &product, Some(&windows), count * outputs * pixels);
+                        let product = Product { target: row_major(end - start + 1), pairs: &pairs[..1], ..product };
+                        check("windows", &product, Some(&windows), outputs * (end - start + 1));
+                    }
+                }
             }
         }
     }
@@ -289,12 +352,20 @@ mod tests {
     #[test]
     fn levels_are_for_large_products() {
         for size in [[0; 3], [1, 1024, 1024], [64, 64, 64], [1024, 9, 1024], [128, 4096, 8]] {
-            assert_eq!(levels(size, false), 0, "{size:?}");
+            assert_eq!(levels(size), 0, "{size:?}");
         }
         for size in [[256, 256, 256], [128, 576, 784], [342, 1024, 1024], [1 << 20, 1 << 20, 1 << 20]] {
-            assert!(levels(size, false) > 0, "{size:?}");
+            assert!(levels(size) > 0, "{size:?}");
         }
-        // Windows of 64 channels of an image.
-        assert!(levels([64, 576, 3136], true) == 0 && levels([512, 4608, 784], true) > 0);
+    }
+
+    #[test]
+    fn levels_are_for_windows_that_can_be_halved() {
+        let taps: Vec<usize> = (0..9).map(|tap| tap / 3 * 58 + tap % 3).collect();
+        let sources: Vec<usize> = (0..56 * 56).map(|at| at / 56 * 58 + at % 56).collect();
+        let windows = Windows { taps: &taps, sources: &sources, plane: 58 * 58, unit: 56, step: 58 };
+        let levels = |outputs, channels, rows: usize| levels_of_windows(outputs, channels, 56 * rows, &windows);
+        assert!(levels(64, 64, 56) > 0, "of 64 channels");
+        assert_eq!([levels(64, 64, 55), levels(64, 3, 56), levels(8, 64, 56), levels(512, 512, 14)], [0, 0, 0, 1]);
     }
 }

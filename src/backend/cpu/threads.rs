@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+
 /// So many threads. Devices with clones of this share them: a launch is cut into as many parts as it has threads when it
-/// begins, for the threads of the program's pool, which steal them from each other.
+/// begins, for the threads of a pool, which steal them from each other.
 #[derive(Clone, Debug)]
 pub struct Threads {
     most: usize,
@@ -20,6 +22,18 @@ impl Threads {
     #[must_use]
     pub fn new(most: usize) -> Threads {
         if most > 1 { Threads { most, launches: Some(Arc::default()) } } else { Threads::ONE }
+    }
+
+    /// Works in a pool of so many threads, of which this is the first one and the others sleep until a launch has parts for them.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, ThreadPoolBuildError> {
+        if self.most == 1 {
+            return Ok(work());
+        }
+        let pool = ThreadPoolBuilder::new().num_threads(self.most).thread_name(|at| format!("smlc-{at}")).build()?;
+        Ok(pool.install(work))
     }
 
     /// All of them: a long launch is cut into as many parts, which threads steal that have nothing else to do by then.
@@ -51,17 +65,23 @@ impl Drop for Share<'_> {
     }
 }
 
-/// Works on the parts of a launch: on the first one itself, on the others by the program's pool.
-pub(super) fn each_part<P: Send>(parts: impl Iterator<Item = P>, work: impl Fn(P) + Sync) {
-    let work = &work;
+/// Works on the parts of a launch: on the last one itself, on the others unless threads of the pool have stolen them by then. A
+/// thread of a pool allocates nothing for that; for another one the program's pool works.
+pub(super) fn each_part<P: Send>(parts: impl Iterator<Item = P> + Send, work: impl Fn(P) + Sync) {
     let mut parts = parts;
-    rayon::in_place_scope(|scope| {
-        let first = parts.next();
-        for part in parts {
-            scope.spawn(move |_| work(part));
+    if let Some(first) = parts.next() {
+        offer(first, &mut parts, &work);
+    }
+}
+
+/// Offers a part, and in turn those after it.
+fn offer<P: Send>(part: P, others: &mut (impl Iterator<Item = P> + Send), work: &(impl Fn(P) + Sync)) {
+    match others.next() {
+        None => work(part),
+        Some(next) => {
+            rayon::join(|| offer(next, others, work), || work(part));
         }
-        first.into_iter().for_each(work);
-    });
+    }
 }
 
 #[cfg(test)]
