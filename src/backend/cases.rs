@@ -167,6 +167,16 @@ impl Case {
         self
     }
 
+    /// The same launch on operands whose words are these, in turn.
+    #[must_use]
+    pub fn of_words(mut self, words: &[u64]) -> Case {
+        self.name = format!("{}, words {words:#x?}", self.name).replace('\n', "");
+        for contents in &mut self.contents {
+            contents.iter_mut().zip(words.iter().cycle()).for_each(|(to, word)| *to = *word);
+        }
+        self
+    }
+
     /// The same launch at another party.
     #[must_use]
     pub fn at(mut self, party: Party) -> Case {

@@ -40,6 +40,29 @@ fn check(folder: &Path, arguments: &[&str]) -> Checked {
     Checked { code: output.status.code(), out: text(&output.stdout), results, table: read("results.md") }
 }
 
+/// The copied tests read the examples that were copied with them, not those of the machine that built them.
+#[test]
+fn networks_are_those_that_were_copied() {
+    if !is_emulated() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let examples = folder.path().join("copied");
+    std::fs::create_dir_all(examples.join("small_digits")).unwrap();
+    let driver = library();
+    let arguments =
+        ["--dry-run", "--parts", "conformance", "--smlc", "no-program", "--driver", driver.to_str().unwrap()];
+    let run = || check(folder.path(), &[&arguments[..], &["--examples", examples.to_str().unwrap()]].concat());
+    let checked = run();
+    let missing = examples.join("small_digits/small_digits.sml");
+    assert!(checked.code == Some(1) && checked.out.contains(missing.to_str().unwrap()), "{}", checked.out);
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/small_digits/small_digits.sml"), missing)
+        .unwrap();
+    let checked = run();
+    assert_eq!(checked.code, Some(0), "{}", checked.out);
+    assert!(checked.out.contains("1 steps, 0 failed, 0 left out"), "{}", checked.out);
+}
+
 /// Tests of the emulated driver under a compute-sanitizer that ends like this after the wrapped command.
 fn sanitized(end: &str) -> (Checked, String) {
     let folder = tempfile::tempdir().unwrap();

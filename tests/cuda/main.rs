@@ -12,7 +12,7 @@ mod peers;
 use std::path::Path;
 use std::process::Command;
 
-use smlc::backend::cases::products::{conv, matmul, of_sums};
+use smlc::backend::cases::products::{conv, deep, matmul, of_sums};
 use smlc::backend::cases::{self, Case};
 use smlc::backend::ceilings::{Unit, Work};
 use smlc::backend::cuda::{Cuda, Multiply};
@@ -134,7 +134,7 @@ fn products(multiply: Multiply) {
     let small =
         all.iter().filter(|case| case.party == Party(1) && case.name.contains("matmul") | case.name.contains("conv"));
     let mut ran = 0;
-    for case in large.iter().chain(small) {
+    for case in large.iter().chain(&deep()).chain(small) {
         assert_eq!(case.run(&mut device), Ok(()), "{}", case.name);
         ran += 1;
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use smlc::backend::cpu::Cpu;
@@ -46,9 +46,12 @@ fn plan_with(name: &str, text: &str, dims: &[(&str, usize)], options: Options) -
     (lower::lower(&graph, &sources, options), data)
 }
 
+/// An example's plan and data for it. Where this program was copied to, `SMLC_EXAMPLES` says where the examples are.
 pub fn example(name: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
-    plan(name, &std::fs::read_to_string(path).unwrap(), dims)
+    let examples = std::env::var_os("SMLC_EXAMPLES").map(PathBuf::from);
+    let path = examples.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    plan(name, &text, dims)
 }
 
 /// A run's messages, by round, sender and receiver, and what came of it.

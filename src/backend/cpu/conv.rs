@@ -203,8 +203,10 @@ pub(super) fn add<'a>(
         let range = |image: Words<'a>| image.range(first * plain, (first + images) * plain);
         pairs.iter().map(|(image, weight)| (range(*image), *weight)).collect()
     };
-    let work = geometry.images * result * geometry.taps() * geometry.channels * pairs.len();
-    if geometry.images < space.threads.max(2) || work < SHARED || space.threads < 2 {
+    let work = result * geometry.taps() * geometry.channels * pairs.len();
+    // What is less is not shared otherwise.
+    let images_are_parts = geometry.images >= space.threads || work / geometry.groups < SHARED;
+    if space.threads < 2 || geometry.images < 2 || geometry.images * work < SHARED || !images_are_parts {
         return alone(isa, geometry, pairs, space, out);
     }
     let step = geometry.images.div_ceil(space.threads);

@@ -130,6 +130,7 @@ pub(super) struct Results<'b> {
 
 impl<'b> Results<'b> {
     /// All of a launch, whose planes have so many words.
+    #[inline(always)]
     pub(super) fn of(outs: &'b mut [Output<'_>], stride: usize) -> Results<'b> {
         let mut results = Results { len: stride, planes: SmallVec::new(), packed: SmallVec::new() };
         let in_messages = outs.iter().any(|out| !out.bytes.is_empty());

@@ -28,6 +28,7 @@ pub(super) struct Memory {
 }
 
 /// The words of a launch.
+#[derive(Default)]
 pub(super) struct Split<'m> {
     pub ins: SmallVec<[&'m [u64]; ROOM]>,
     pub outs: SmallVec<[&'m mut [u64]; ROOM]>,
@@ -65,11 +66,16 @@ impl Memory {
         self.map.as_deref_mut().map_or(&mut [], bytemuck::cast_slice_mut)
     }
 
-    /// Words to read and words to write.
-    pub(super) fn split(&mut self, ins: &Ranges, outs: &Ranges) -> Result<Split<'_>, BackendError> {
+    /// Words to read and words to write, to lists that are empty: those are too large to be handed back.
+    pub(super) fn split<'m>(
+        &'m mut self,
+        ins: &[Range<usize>],
+        outs: &[Range<usize>],
+        split: &mut Split<'m>,
+    ) -> Result<(), BackendError> {
         let mut order: SmallVec<[usize; ROOM]> = (0..outs.len()).collect();
         order.sort_unstable_by_key(|out| outs[*out].start);
-        let mut split = Split { ins: SmallVec::new(), outs: outs.iter().map(|_| &mut [][..]).collect() };
+        split.outs.extend(outs.iter().map(|_| &mut [][..]));
         // What lies between the results, with where it begins.
         let mut between: SmallVec<[(usize, &[u64]); ROOM + 1]> = SmallVec::new();
         let (mut rest, mut at) = (self.words_mut(), 0);
@@ -93,7 +99,7 @@ impl Memory {
                 None => return misfit("words are written while they are in use"),
             }
         }
-        Ok(split)
+        Ok(())
     }
 }
 
@@ -109,10 +115,9 @@ mod tests {
         memory.reserve(Layout::apart(&[Buf::ring(Party(0), 100, 64)])).unwrap();
         memory.words_mut().iter_mut().enumerate().for_each(|(at, word)| *word = at as u64);
         let mut split = |ins: &[Range<usize>], outs: &[Range<usize>]| {
-            let split = memory.split(&ins.into(), &outs.into());
-            split
-                .map(|s| (s.ins.iter().map(|w| w.to_vec()).collect::<Vec<_>>(), s.outs.len()))
-                .map_err(|e| e.to_string())
+            let mut split = Split::default();
+            memory.split(ins, outs, &mut split).map_err(|e| e.to_string())?;
+            Ok::<_, String>((split.ins.iter().map(|w| w.to_vec()).collect::<Vec<_>>(), split.outs.len()))
         };
         let got = split(&[8..10, 40..42, 8..9], &[50..60, 10..20]).unwrap();
         assert_eq!(got, (vec![vec![8, 9], vec![40, 41], vec![8]], 2));

@@ -10,19 +10,20 @@ use crate::plan::program::ROOM;
 use crate::plan::{Buf, BufId, Kernel};
 
 /// Bytes of each operand and each result of launches; none for those that are in no message.
+#[derive(Default)]
 pub(super) struct Bytes<'m> {
     pub ins: SmallVec<[&'m [u8]; ROOM]>,
     pub outs: SmallVec<[&'m mut [u8]; ROOM]>,
 }
 
-/// The bytes of launches' operands and, of element programs, results: these are the buffers' from now on.
+/// The bytes of launches' operands and, of element programs, results, to lists that are empty: these are the buffers' from now on.
 pub(super) fn bytes<'m, 'l>(
     held: &'m mut Held<Vec<u8>>,
     launches: impl Iterator<Item = &'l Launch<'l>> + Clone,
-) -> Bytes<'m> {
+    Bytes { ins, outs }: &mut Bytes<'m>,
+) {
     let mut order: SmallVec<[(usize, usize, usize, usize); ROOM]> = SmallVec::new();
     let results = launches.clone().flat_map(|launch| launch.outs.iter().map(move |id| (*id, launch.kernel)));
-    let mut outs: SmallVec<[&mut [u8]; ROOM]> = SmallVec::new();
     for (number, (id, kernel)) in results.enumerate() {
         outs.push(&mut []);
         if let Kernel::Map(_) = kernel {
@@ -40,11 +41,10 @@ pub(super) fn bytes<'m, 'l>(
             (rest, passed) = (behind, start + size);
         }
     }
-    let ins = launches.flat_map(|launch| launch.ins).map(|operand| match received.find(operand.buf) {
+    ins.extend(launches.flat_map(|launch| launch.ins).map(|operand| match received.find(operand.buf) {
         Some((at, message)) => packed(at, message),
         None => &[][..],
-    });
-    Bytes { ins: ins.collect(), outs }
+    }));
 }
 
 /// Whether a buffer's bytes in a message are its words, where words can lie.

@@ -58,7 +58,7 @@ use gemm::Workspace;
 pub use isa::Isa;
 pub use limbs::alone as tile_loop;
 use memory::Memory;
-use operands::{Handed, Input, Output, handed};
+use operands::{Handed, Input, Output, hand_out, handed};
 pub use stream::Keystream;
 pub use threads::Threads;
 pub use tile::alone as register_loop;
@@ -277,10 +277,11 @@ impl Backend for Cpu {
         let streams = streams(self.party, &self.keys, &launch);
         let share = self.threads.share();
         self.space.threads = share.threads;
-        for (ins, mut outs) in handed(&mut self.memory, &mut self.messages, &[(&launch, &site)])? {
-            let rooms = (&mut self.space, &mut self.room);
-            compute(self.isa, (&launch, packed), program, &streams, rooms, &ins, &mut outs)?;
-        }
+        let mut handed = Handed::default();
+        hand_out(&mut self.memory, &mut self.messages, &launch, &site, &mut handed)?;
+        let (ins, outs) = (&handed.0, &mut handed.1);
+        let rooms = (&mut self.space, &mut self.room);
+        compute(self.isa, (&launch, packed), program, &streams, rooms, ins, outs)?;
         know(&mut self.sites, &launch, site);
         Ok(())
     }
@@ -326,6 +327,7 @@ fn know(sites: &mut Vec<Option<Box<Site>>>, launch: &Launch<'_>, site: Box<Site>
 }
 
 /// The streams of a launch.
+#[inline(always)]
 fn streams<'k>(party: Party, keys: &'k [Keystream; 2], launch: &Launch<'_>) -> SmallVec<[map::Keyed<'k>; ROOM]> {
     launch.streams.iter().map(|stream| (*stream, &keys[usize::from(stream.key != party.0)])).collect()
 }
@@ -356,6 +358,11 @@ mod tests {
                 assert_eq!(report.outcome, Ok(()), "{} with {isa:?}", report.name);
             }
         }
+    }
+
+    #[test]
+    fn sums_of_many_large_products_are_exact() {
+        products::deep().iter().for_each(|case| check(case).unwrap());
     }
 
     #[test]

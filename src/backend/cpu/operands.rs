@@ -50,8 +50,25 @@ impl<'a> Output<'a> {
 /// A launch's operands and results.
 pub(super) type Handed<'m> = (SmallVec<[Input<'m>; ROOM]>, SmallVec<[Output<'m>; ROOM]>);
 
-/// Hands out what launches read and write at the same time. What an operand is that is a result of an earlier one of them, is
-/// not said.
+/// Hands out what a launch reads and writes at the same time to lists that are empty.
+pub(super) fn hand_out<'m>(
+    memory: &'m mut Memory,
+    held: &'m mut Held<Vec<u8>>,
+    launch: &Launch<'m>,
+    site: &Site,
+    (ins, outs): &mut Handed<'m>,
+) -> Result<(), BackendError> {
+    let (mut split, mut bytes) = (Split::default(), Bytes::default());
+    memory.split(&site.ins, &site.outs, &mut split)?;
+    messages::bytes(held, std::iter::once(launch), &mut bytes);
+    let read = split.ins.iter().copied().zip(bytes.ins.iter().copied());
+    let written = split.outs.iter_mut().map(std::mem::take).zip(bytes.outs.iter_mut().map(std::mem::take));
+    ins.extend(inputs(launch, site, read));
+    outs.extend(outputs(launch, site, written));
+    Ok(())
+}
+
+/// The same for launches that run as one. What an operand is that is a result of an earlier one of them, is not said.
 pub(super) fn handed<'m>(
     memory: &'m mut Memory,
     held: &'m mut Held<Vec<u8>>,
@@ -64,18 +81,35 @@ pub(super) fn handed<'m>(
         ins.extend(read.map(|(operand, range)| if made(operand.buf) { 0..0 } else { range.clone() }));
         outs.extend(site.outs.iter().cloned());
     }
-    let Split { ins, outs } = memory.split(&ins, &outs)?;
-    let Bytes { ins: read, outs: written } = messages::bytes(held, launches.iter().map(|(launch, _)| *launch));
-    let (mut ins, mut outs) = (ins.into_iter().zip(read), outs.into_iter().zip(written));
-    // What is in a message is read and written there, as words where it can be.
+    let (mut split, mut bytes) = (Split::default(), Bytes::default());
+    memory.split(&ins, &outs, &mut split)?;
+    messages::bytes(held, launches.iter().map(|(launch, _)| *launch), &mut bytes);
+    let (mut read, mut written) = (split.ins.into_iter().zip(bytes.ins), split.outs.into_iter().zip(bytes.outs));
     Ok(launches.iter().map(move |(launch, site)| {
-        let forms = site.program.as_ref().map(|(_, forms)| forms);
-        let packed_in = |at: usize| forms.is_none_or(|forms| forms.ins[at]);
-        let packed_out = |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
-        let ins = launch.ins.iter().enumerate().zip(&mut ins);
-        let ins = ins.map(|((at, op), stored)| Input::new(&launch.bufs[op.buf.index()], stored, packed_in(at)));
-        let outs = launch.outs.iter().enumerate().zip(&mut outs);
-        let outs = outs.map(|((at, id), stored)| Output::new(&launch.bufs[id.index()], stored, packed_out(at)));
-        (ins.collect(), outs.collect())
+        (inputs(launch, site, &mut read).collect(), outputs(launch, site, &mut written).collect())
     }))
+}
+
+/// A launch's operands, of words and bytes. What is in a message is read there, as words where it can be.
+fn inputs<'m>(
+    launch: &Launch<'m>,
+    site: &Site,
+    stored: impl Iterator<Item = (&'m [u64], &'m [u8])>,
+) -> impl Iterator<Item = Input<'m>> {
+    let (bufs, forms) = (launch.bufs, site.program.as_ref().map(|(_, forms)| forms));
+    let packed = move |at: usize| forms.is_none_or(|forms| forms.ins[at]);
+    let ins = launch.ins.iter().enumerate().zip(stored);
+    ins.map(move |((at, op), stored)| Input::new(&bufs[op.buf.index()], stored, packed(at)))
+}
+
+/// Its results, written likewise.
+fn outputs<'m>(
+    launch: &Launch<'m>,
+    site: &Site,
+    stored: impl Iterator<Item = (&'m mut [u64], &'m mut [u8])>,
+) -> impl Iterator<Item = Output<'m>> {
+    let (bufs, forms) = (launch.bufs, site.program.as_ref().map(|(_, forms)| forms));
+    let packed = move |at: usize| forms.is_none_or(|forms| forms.outs[at].is_packed());
+    let outs = launch.outs.iter().enumerate().zip(stored);
+    outs.map(move |((at, id), stored)| Output::new(&bufs[id.index()], stored, packed(at)))
 }

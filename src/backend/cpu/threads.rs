@@ -32,8 +32,10 @@ impl Threads {
         if self.most == 1 {
             return Ok(work());
         }
-        let pool = ThreadPoolBuilder::new().num_threads(self.most).thread_name(|at| format!("smlc-{at}")).build()?;
-        Ok(pool.install(work))
+        let current = std::thread::current();
+        let name = current.name().unwrap_or("smlc").to_string();
+        let pool = ThreadPoolBuilder::new().num_threads(self.most).thread_name(move |at| format!("{name}-{at}"));
+        Ok(pool.build()?.install(work))
     }
 
     /// All of them: a long launch is cut into as many parts, which threads steal that have nothing else to do by then.
