@@ -36,7 +36,7 @@ pub(super) struct PartyCommand {
     /// Runs that the owners may ask for, one after the other; their inputs are kept until the last
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Threads for large steps; by default as many as this machine runs at once
+    /// Threads for large steps; by default a third of those that this machine runs at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: Option<u32>,
     /// What to compute on: cpu, cuda, or cuda:1 for the second GPU
@@ -58,7 +58,7 @@ impl PartyCommand {
         let addresses = parse_addresses(&self.addresses)?;
         let session = local::session(&plan, session_id(&self.session), addresses, Duration::from_secs(self.patience));
         let device = self.device.open_one()?;
-        let threads = Threads::new(self.threads.map_or_else(local::threads, |threads| threads as usize));
+        let threads = Threads::new(self.threads.map_or_else(local::threads_of_a_party, |threads| threads as usize));
         let service = Service { runs: self.runs, device: &device, threads: &threads, ..Service::ONCE };
         local::party_tcp(&plan, me, &session, self.net, service).map_err(agreeing).with_context(|| me.to_string())?;
         Ok(())

@@ -227,9 +227,8 @@ impl Run {
         for (id, device) in self.device.names().iter().enumerate() {
             let mut command = Command::new(&program);
             command.arg("party").arg(&path).args(["--id", &id.to_string(), "--addresses", &addresses.join(",")]);
-            let threads = (local::threads() / 3).max(1).to_string();
             command
-                .args(["--session", &name, "--runs", &runs.to_string(), "--threads", &threads, "--device", device])
+                .args(["--session", &name, "--runs", &runs.to_string(), "--device", device])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null());
             if talk.message_format == MessageFormat::Json {

@@ -80,6 +80,12 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// Threads for each of three parties that are processes of this machine.
+#[must_use]
+pub fn threads_of_a_party() -> usize {
+    (threads() / 3).max(1)
+}
+
 /// One run on three threads.
 ///
 /// # Errors

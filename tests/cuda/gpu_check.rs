@@ -50,8 +50,8 @@ fn networks_are_those_that_were_copied() {
     let examples = folder.path().join("copied");
     std::fs::create_dir_all(examples.join("small_digits")).unwrap();
     let driver = library();
-    let arguments =
-        ["--dry-run", "--parts", "conformance", "--smlc", "no-program", "--driver", driver.to_str().unwrap()];
+    let arguments = ["--dry-run", "--parts", "conformance", "--smlc", env!("CARGO_BIN_EXE_smlc"), "--driver"];
+    let arguments = [&arguments[..], &[driver.to_str().unwrap()]].concat();
     let run = || check(folder.path(), &[&arguments[..], &["--examples", examples.to_str().unwrap()]].concat());
     let checked = run();
     let missing = examples.join("small_digits/small_digits.sml");

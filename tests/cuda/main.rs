@@ -12,7 +12,7 @@ mod peers;
 use std::path::Path;
 use std::process::Command;
 
-use smlc::backend::cases::products::{conv, deep, matmul, of_sums};
+use smlc::backend::cases::products::{conv, deep_in_bytes, deep_in_residues, matmul, of_sums};
 use smlc::backend::cases::{self, Case};
 use smlc::backend::ceilings::{Unit, Work};
 use smlc::backend::cuda::{Cuda, Multiply};
@@ -130,11 +130,16 @@ fn products(multiply: Multiply) {
         of_sums(matmul([2, 129, 65, 257], [false, true], 2), [[2, -1], [1, 1]]),
         conv([2, 40, 9, 11], 70, window, 1, 2),
     ];
+    let deep = match multiply {
+        Multiply::Bytes | Multiply::Planes => deep_in_bytes().into(),
+        Multiply::Residues => vec![deep_in_residues()],
+        _ => Vec::new(),
+    };
     let all = cases::all();
     let small =
         all.iter().filter(|case| case.party == Party(1) && case.name.contains("matmul") | case.name.contains("conv"));
     let mut ran = 0;
-    for case in large.iter().chain(&deep()).chain(small) {
+    for case in large.iter().chain(&deep).chain(small) {
         assert_eq!(case.run(&mut device), Ok(()), "{}", case.name);
         ran += 1;
     }

@@ -94,33 +94,27 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Words whose products, or whose parts' products, are as large as can be: all bytes 255; of the largest magnitude as numbers with
-/// a sign, of one sign and of both; halves at their limits; bytes of the largest magnitude as numbers with a sign.
-const EXTREMES: [&[u64]; 6] = [
+/// a sign, of one sign and of both; halves at their limits, and bytes of the largest magnitude as numbers with a sign.
+const EXTREMES: [&[u64]; 4] = [
     &[u64::MAX],
     &[1 << 63],
     &[1 << 63, i64::MAX as u64],
-    &[i64::MAX as u64],
-    &[0xffff_ffff_0000_0000, 0x8000_0000_7fff_ffff, 0x0000_0000_ffff_ffff],
-    &[0x8080_8080_8080_8080],
+    &[0xffff_ffff_0000_0000, 0x8000_0000_7fff_ffff, 0x0000_0000_ffff_ffff, 0x8080_8080_8080_8080],
 ];
 
-/// Products of such words as deep as sums of parts are exact: 16,384 terms of four products of two bytes in 32 bits
-/// (`kernels/product.h`), and 11,162 of two words' residues by 18 moduli (`kernels/residue.cu`); and one more of each. Few rows,
-/// more, and windows.
+/// Products of such words as deep as sums of products of bytes are exact, 16,384 terms of four in 32 bits (`kernels/product.h`),
+/// and deeper: of few rows, and of windows, which are sums.
 #[must_use]
-pub fn deep() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for words in &EXTREMES[..4] {
-        for depth in [11_162, 11_163, 16_384, 16_385] {
-            cases.push(matmul([1, 3, depth, 5], [false, false], 1).of_words(words));
-        }
-        cases.push(matmul([1, 40, 8_193, 36], [false, false], 2).of_words(words));
-        let window = Window::new([4, 4], [1, 1], [0, 0]);
-        cases.push(conv([1, 1_025, 4, 5], 34, window, 1, 1).of_words(words));
-        let sums = of_sums(conv([1, 1_025, 4, 5], 34, window, 1, 2), [[2, -1], [1, 0]]);
-        cases.push(sums.of_words(words));
-    }
-    cases
+pub fn deep_in_bytes() -> [Case; 2] {
+    let windows = conv([1, 1_025, 4, 4], 34, Window::new([4, 4], [1, 1], [0, 0]), 1, 2);
+    let few = matmul([1, 3, 16_384, 5], [false, false], 1);
+    [few, of_sums(windows, [[2, -1], [1, 0]])].map(|case| case.of_words(EXTREMES[0]))
+}
+
+/// One as deep as residues by 18 moduli say what a sum is, 11,162 (`kernels/residue.cu`).
+#[must_use]
+pub fn deep_in_residues() -> Case {
+    matmul([1, 3, 11_162, 5], [false, false], 1).of_words(EXTREMES[1])
 }
 
 /// `batch` products; a shared operand is a single matrix for all of them.

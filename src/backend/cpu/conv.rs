@@ -57,11 +57,6 @@ impl Geometry {
         self.window.size[0] * self.window.size[1]
     }
 
-    /// Words of an image.
-    fn plain_image(&self) -> usize {
-        self.groups * self.channels * self.plain[0] * self.plain[1]
-    }
-
     /// Words of an image's result.
     pub(super) fn result_image(&self) -> usize {
         self.groups * self.outputs * self.pixels()
@@ -88,7 +83,7 @@ impl Geometry {
 
     /// Whether images are put together for that, which they are channel by channel.
     fn is_put_together(&self) -> bool {
-        self.plain != self.extent()
+        self.plain != self.padded || self.is_matrix() && self.window.stride != [1; 2]
     }
 
     /// Words from an image to the next one, and from a channel to the next one.
@@ -109,6 +104,13 @@ impl Geometry {
             false => self.pixels() < FEW_WINDOWS,
         };
         if all { self.images } else { 1 }
+    }
+
+    /// As many images as these from number `first` on, with the weights.
+    fn of<'a>(&self, pairs: &[(Words<'a>, Words<'a>)], first: usize) -> SmallVec<[(Words<'a>, Words<'a>); 2]> {
+        let plain = self.groups * self.channels * self.plain[0] * self.plain[1];
+        let images = |image: Words<'a>| image.range(first * plain, (first + self.images) * plain);
+        pairs.iter().map(|(image, weight)| (images(*image), *weight)).collect()
     }
 
     /// Puts the offsets together.
@@ -198,11 +200,7 @@ pub(super) fn add<'a>(
     if limb_conv::add(isa, geometry, pairs, space, out) {
         return;
     }
-    let [plain, result] = [geometry.plain_image(), geometry.result_image()];
-    let some_of = |first: usize, images: usize| -> SmallVec<[_; 2]> {
-        let range = |image: Words<'a>| image.range(first * plain, (first + images) * plain);
-        pairs.iter().map(|(image, weight)| (range(*image), *weight)).collect()
-    };
+    let result = geometry.result_image();
     let work = result * geometry.taps() * geometry.channels * pairs.len();
     // What is less is not shared otherwise.
     let images_are_parts = geometry.images >= space.threads || work / geometry.groups < SHARED;
@@ -214,7 +212,7 @@ pub(super) fn add<'a>(
     space.for_parts(parts.len(), |spaces| {
         each_part(parts.zip(out.chunks_mut(step * result)).zip(spaces), |((first, out), space)| {
             let some = Geometry { images: step.min(geometry.images - first), ..*geometry };
-            alone(isa, &some, &some_of(first, some.images), space, out);
+            alone(isa, &some, &some.of(pairs, first), space, out);
         });
     });
 }
@@ -224,16 +222,13 @@ fn alone<'a>(isa: Isa, geometry: &Geometry, pairs: &[(Words<'a>, Words<'a>)], sp
     let mut room = std::mem::take(&mut space.images);
     let mut offsets = std::mem::take(&mut space.offsets);
     let at_once = (AT_ONCE / geometry.image().max(1)).max(1);
-    let [plain, result] = [geometry.plain_image(), geometry.result_image()];
+    let result = geometry.result_image();
     for (first, out) in (0..geometry.images).step_by(at_once).zip(out.chunks_mut((at_once * result).max(1))) {
         let some = Geometry { images: at_once.min(geometry.images - first), ..*geometry };
         if first == 0 || some.images < at_once {
             some.offsets(&mut offsets);
         }
-        let images = |(image, weight): &(Words<'a>, Words<'a>)| {
-            (image.range(first * plain, (first + some.images) * plain), *weight)
-        };
-        let pairs: SmallVec<[_; 2]> = pairs.iter().map(images).collect();
+        let pairs = some.of(pairs, first);
         let in_turn = some.images * some.image() >= LARGE;
         for pairs in pairs.chunks(if in_turn { 1 } else { room.len() }) {
             add_pairs(isa, &some, pairs, (&offsets, &mut room), space, out);
@@ -262,7 +257,7 @@ fn add_pairs(
     };
     let target_cols = if together == 1 { Axis::Stride(1) } else { Axis::Table(targets) };
     let windows = offsets.windows(geometry);
-    // By limbs a product is faster whatever its size.
+    // Where there are limbs, products that are worth a level are those of limbs.
     let levels = if isa.has_limbs() { 0 } else { levels(geometry, &windows) };
     let groups = |first| (0..geometry.groups).map(move |group| (first, group));
     for (first, group) in (0..geometry.images).step_by(together).flat_map(groups) {
@@ -383,6 +378,8 @@ mod tests {
             ([3, 40, 5, 6], 70, window(1, 1, 0, 1), 2, false),
             ([2, 40, 19, 18], 70, window(1, 2, 0, 1), 1, false),
             ([2, 40, 8, 7], 70, window(1, 3, 1, 1), 2, false),
+            // As many windows as pixels, others.
+            ([2, 40, 3, 3], 70, window(1, 2, 1, 1), 1, false),
         ];
         for ([n, c, h, w], o, window, groups, by_levels) in cases {
             let geometry = Geometry::new([n, c, h, w], o, window, groups);
@@ -408,6 +405,8 @@ mod tests {
                 add(isa, &geometry, &[first], &mut space, &mut out);
                 add(isa, &geometry, &[second], &mut space, &mut out);
                 assert!(out == expected, "{geometry:?} with {isa:?} and {threads} threads");
+                let mut spaces = std::iter::once(&space).chain(&space.others);
+                assert!(spaces.all(|space| space.strassen.right.is_empty()), "windows are a matrix in memory");
             }
         }
     }

@@ -58,9 +58,9 @@ pub(super) fn levels_of_windows(rows: usize, channels: usize, cols: usize, windo
 /// Room for large products, kept from launch to launch.
 #[derive(Default)]
 pub(super) struct Room {
-    /// Factors that do not lie in memory row by row.
+    /// Factors that do not lie in memory row by row, but for windows.
     left: Vec<u64>,
-    right: Vec<u64>,
+    pub right: Vec<u64>,
     /// A result that does not either.
     result: Vec<u64>,
     /// Sums of quarters.
