@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The queue; clones are the same one. Whoever takes out of it also holds it, so that it has no end.
-#[derive(Debug)]
 pub(super) struct Queue<T>(Arc<Shared<T>>);
 
-#[derive(Debug)]
 struct Shared<T> {
     waiting: Mutex<VecDeque<T>>,
     came: Condvar,

@@ -10,10 +10,18 @@ const MOST: usize = 256;
 const SMALL: usize = 64;
 
 /// Spare payloads, which what is sent and what is received take and give back. None is kept before [`Spares::keep`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Spares(Mutex<Kept>);
 
-#[derive(Debug, Default)]
+impl std::fmt::Debug for Spares {
+    /// How much there is; what payloads hold is nobody's business.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Kept { payloads, bytes, room } = &*self.lock();
+        f.debug_struct("Spares").field("payloads", &payloads.len()).field("bytes", bytes).field("room", room).finish()
+    }
+}
+
+#[derive(Default)]
 struct Kept {
     /// The smallest first.
     payloads: Vec<Vec<u8>>,
@@ -112,6 +120,7 @@ mod tests {
         assert_eq!(kept(&spares), [1]);
         spares.put(vec![1; SMALL / 2]);
         assert_eq!(kept(&spares), [1], "small ones are not kept");
+        assert_eq!(format!("{spares:?}"), "Spares { payloads: 1, bytes: 64, room: 640 }");
         assert_eq!((spares.take(8).capacity(), kept(&spares)), (SMALL, vec![]));
         assert_eq!(spares.take(8).capacity(), SMALL, "a new one that can be kept");
     }
