@@ -118,7 +118,6 @@ fn check(what: &str, plan: &Plan, over_tcp: bool, threads: usize) {
         }
     });
     let counts = counts.lock().unwrap();
-    println!("{what}, TCP {over_tcp}, {threads} threads: {counts:?}");
     assert!(counts[0] > 0, "{what}: the first run prepares programs");
     assert!(is_steady(&counts), "{what}, TCP {over_tcp}, {threads} threads: allocations of each run {counts:?}");
 }

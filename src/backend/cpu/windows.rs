@@ -41,7 +41,7 @@ pub(super) struct Tables {
 impl Tables {
     /// For windows of such an inner dimension and so many of them, which are halved so often.
     pub(super) fn set(&mut self, windows: &Windows<'_>, [depth, cols]: [usize; 2], levels: usize) {
-        let channels = depth / windows.taps.len() >> levels;
+        let channels = (depth / windows.taps.len()) >> levels;
         for (level, (plane, table)) in self.of.iter_mut().enumerate().take(levels + 1) {
             let words = if level == 0 { windows.plane } else { windows.span(cols >> level) };
             *plane = words;
