@@ -4,18 +4,18 @@
 //! The heap of the whole process is counted, so that this is a program with one test.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
-use smlc::backend::StreamKey;
 use smlc::backend::cpu::{Cpu, Threads};
 use smlc::net::tcp::{self, Plain, Settings};
 use smlc::net::{MemoryMesh, Mesh, PlanHash, SessionId, Timing};
 use smlc::plan::lower::{self, Options};
 use smlc::plan::{Party, Plan, file};
 use smlc::run::local;
-use smlc::run::party::OverMesh;
+use smlc::run::party::{self, OverMesh};
 use smlc::run::session::Session;
 use smlc::span::Sources;
 use smlc::{graph, hir, pass};
@@ -42,19 +42,16 @@ fn example(name: &str) -> Plan {
 /// Runs at most, and such in a row that have to allocate nothing. How much is under way at once, and so is kept for the next
 /// time, depends on who waits for whom, which is not the same in each run.
 const RUNS: u32 = 200;
-const IN_A_ROW: usize = 5;
+const IN_A_ROW: usize = 8;
 
 /// One party's runs over a mesh: the allocations of the whole process in the rounds of each, until enough in a row have none.
 fn runs(plan: &Plan, mesh: &mut dyn Mesh, threads: usize, all: &Barrier, counts: &Mutex<Vec<u64>>) {
     let me = mesh.me();
     let threads = Threads::new(threads);
-    let keys = |run: u32| {
-        [me, me.plus(1)]
-            .map(|party| StreamKey((run << 2 | u32::from(party.0)).to_le_bytes().repeat(4).try_into().unwrap()))
-    };
     threads
         .pool(|| {
-            let device = Cpu::new(me, keys(0)).with_threads(&threads);
+            let own = party::give_key(mesh).unwrap();
+            let device = Cpu::new(me, party::take_key(mesh, own).unwrap()).with_threads(&threads);
             let mut session = Session::new(plan, me, device, true).unwrap();
             for input in plan.inputs.iter().flat_map(|input| input.bufs) {
                 session.load(input[me.index()], &mut |words| words.fill(1)).unwrap();
@@ -62,7 +59,8 @@ fn runs(plan: &Plan, mesh: &mut dyn Mesh, threads: usize, all: &Barrier, counts:
             mesh.spares().keep(session.spare_bytes());
             for run in 0..RUNS {
                 if run > 0 {
-                    session.again(keys(run)).unwrap();
+                    let own = party::give_key(mesh).unwrap();
+                    session.again(party::take_key(mesh, own).unwrap()).unwrap();
                 }
                 // All are there, one of them looks at the heap, and nobody goes on before.
                 let before = all.wait().is_leader().then(|| dhat::HeapStats::get().total_blocks);
@@ -93,6 +91,12 @@ fn is_steady(counts: &[u64]) -> bool {
 /// Three parties, each with so many threads.
 fn check(what: &str, plan: &Plan, over_tcp: bool, threads: usize) {
     let (all, counts) = (&Barrier::new(3), &Mutex::new(Vec::with_capacity(RUNS as usize)));
+    // The others would wait for a party that panics.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|panic| {
+        let _ = writeln!(std::io::stderr(), "{panic}");
+        std::process::exit(101);
+    }));
     std::thread::scope(|scope| {
         if over_tcp {
             let addresses = local::free_addresses().unwrap();
@@ -117,6 +121,7 @@ fn check(what: &str, plan: &Plan, over_tcp: bool, threads: usize) {
             }
         }
     });
+    std::panic::set_hook(hook);
     let counts = counts.lock().unwrap();
     assert!(counts[0] > 0, "{what}: the first run prepares programs");
     assert!(is_steady(&counts), "{what}, TCP {over_tcp}, {threads} threads: allocations of each run {counts:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::device::Device;
 use super::session::{Link, Session};
@@ -283,16 +283,25 @@ impl Link for OverMesh<'_> {
 }
 
 /// Each party draws its own key and gives it to the party before it, which holds it too.
-fn give_key(mesh: &mut dyn Mesh) -> Result<StreamKey, NetError> {
+///
+/// # Errors
+/// If the system has no random numbers, or the network fails.
+pub fn give_key(mesh: &mut dyn Mesh) -> Result<StreamKey, NetError> {
     let own = owner::random_key().map_err(|e| NetError::Start(e.to_string()))?;
     mesh.send(mesh.me().plus(2), KEY_ROUND, own.0.to_vec())?;
     Ok(own)
 }
 
 /// The keys of a run: the party's own, and that of the party after it.
-fn take_key(mesh: &mut dyn Mesh, own: StreamKey) -> Result<[StreamKey; 2], NetError> {
-    let next = Zeroizing::new(mesh.recv(mesh.me().plus(1), KEY_ROUND, own.0.len())?);
+///
+/// # Errors
+/// If the network fails.
+pub fn take_key(mesh: &mut dyn Mesh, own: StreamKey) -> Result<[StreamKey; 2], NetError> {
+    let mut next = mesh.recv(mesh.me().plus(1), KEY_ROUND, own.0.len())?;
     let mut key = StreamKey([0; 16]);
     key.0.copy_from_slice(&next);
+    next.zeroize();
+    // It may have been a spare one.
+    mesh.spares().put(next);
     Ok([own, key])
 }

@@ -429,6 +429,20 @@ mod tests {
         }
     }
 
+    /// Threads of a pool, whose stacks are small, take as many parts as there are.
+    #[test]
+    fn many_threads_share_what_runs_as_one() {
+        let all = several(20 * 64 * BLOCK + 5);
+        let isa = Isa::available()[0];
+        let (wanted, message) = all.run(&mut device(isa, 1), &[], false).unwrap();
+        for threads in [3, 4, 16, 64] {
+            let mut cpu = device(isa, threads);
+            let (found, sent) = all.run(&mut cpu, &[], true).unwrap();
+            assert!(sent == message && found == wanted, "{threads} threads");
+            assert_eq!(cpu.room.threads(), threads);
+        }
+    }
+
     #[test]
     fn what_is_not_one_is_refused() {
         let run = |change: &dyn Fn(&mut Several)| {

@@ -1,9 +1,12 @@
 //! Threads for large launches, shared by all devices that compute at the moment.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// Bytes of a thread's stack: lists of steps that run as one take some hundreds of thousands.
+const STACK: usize = 8 << 20;
 
 /// So many threads. Devices with clones of this share them: a launch is cut into as many parts as it has threads when it
 /// begins, for the threads of a pool, which steal them from each other.
@@ -35,7 +38,7 @@ impl Threads {
         let current = std::thread::current();
         let name = current.name().unwrap_or("smlc").to_string();
         let pool = ThreadPoolBuilder::new().num_threads(self.most).thread_name(move |at| format!("{name}-{at}"));
-        Ok(pool.build()?.install(work))
+        Ok(pool.stack_size(STACK).build()?.install(work))
     }
 
     /// All of them: a long launch is cut into as many parts, which threads steal that have nothing else to do by then.
@@ -67,23 +70,28 @@ impl Drop for Share<'_> {
     }
 }
 
-/// Works on the parts of a launch: on the last one itself, on the others unless threads of the pool have stolen them by then. A
-/// thread of a pool allocates nothing for that; for another one the program's pool works.
-pub(super) fn each_part<P: Send>(parts: impl Iterator<Item = P> + Send, work: impl Fn(P) + Sync) {
-    let mut parts = parts;
-    if let Some(first) = parts.next() {
-        offer(first, &mut parts, &work);
-    }
+/// Works on the parts of a launch, which this thread and those of its pool take one after the other: a part is as large as the
+/// lists of its words, so that it is made where it is worked on, and never waits on a stack. A thread of a pool allocates nothing
+/// for that; for another one the program's pool works.
+pub(super) fn each_part<P>(parts: impl Iterator<Item = P> + Send, work: impl Fn(P) + Sync) {
+    let count = parts.size_hint().0;
+    let parts = Mutex::new(parts);
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+    several(count, &|| {
+        while let Some(part) = next() {
+            work(part);
+        }
+    });
 }
 
-/// Offers a part, and in turn those after it.
-fn offer<P: Send>(part: P, others: &mut (impl Iterator<Item = P> + Send), work: &(impl Fn(P) + Sync)) {
-    match others.next() {
-        None => work(part),
-        Some(next) => {
-            rayon::join(|| offer(next, others, work), || work(part));
-        }
+/// Works so often, at least once, at the same time where threads have nothing else to do. What the work needs of the stack is not
+/// this function's, which calls itself.
+fn several(count: usize, work: &(dyn Fn() + Sync)) {
+    if count < 2 {
+        return work();
     }
+    let half = count / 2;
+    rayon::join(|| several(count - half, work), || several(half, work));
 }
 
 #[cfg(test)]
@@ -102,6 +110,23 @@ mod tests {
         assert_eq!(threads.share().threads, 4, "beside the second");
         drop(second);
         assert_eq!(threads.share().threads, 8);
+    }
+
+    #[test]
+    fn each_part_is_worked_on_once() {
+        // As large as lists are, and more of them than would lie on a stack.
+        struct Part([usize; 1 << 14], usize);
+        for count in [0, 1, 2, 3, 64, 1000] {
+            let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+            let work = |part: Part| {
+                assert!(part.0.iter().all(|word| *word == part.1));
+                seen[part.1].fetch_add(1, Ordering::Relaxed);
+            };
+            let parts = || (0..count).map(|at| Part([at; 1 << 14], at));
+            each_part(parts(), work);
+            Threads::new(5).pool(|| each_part(parts(), work)).unwrap();
+            assert!(seen.iter().all(|seen| seen.load(Ordering::Relaxed) == 2), "{count} parts");
+        }
     }
 
     #[test]
