@@ -1,5 +1,5 @@
-//! Once parties have run a plan, no thread of the process allocates anything in further rounds: not those that compute, nor those
-//! that carry messages.
+//! Once parties have run a plan some times, no thread of the process allocates anything in further rounds: not those that compute,
+//! nor those that carry messages.
 //!
 //! The heap of the whole process is counted, so that this is a program with one test.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

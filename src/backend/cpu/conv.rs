@@ -329,9 +329,16 @@ fn put_together<'a>(geometry: &Geometry, images: Words<'a>, room: &'a mut Vec<u6
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::cpu::gemm::tests::noise;
+
+    /// How many levels a convolution takes by words.
+    pub(in crate::backend::cpu) fn levels_of(geometry: &Geometry) -> usize {
+        let mut offsets = Offsets::default();
+        geometry.offsets(&mut offsets);
+        levels(geometry, &offsets.windows(geometry))
+    }
 
     /// Adds the convolution of an image with weights to `out` as it is defined.
     fn by_definition(geometry: &Geometry, image: &[u64], weights: &[u64], out: &mut [u64]) {
@@ -383,9 +390,7 @@ mod tests {
         ];
         for ([n, c, h, w], o, window, groups, by_levels) in cases {
             let geometry = Geometry::new([n, c, h, w], o, window, groups);
-            let mut offsets = Offsets::default();
-            geometry.offsets(&mut offsets);
-            assert_eq!(levels(&geometry, &offsets.windows(&geometry)) > 0, by_levels, "{geometry:?}");
+            assert_eq!(levels_of(&geometry) > 0, by_levels, "{geometry:?}");
             let images = [1, 2].map(|seed| noise(n * c * h * w, seed));
             let weights = [3, 4].map(|seed| noise(o * c / groups * window.size[0] * window.size[1], seed));
             let mut expected = noise(n * geometry.result_image(), 5);

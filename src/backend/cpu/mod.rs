@@ -401,11 +401,13 @@ mod tests {
     fn large_products_agree_with_their_definition() {
         let window = Window { size: [3, 3], stride: [1, 1], pad: [1, 1], dilation: [1, 1] };
         assert!(strassen::levels([171, 305, 270]) > 0);
-        let cases = [
-            products::matmul([1, 171, 305, 270], [false, false], 2),
-            products::conv([1, 128, 18, 18], 261, window, 1, 2),
-            products::conv([4, 64, 14, 13], 261, window, 1, 2),
-        ];
+        let images = [([1, 128, 18, 18], true), ([4, 64, 14, 13], true), ([3, 64, 14, 13], false)];
+        let convs = images.map(|(image, by_levels)| {
+            let geometry = conv::Geometry::new(image, 261, window, 1);
+            assert_eq!(conv::tests::levels_of(&geometry) > 0, by_levels, "{geometry:?}");
+            products::conv(image, 261, window, 1, 2)
+        });
+        let cases = std::iter::once(products::matmul([1, 171, 305, 270], [false, false], 2)).chain(convs);
         for case in cases {
             check(&case).unwrap();
             check(&products::of_sums(case, [[1, 2], [-1, 1]])).unwrap();
