@@ -97,14 +97,17 @@ fn matmul(c: &mut Criterion) {
         [1024, 1024, 1],
         [128, 784, 10],
         [4, 512, 512],
+        [32, 4096, 1024],
     ] {
         let kernel = product(Product::MatMul { batch: 1, m, k, n });
         let name = format!("matmul {m}x{k}x{n}");
         products(c, &name, m * k * n, &kernel, [m * k, k * n], m * n);
     }
-    let [m, k, n] = [1024; 3];
-    let kernel = Kernel::Product(Product::MatMul { batch: 1, m, k, n });
-    products(c, "matmul of 1024x1024s, both new", m * k * n, &kernel, [m * k, k * n], m * n);
+    for [m, k, n] in [[1024; 3], [32, 4096, 1024]] {
+        let kernel = Kernel::Product(Product::MatMul { batch: 1, m, k, n });
+        let name = format!("matmul of {m}x{k} and {k}x{n}, both new");
+        products(c, &name, m * k * n, &kernel, [m * k, k * n], m * n);
+    }
     let (batch, m, k, n) = (64, 16, 32, 16);
     let kernel = Kernel::Product(Product::MatMul { batch, m, k, n });
     let ins = [batch * m * k, batch * k * n];

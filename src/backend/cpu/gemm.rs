@@ -14,6 +14,7 @@ use super::limbs::{self, Limbs};
 use super::lookup;
 use super::packing::{pack_right, panels};
 use super::products::{Direct, Panels};
+use super::right::{self, Right};
 use super::simd::{GROUP, Group, Simd};
 use super::strassen::{self, MOST, Room};
 use super::thin::{Dots, Thin};
@@ -23,7 +24,7 @@ use super::tile::tile;
 /// How much of the factors is packed or read at a time.
 pub(super) struct Blocks {
     /// Rows of the inner dimension.
-    depth: usize,
+    pub depth: usize,
     /// Right columns; a multiple of every tile's width.
     pub width: usize,
     /// Left rows that are packed, and such as are read where they lie.
@@ -125,8 +126,7 @@ impl Product<'_> {
         if self.rows == 0 || self.cols == 0 || self.depth == 0 {
             return;
         }
-        let narrow = if isa.has_wide_tiles() { NARROW_OF_WIDE } else { NARROW };
-        if self.cols < self.rows && self.cols <= narrow {
+        if is_narrow(isa, self.rows, self.cols) {
             let pairs: SmallVec<[_; 2]> = self.pairs.iter().map(|(l, r)| (r.transposed(), l.transposed())).collect();
             let target = Target { rows: self.target.cols, cols: self.target.rows };
             let flipped = Product { rows: self.cols, depth: self.depth, cols: self.rows, pairs: &pairs, target };
@@ -153,8 +153,7 @@ impl Product<'_> {
 
     /// Whether it is worth several threads, if there are any.
     pub(super) fn is_shared(&self, space: &Workspace) -> bool {
-        let work = self.rows.saturating_mul(self.depth).saturating_mul(self.cols).saturating_mul(self.pairs.len());
-        space.threads > 1 && work >= SHARED
+        is_shared([self.rows, self.depth, self.cols, self.pairs.len()], space)
     }
 
     /// The same by several threads: each computes some of the rows, which lie one after the other, `stride` words apart.
@@ -180,30 +179,11 @@ impl Product<'_> {
         add: impl Fn(&Product<'_>, &mut Workspace, &mut [u64]) + Sync,
     ) {
         let Product { rows, depth, cols, pairs, target } = *self;
-        let step = cols.div_ceil(space.threads).next_multiple_of(unit);
-        let starts = (0..cols).step_by(step);
-        space.for_parts(starts.len(), |spaces| {
-            each_part(starts.clone().zip(spaces), |(start, space)| {
-                let cols = step.min(cols - start);
-                let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (*left, right.part(0, start))).collect();
-                let mut part = std::mem::take(&mut space.part);
-                part.clear();
-                part.resize(rows * cols, 0);
-                let target = Target { rows: Axis::Stride(cols), cols: Axis::Stride(1) };
-                add(&Product { rows, depth, cols, pairs: &pairs, target }, space, &mut part);
-                space.part = part;
-            });
+        by_columns([rows, cols], unit, target, space, out, |(start, end), space, out| {
+            let pairs: SmallVec<[_; 2]> = pairs.iter().map(|(left, right)| (*left, right.part(0, start))).collect();
+            let target = Target { rows: Axis::Stride(end - start), cols: Axis::Stride(1) };
+            add(&Product { rows, depth, cols: end - start, pairs: &pairs, target }, space, out);
         });
-        for (start, space) in starts.zip(std::iter::once(&*space).chain(&space.others)) {
-            let width = step.min(cols - start);
-            for (row, words) in space.part.chunks_exact(width).enumerate() {
-                let base = target.rows.at(row);
-                for (col, word) in (start..).zip(words) {
-                    let to = &mut out[base + target.cols.at(col)];
-                    *to = to.wrapping_add(*word);
-                }
-            }
-        }
     }
 
     /// The same by this thread.
@@ -257,6 +237,48 @@ impl Product<'_> {
     }
 }
 
+/// Whether the roles of rows and columns are exchanged.
+pub(super) fn is_narrow(isa: Isa, rows: usize, cols: usize) -> bool {
+    cols < rows && cols <= if isa.has_wide_tiles() { NARROW_OF_WIDE } else { NARROW }
+}
+
+/// Whether threads share a product of such sizes, if there are any.
+pub(super) fn is_shared<const SIZES: usize>(sizes: [usize; SIZES], space: &Workspace) -> bool {
+    space.threads > 1 && sizes.into_iter().fold(1, usize::saturating_mul) >= SHARED
+}
+
+/// Adds a product to `out`: each thread computes some columns, whole units of so many, with `add`, which adds those from a first
+/// one to an end to words that have no others.
+pub(super) fn by_columns(
+    [rows, cols]: [usize; 2],
+    unit: usize,
+    target: Target<'_>,
+    space: &mut Workspace,
+    out: &mut [u64],
+    add: impl Fn((usize, usize), &mut Workspace, &mut [u64]) + Sync,
+) {
+    let step = cols.div_ceil(space.threads).next_multiple_of(unit);
+    let parts = (0..cols).step_by(step).map(|start| (start, cols.min(start + step)));
+    space.for_parts(parts.len(), |spaces| {
+        each_part(parts.clone().zip(spaces), |((start, end), space)| {
+            let mut part = std::mem::take(&mut space.part);
+            part.clear();
+            part.resize(rows * (end - start), 0);
+            add((start, end), space, &mut part);
+            space.part = part;
+        });
+    });
+    for ((start, end), space) in parts.zip(std::iter::once(&*space).chain(&space.others)) {
+        for (row, words) in space.part.chunks_exact(end - start).enumerate() {
+            let base = target.rows.at(row);
+            for (col, word) in (start..).zip(words) {
+                let to = &mut out[base + target.cols.at(col)];
+                *to = to.wrapping_add(*word);
+            }
+        }
+    }
+}
+
 /// The packed way.
 struct Packed<'a, 'b> {
     product: &'a Product<'a>,
@@ -280,17 +302,19 @@ impl TileTask for Packed<'_, '_> {
                 for k in (0..depth).step_by(deep) {
                     let inner = (k, depth.min(k + deep));
                     pack_right::<S, _, G>((simd, panels), right, inner, (first_col, end_col), packed_right);
+                    let depth = inner.1 - inner.0;
+                    let right = right::Packed { rows: packed_right.as_chunks().0, depth, closing: P::Panels::CLOSING };
                     for first_row in (0..rows).step_by(height) {
                         let end_row = rows.min(first_row + height);
                         let rows = (first_row, end_row);
-                        let block = Block { rows, cols: (first_col, end_col), depth: inner.1 - inner.0 };
+                        let block = Block { rows, cols: (first_col, end_col) };
                         let out = &mut *self.out;
                         if in_place {
                             let left = InPlace::new(panels, left, inner, rows, room);
-                            block.multiply::<_, InPlace<'_, R>, R, G>(panels, left, packed_right, target, out);
+                            block.multiply::<_, InPlace<'_, R>, _, R, G>(panels, left, right, target, out);
                         } else {
                             let left = left::Packed::new((simd, panels), left, inner, rows, room);
-                            block.multiply::<_, left::Packed<'_, R>, R, G>(panels, left, packed_right, target, out);
+                            block.multiply::<_, left::Packed<'_, R>, _, R, G>(panels, left, right, target, out);
                         }
                     }
                 }
@@ -300,30 +324,27 @@ impl TileTask for Packed<'_, '_> {
 }
 
 /// The part of a result that two blocks contribute to: first and end row and column.
-struct Block {
-    rows: (usize, usize),
-    cols: (usize, usize),
-    /// Columns of the left block, rows of the right one.
-    depth: usize,
+pub(super) struct Block {
+    pub rows: (usize, usize),
+    pub cols: (usize, usize),
 }
 
 impl Block {
-    /// Adds the product of two blocks, the right one packed, to the result.
+    /// Adds the product of two blocks to the result.
     #[inline(always)]
-    fn multiply<P: Panels, L: Left<R>, const R: usize, const G: usize>(
+    pub(super) fn multiply<P: Panels, L: Left<R>, T: Right<G>, const R: usize, const G: usize>(
         &self,
         products: P,
         left: L,
-        right: &[Group],
+        right: T,
         target: Target<'_>,
         out: &mut [u64],
     ) {
         let (first_col, end_col) = self.cols;
         let (first_row, end_row) = self.rows;
-        let panel = G * (self.depth + P::CLOSING);
-        for (right, (col, end_col)) in right.chunks_exact(panel).zip(panels::<G>(first_col, end_col)) {
+        for (panel, (col, end_col)) in panels::<G>(first_col, end_col).enumerate() {
             let lanes = Lanes::<G>::new(target.cols, col, end_col);
-            let right = right.as_chunks::<G>().0.split_at(self.depth);
+            let right = (right.rows(panel), right.closing(panel));
             for (panel, row) in (first_row..end_row).step_by(R).enumerate() {
                 let left = (left.rows(panel), left.closing(panel));
                 let sums = match (end_row - row, (end_col - col).div_ceil(GROUP)) {

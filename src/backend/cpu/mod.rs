@@ -28,10 +28,12 @@ mod operands;
 mod packing;
 #[cfg(target_arch = "x86_64")]
 mod paired;
+mod panel_factor;
 mod planes;
 mod product;
 mod products;
 mod registers;
+mod right;
 mod simd;
 mod strassen;
 mod stream;
@@ -62,7 +64,7 @@ use operands::{Handed, Input, Output, hand_out, handed};
 pub use stream::Keystream;
 pub use threads::Threads;
 pub use tile::alone as register_loop;
-use weights::Weights;
+use weights::{Packed, Weights};
 
 /// One party's processor.
 pub struct Cpu {
@@ -167,8 +169,8 @@ impl Cpu {
         }
     }
 
-    /// Prepares the weights that a launch reads, and forgets those that it writes. Whether its own are packed.
-    fn prepare(&mut self, launch: &Launch<'_>) -> Result<bool, BackendError> {
+    /// Prepares the weights that a launch reads, and forgets those that it writes. Its own, if they are packed.
+    fn prepare(&mut self, launch: &Launch<'_>) -> Result<Option<BufId>, BackendError> {
         launch.outs.iter().for_each(|id| self.weights.forget(launch.bufs[id.index()].storage(*id).0));
         self.weights.prepare(launch, self.isa, &mut self.memory, &mut self.space)
     }
@@ -191,10 +193,10 @@ impl Cpu {
     }
 }
 
-/// Computes the results of a launch, whose weights are packed or not; of an element program as it was prepared.
+/// Computes the results of a launch, whose weights are packed in some way or not; of an element program as it was prepared.
 fn compute(
     isa: Isa,
-    (launch, packed): (&Launch<'_>, bool),
+    (launch, packed): (&Launch<'_>, Option<&Packed>),
     program: Option<usize>,
     streams: &[map::Keyed<'_>],
     (space, room): (&mut Workspace, &mut map::Room),
@@ -206,7 +208,7 @@ fn compute(
             let Some(program) = program else { return check::misfit("an element program that was not prepared") };
             map::run(isa, map::Job { program, ins, streams, outs }, (room, space.threads));
         }
-        Kernel::Product(product) => product::run(isa, product, (None, false), space, ins, outs),
+        Kernel::Product(product) => product::run(isa, product, (None, None), space, ins, outs),
         Kernel::ProductOfSums(product, factors) => {
             product::run(isa, product, (Some(factors), packed), space, ins, outs)
         }
@@ -236,7 +238,7 @@ impl Backend for Cpu {
     }
 
     fn write(&mut self, id: BufId, fill: Fill<'_>) -> Result<(), BackendError> {
-        self.weights.unpack(id, &mut self.memory)?;
+        self.weights.unpack(id, self.isa, &mut self.memory)?;
         let place = self.memory.places.make(id)?;
         let words = &mut self.memory.words_mut()[place];
         if let Some((at, message)) = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?))) {
@@ -252,7 +254,7 @@ impl Backend for Cpu {
         let found = self.messages.alone(id).and_then(|at| Some((at, self.messages.message(at)?)));
         Ok(match found {
             Some((at, message)) => Cow::Owned(wire::unpack(&at.buf, messages::packed(at, message))),
-            None => self.weights.words(id, &self.memory.words()[place]),
+            None => self.weights.words(id, self.isa, &self.memory.words()[place]),
         })
     }
 
@@ -281,6 +283,7 @@ impl Backend for Cpu {
         hand_out(&mut self.memory, &mut self.messages, &launch, &site, &mut handed)?;
         let (ins, outs) = (&handed.0, &mut handed.1);
         let rooms = (&mut self.space, &mut self.room);
+        let packed = packed.and_then(|id| self.weights.packed(id));
         compute(self.isa, (&launch, packed), program, &streams, rooms, ins, outs)?;
         know(&mut self.sites, &launch, site);
         Ok(())

@@ -163,4 +163,16 @@ impl Panels for Paired {
             group([lows, highs])
         }
     }
+
+    #[inline(always)]
+    fn unpack(self, packed: Group) -> [u64; GROUP] {
+        const LOW: u64 = u32::MAX as u64;
+        let mut words = [0; GROUP];
+        for i in 0..GROUP / 2 {
+            let (lows, highs) = (packed.0[i], packed.0[i + GROUP / 2]);
+            words[i] = lows & LOW | highs << 32;
+            words[i + GROUP / 2] = lows >> 32 | highs & !LOW;
+        }
+        words
+    }
 }

@@ -7,15 +7,16 @@ use super::factor::{Axis, Factor, Words};
 use super::gemm::{self, Target, Workspace};
 use super::isa::Isa;
 use super::limb_factor::{self, Shape};
-use super::{Input, Output};
+use super::weights::Packed;
+use super::{Input, Output, panel_factor};
 use crate::plan::{Product, sums};
 
 /// `outs[0] = sum over j of ins[2j] * ins[2j + 1]`, or with `factors` the product of two sums, of which the right one is
-/// packed or not.
+/// packed in some way or not.
 pub(super) fn run(
     isa: Isa,
     product: &Product,
-    (factors, packed): (Option<&[[i8; 2]; 2]>, bool),
+    (factors, packed): (Option<&[[i8; 2]; 2]>, Option<&Packed>),
     space: &mut Workspace,
     ins: &[Input<'_>],
     outs: &mut [Output<'_>],
@@ -32,13 +33,18 @@ pub(super) fn run(
         return;
     }
     match *product {
-        Product::MatMul { batch, m, k, n } if packed => {
-            let (left, right) = pairs[0];
-            limb_factor::add(isa, Shape { rows: batch * m, depth: k, cols: n }, (left, right.first), space, out);
+        Product::MatMul { batch, m, k, n } => {
+            let (shape, (left, right)) = (Shape { rows: batch * m, depth: k, cols: n }, pairs[0]);
+            match packed {
+                None => matmul(isa, [batch, m, k, n], space, &pairs, out),
+                Some(Packed::Limbs) => limb_factor::add(isa, shape, (left, right.first), space, out),
+                Some(Packed::Panels(closing)) => {
+                    panel_factor::add(isa, shape, (left, right.first, closing), space, out);
+                }
+            }
         }
-        Product::MatMul { batch, m, k, n } => matmul(isa, [batch, m, k, n], space, &pairs, out),
         Product::Conv2d { n, c, h, w, o, window, groups } => {
-            let geometry = Geometry { packed, ..Geometry::new([n, c, h, w], o, window, groups) };
+            let geometry = Geometry { packed: packed.is_some(), ..Geometry::new([n, c, h, w], o, window, groups) };
             conv::add(isa, &geometry, &pairs, space, out);
         }
     }

@@ -70,6 +70,9 @@ pub(super) trait Panels: Products {
 
     /// A group of the right factor as it is packed. The closing row's group, if there is one, takes note of it.
     fn pack(self, words: [u64; GROUP], closing: Option<&mut Group>) -> Group;
+
+    /// The words of a group that is packed.
+    fn unpack(self, packed: Group) -> [u64; GROUP];
 }
 
 /// What the sums of a register tile have come to; rows and groups that it has no sums for are zero.
@@ -150,6 +153,11 @@ impl<S: Simd> Panels for Whole<S> {
     #[inline(always)]
     fn pack(self, words: [u64; GROUP], _: Option<&mut Group>) -> Group {
         Group(words)
+    }
+
+    #[inline(always)]
+    fn unpack(self, packed: Group) -> [u64; GROUP] {
+        packed.0
     }
 }
 

@@ -13,12 +13,14 @@ use std::arch::x86_64::{
 
 use std::array::from_fn;
 
+use bytemuck::{Pod, Zeroable};
+
 /// Words of a vector.
 pub(super) const GROUP: usize = 8;
 
 /// The words of a vector in memory, where loading them touches one cache line.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C, align(64))]
 pub(super) struct Group(pub [u64; GROUP]);
 
 /// Has the processor fetch words that will be read or written soon: the cache line in which they begin.

@@ -10,13 +10,15 @@ use super::isa::Isa;
 use super::limb_factor::{self, Shape};
 use super::limb_weights;
 use super::memory::Memory;
+use super::panel_factor;
+use super::simd::Group;
 use crate::backend::{BackendError, Launch};
 use crate::plan::{BufId, Kernel, Product};
 
-/// Which buffers are packed, and for what.
+/// Which buffers are packed, for what, and how.
 #[derive(Default)]
 pub(super) struct Weights {
-    packed: BTreeMap<BufId, Form>,
+    packed: BTreeMap<BufId, (Form, Packed)>,
 }
 
 /// What weights are packed for.
@@ -26,20 +28,30 @@ enum Form {
     Product(Shape),
 }
 
+/// How weights are packed.
+pub(super) enum Packed {
+    /// Into limbs.
+    Limbs,
+    /// Into panels of words, with what closes them.
+    Panels(Vec<Group>),
+}
+
 impl Form {
-    /// Packs words in place; whether that pays and can be.
-    fn pack(self, isa: Isa, space: &mut Workspace, words: &mut [u64]) -> bool {
+    /// Packs words in place, if that pays and can be; how.
+    fn pack(self, isa: Isa, space: &mut Workspace, words: &mut [u64]) -> Option<Packed> {
         match self {
-            Form::Convolution(geometry) => limb_weights::pack(isa, &geometry, space, words),
-            Form::Product(shape) => limb_factor::pack(isa, shape, space, words),
+            Form::Convolution(geometry) => limb_weights::pack(isa, &geometry, space, words).then_some(Packed::Limbs),
+            Form::Product(shape) if limb_factor::pack(isa, shape, space, words) => Some(Packed::Limbs),
+            Form::Product(shape) => panel_factor::pack(isa, shape, words).map(Packed::Panels),
         }
     }
 
     /// The words of what is packed.
-    fn unpack(self, packed: &[u64], words: &mut [u64]) {
-        match self {
-            Form::Convolution(geometry) => limb_weights::unpack(&geometry, packed, words),
-            Form::Product(shape) => limb_factor::unpack(shape, packed, words),
+    fn unpack(self, how: &Packed, isa: Isa, packed: &[u64], words: &mut [u64]) {
+        match (self, how) {
+            (Form::Convolution(geometry), _) => limb_weights::unpack(&geometry, packed, words),
+            (Form::Product(shape), Packed::Limbs) => limb_factor::unpack(shape, packed, words),
+            (Form::Product(shape), Packed::Panels(_)) => panel_factor::unpack(isa, shape, packed, words),
         }
     }
 }
@@ -50,30 +62,37 @@ impl Weights {
         self.packed.clear();
     }
 
-    /// Prepares what a launch reads: weights are packed if they serve again, what is packed otherwise are words again. Whether
-    /// the launch's weights are packed.
+    /// Prepares what a launch reads: weights are packed if they serve again, what is packed otherwise are words again. The
+    /// launch's weights, if they are packed.
     pub(super) fn prepare(
         &mut self,
         launch: &Launch<'_>,
         isa: Isa,
         memory: &mut Memory,
         space: &mut Workspace,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<BufId>, BackendError> {
         let wanted = weights(launch, memory);
         for id in launch.ins.iter().map(|operand| launch.bufs[operand.buf.index()].storage(operand.buf).0) {
-            if wanted.is_none_or(|(weights, form)| id != weights || self.packed.get(&id) != Some(&form)) {
-                self.unpack(id, memory)?;
+            if wanted
+                .is_none_or(|(weights, form)| id != weights || self.packed.get(&id).is_none_or(|(of, _)| *of != form))
+            {
+                self.unpack(id, isa, memory)?;
             }
         }
-        let Some((id, form)) = wanted else { return Ok(false) };
+        let Some((id, form)) = wanted else { return Ok(None) };
         if let Entry::Vacant(entry) = self.packed.entry(id) {
             let place = memory.places.find(id)?;
-            if !form.pack(isa, space, &mut memory.words_mut()[place]) {
-                return Ok(false);
-            }
-            entry.insert(form);
+            match form.pack(isa, space, &mut memory.words_mut()[place]) {
+                Some(packed) => entry.insert((form, packed)),
+                None => return Ok(None),
+            };
         }
-        Ok(true)
+        Ok(Some(id))
+    }
+
+    /// How a buffer is packed, if it is.
+    pub(super) fn packed(&self, id: BufId) -> Option<&Packed> {
+        self.packed.get(&id).map(|(_, packed)| packed)
     }
 
     /// Forgets a buffer that is written or freed.
@@ -82,10 +101,10 @@ impl Weights {
     }
 
     /// Has a buffer's words be words again.
-    pub(super) fn unpack(&mut self, id: BufId, memory: &mut Memory) -> Result<(), BackendError> {
+    pub(super) fn unpack(&mut self, id: BufId, isa: Isa, memory: &mut Memory) -> Result<(), BackendError> {
         if self.packed.contains_key(&id) {
             let place = memory.places.find(id)?;
-            let words = self.words(id, &memory.words()[place.clone()]).into_owned();
+            let words = self.words(id, isa, &memory.words()[place.clone()]).into_owned();
             memory.words_mut()[place].copy_from_slice(&words);
             self.forget(id);
         }
@@ -93,10 +112,10 @@ impl Weights {
     }
 
     /// The words of a buffer of which these are there.
-    pub(super) fn words<'m>(&self, id: BufId, there: &'m [u64]) -> Cow<'m, [u64]> {
-        let Some(form) = self.packed.get(&id) else { return Cow::Borrowed(there) };
+    pub(super) fn words<'m>(&self, id: BufId, isa: Isa, there: &'m [u64]) -> Cow<'m, [u64]> {
+        let Some((form, packed)) = self.packed.get(&id) else { return Cow::Borrowed(there) };
         let mut words = vec![0; there.len()];
-        form.unpack(there, &mut words);
+        form.unpack(packed, isa, there, &mut words);
         Cow::Owned(words)
     }
 }
@@ -137,7 +156,7 @@ mod tests {
             let keys = [cases::stream_key(1), cases::stream_key(2)];
             let mut device = Cpu::with_isa(Party(1), &keys, isa);
             assert_eq!(cases::products::lasting_factors(&mut device), Ok(()), "{isa:?}");
-            assert_eq!(device.weights.packed.len(), usize::from(isa.has_limbs()), "{isa:?}");
+            assert_eq!(device.weights.packed.len(), 1, "{isa:?}");
         }
     }
 
