@@ -242,6 +242,9 @@ fn parts_of_buffers_are_written_once_and_before_they_are_read() {
     assert!(missing.contains("before it is there"), "{missing}");
     let travels = refused(|plan, parts| {
         let id = parts[0];
+        // It is there to the end.
+        let whole = part(plan, id).of;
+        plan.rounds.iter_mut().flat_map(|r| &mut r.steps).for_each(|step| step.free.retain(|freed| *freed != whole));
         let round = plan.rounds.iter().position(|r| r.steps.iter().any(|s| s.outs.contains(&id))).unwrap();
         let send = plan.rounds[round].sends.iter_mut().find(|s| s.from == plan.bufs[id.index()].party).unwrap();
         send.source = id;

@@ -19,6 +19,7 @@ mod map;
 mod order;
 #[cfg(test)]
 pub(crate) mod samples;
+mod split;
 
 pub use map::{Map, Output};
 
@@ -290,6 +291,7 @@ impl Builder {
             order::once_first(&self.bufs, round);
         }
         if fused {
+            split::split(&mut self.bufs, &mut self.parts, &mut self.rounds, kept);
             into_parts::merge(&mut self.bufs, &mut self.parts, &mut self.rounds, kept);
             fuse::fuse(&self.bufs, &mut self.rounds, kept);
             order::joint_next(&self.bufs, &mut self.rounds);

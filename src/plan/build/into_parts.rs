@@ -35,7 +35,7 @@ pub(super) fn merge(bufs: &mut Vec<Buf>, parts: &mut Parts, rounds: &mut [Round]
 }
 
 /// Who wants what buffers hold.
-struct Uses<'b> {
+pub(super) struct Uses<'b> {
     bufs: &'b mut Vec<Buf>,
     known: &'b mut Parts,
     /// The steps that read a buffer, by round and position.
@@ -47,7 +47,7 @@ struct Uses<'b> {
 }
 
 impl<'b> Uses<'b> {
-    fn of(bufs: &'b mut Vec<Buf>, known: &'b mut Parts, rounds: &[Round], kept: &[BufId]) -> Uses<'b> {
+    pub(super) fn of(bufs: &'b mut Vec<Buf>, known: &'b mut Parts, rounds: &[Round], kept: &[BufId]) -> Uses<'b> {
         let sends = rounds.iter().flat_map(|round| &round.sends).flat_map(|send| [send.source, send.target]);
         let steps = || rounds.iter().enumerate().flat_map(|(number, r)| (0..).zip(&r.steps).map(move |s| (number, s)));
         let written = steps().flat_map(|(_, (_, step))| step.outs.iter().copied());
@@ -78,13 +78,7 @@ impl<'b> Uses<'b> {
     fn readers(&self, steps: &[Option<Step>], round: usize, at: usize) -> Option<BTreeMap<usize, Range<usize>>> {
         let a = steps[at].as_ref()?;
         let Kernel::Map(first) = &a.kernel else { return None };
-        let by_words = |(number, operand): (usize, &Operand)| {
-            let (buf, whole) = (&self.bufs[operand.buf.index()], self.storage(operand.buf));
-            // What is received may be read where the message lies, if it is read as a whole.
-            let there = buf.width > 1 && first.reads_words(number) && !self.otherwise.contains(&whole);
-            there && !matches!(operand.access, Access::Bits { .. })
-        };
-        if first.planes || a.once || !a.streams.is_empty() || !a.ins.iter().enumerate().all(by_words) {
+        if first.planes || a.once || !a.streams.is_empty() || !self.read_by_words(a) {
             return None;
         }
         let mut found: BTreeMap<usize, Range<usize>> = BTreeMap::new();
@@ -124,12 +118,57 @@ impl<'b> Uses<'b> {
         (apart && !found.is_empty()).then_some(found)
     }
 
+    /// Notes a step of a round that writes parts.
+    pub(super) fn add(&mut self, step: &Step, round: usize) {
+        self.note(step, (round, usize::MAX));
+        self.otherwise.extend(&step.outs);
+    }
+
+    /// Whether an element program reads words, of buffers that are its party's alone.
+    pub(super) fn read_by_words(&self, step: &Step) -> bool {
+        let Kernel::Map(program) = &step.kernel else { return false };
+        step.ins.iter().enumerate().all(|(number, operand)| {
+            let (buf, whole) = (&self.bufs[operand.buf.index()], self.storage(operand.buf));
+            // What is received may be read where the message lies, if it is read as a whole.
+            let there = buf.width > 1 && program.reads_words(number) && !self.otherwise.contains(&whole);
+            there && !matches!(operand.access, Access::Bits { .. })
+        })
+    }
+
     fn storage(&self, id: BufId) -> BufId {
         self.bufs[id.index()].storage(id).0
     }
 
+    /// Elements of a buffer.
+    pub(super) fn len(&self, id: BufId) -> usize {
+        self.bufs[id.index()].len
+    }
+
+    /// Whether a buffer has words of its own, and is its party's alone.
+    pub(super) fn is_whole(&self, id: BufId) -> bool {
+        let buf = &self.bufs[id.index()];
+        buf.part.is_none() && buf.width > 1 && !self.otherwise.contains(&id)
+    }
+
+    /// Whether a buffer is part of another one.
+    pub(super) fn is_part(&self, id: BufId, of: BufId) -> bool {
+        self.bufs[id.index()].part.is_some_and(|part| part.of == of)
+    }
+
+    /// The parts of a buffer that are read or written.
+    pub(super) fn ranges(&self, whole: BufId) -> Vec<Range<usize>> {
+        let parts = self.parts.get(&whole).into_iter().flatten().filter(|id| {
+            self.otherwise.contains(id) || self.readers.get(id).is_some_and(|readers| !readers.is_empty())
+        });
+        let ranges = parts.filter_map(|id| {
+            let Part { start, .. } = self.bufs[id.index()].part?;
+            Some(start..start + self.bufs[id.index()].len)
+        });
+        ranges.collect()
+    }
+
     /// The step that computes some elements alone.
-    fn restricted(&mut self, step: &Step, range: &Range<usize>) -> Step {
+    pub(super) fn restricted(&mut self, step: &Step, range: &Range<usize>) -> Step {
         let operand = |operand: &Operand| match operand.access {
             Access::Repeat { inner, len, start } => {
                 let start = (start + range.start) % (inner * len);
