@@ -186,6 +186,17 @@ pub const CASES: &[Case] = &[
         ),
     },
     Case {
+        name: "ReLU6 of a sum",
+        format: WIDE,
+        inputs: XY,
+        ulps: 0.0,
+        nodes: two!(
+            "%4 = add %2 %3 : ring(16) [{n}]\n%5 = relu %4 : ring(16) [{n}]\n%6 = const 6.0 : clear [{n}]\n\
+         %7 = encode scale=16 %6 : public(16) [{n}]\n%8 = sub %4 %7 : ring(16) [{n}]\n%9 = relu %8 : ring(16) [{n}]\n\
+         %10 = sub %5 %9 : ring(16) [{n}]\n%11 = neg %10 : ring(16) [{n}]\n%12 = reveal \"r\" to=b %11 : ring(16) [{n}]\n"
+        ),
+    },
+    Case {
         name: "ReLU of a product, 48 bits",
         format: NARROW,
         inputs: XY,
