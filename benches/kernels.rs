@@ -98,12 +98,13 @@ fn matmul(c: &mut Criterion) {
         [128, 784, 10],
         [4, 512, 512],
         [32, 4096, 1024],
+        [128, 4096, 1024],
     ] {
         let kernel = product(Product::MatMul { batch: 1, m, k, n });
         let name = format!("matmul {m}x{k}x{n}");
         products(c, &name, m * k * n, &kernel, [m * k, k * n], m * n);
     }
-    for [m, k, n] in [[1024; 3], [32, 4096, 1024]] {
+    for [m, k, n] in [[1024; 3], [32, 4096, 1024], [128, 4096, 1024]] {
         let kernel = Kernel::Product(Product::MatMul { batch: 1, m, k, n });
         let name = format!("matmul of {m}x{k} and {k}x{n}, both new");
         products(c, &name, m * k * n, &kernel, [m * k, k * n], m * n);

@@ -251,3 +251,47 @@ fn parts_of_buffers_are_written_once_and_before_they_are_read() {
     });
     assert!(travels.contains("a part of a buffer travels"), "{travels}");
 }
+
+/// The streams of steps that mask slices of results at a party, by the first element.
+fn masks_of_slices(plan: &mut Plan, party: Party) -> Vec<&mut u32> {
+    let starts: Vec<Option<usize>> = plan.bufs.iter().map(|buf| buf.part.map(|part| part.start)).collect();
+    let steps = plan.rounds.iter_mut().flat_map(|round| &mut round.steps);
+    let masking = steps.filter(|step| step.party == party && step.kernel.name().contains("output."));
+    let mut found: Vec<(usize, &mut u32)> = masking
+        .map(|step| {
+            (starts[step.outs[0].index()].unwrap(), &mut step.streams.iter_mut().find(|s| s.key == 1).unwrap().id)
+        })
+        .collect();
+    found.sort_by_key(|(start, _)| *start);
+    found.into_iter().map(|(_, id)| id).collect()
+}
+
+#[test]
+fn each_slice_of_a_large_result_has_a_mask_of_its_own() {
+    let text = "graph test\nformat ring=64 int=16 frac=16\nowners a\n%0 = input \"x\" : clear(a) [98304]\n\
+        %1 = share scale=16 %0 : ring(16) [98304]\n%2 = relu %1 : ring(16) [98304]\n\
+        %3 = reveal \"r\" to=a %2 : ring(16) [98304]\n";
+    let graph = graph::text::parse(text).unwrap();
+    let plan = lower::lower(&graph, &Sources::default(), lower::Options::default());
+    verify::verify(&plan).unwrap();
+    let halves = [Party(0), Party(1)];
+    let masks = halves.map(|party| {
+        let mut plan = plan.clone();
+        masks_of_slices(&mut plan, party).into_iter().map(|id| *id).collect::<Vec<u32>>()
+    });
+    assert!(masks[0] == masks[1] && masks[0].len() == 6, "{masks:?}");
+    let refused = |change: &dyn Fn(Party, usize) -> u32| {
+        let mut plan = plan.clone();
+        for party in halves {
+            for (slice, id) in masks_of_slices(&mut plan, party).into_iter().enumerate() {
+                *id = change(party, slice);
+            }
+        }
+        verify::verify(&plan).unwrap_err().to_string()
+    };
+    // One mask for two slices; the masks of another slice in one half.
+    let twice = refused(&|_, slice| masks[0][slice.max(1)]);
+    assert!(twice.contains("its mask serves another message"), "{twice}");
+    let other = refused(&|party, slice| masks[0][if party == Party(1) { (slice + 1) % 6 } else { slice }]);
+    assert!(other.contains("it is not masked"), "{other}");
+}

@@ -32,7 +32,7 @@ pub(super) fn plane_bytes(buf: &Buf) -> usize {
 
 /// Packs `elements` elements, bits of a plane if `width` is 1, from as many words as they have into as many bytes.
 #[inline(always)]
-pub(super) fn pack_part(width: u32, elements: usize, words: &[u64], bytes: &mut [u8]) {
+pub fn pack_part(width: u32, elements: usize, words: &[u64], bytes: &mut [u8]) {
     match width {
         1 => {
             pack_words(words, bytes);

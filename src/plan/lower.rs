@@ -223,7 +223,7 @@ impl Lowering<'_> {
                 } else {
                     self.ring(operands[0])
                 };
-                let bufs = output::output(&mut self.b, &x, len);
+                let bufs = self.output(&x, len);
                 self.outputs.push(Output { name: name.clone(), to: *to, shape: node.ty.shape.clone(), scale, bufs });
                 Value::Clear
             }
@@ -235,6 +235,24 @@ impl Lowering<'_> {
             }
             Op::Input { .. } | Op::Const(_) | Op::Div => unreachable!("{:?} is always in the clear", node.op),
         }
+    }
+
+    /// What a receiver of a tensor gets: slice by slice if it is one of large slices, so that each is masked where it is made.
+    fn output(&mut self, x: &Shares, len: usize) -> [BufId; 2] {
+        let lens = slices::large_seams(&self.b, x, len).unwrap_or_else(|| vec![len]);
+        let mut start = 0;
+        let halves: Vec<[BufId; 2]> = lens
+            .into_iter()
+            .map(|slice| {
+                let part = if slice == len { *x } else { local::part(&mut self.b, x, start, slice, 0) };
+                start += slice;
+                output::output(&mut self.b, &part, slice)
+            })
+            .collect();
+        [0, 1].map(|half| {
+            let slices: Vec<BufId> = halves.iter().map(|halves| halves[half]).collect();
+            self.b.join(&slices)
+        })
     }
 
     /// An owner's tensor arrives as shares.

@@ -13,7 +13,7 @@ use crate::backend::{StreamKey, wire};
 use crate::graph::{self, Graph, NodeId, Op, Receiver, eval};
 use crate::plan::{Buf, BufId, Input, Output, Party, Plan, Stream};
 
-/// Words of a share that are expanded at a time.
+/// Words that are shared at a time; a multiple of 8, so that they begin with a byte.
 const CHUNK: usize = 1 << 10;
 
 /// The name of submissions of public inputs.
@@ -80,30 +80,34 @@ pub fn submit(
     input: &Input,
     data: &BTreeMap<String, Vec<f64>>,
 ) -> Result<[Vec<u8>; 3], OwnerError> {
-    let mut words = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
+    let words = eval::encoded(clear, data, NodeId::new(input.node as usize))?;
     let buf = element_buf(plan, input.len);
-    let mut parts = Party::ALL.map(|party| Vec::with_capacity(submission_bytes(plan, input, party)));
+    let mut parts = Party::ALL.map(|party| vec![0; submission_bytes(plan, input, party)]);
     if input.owner.is_none() {
-        parts.iter_mut().for_each(|part| wire::pack(&buf, &words, part));
+        parts.iter_mut().for_each(|part| wire::pack_to(&buf, &words, part));
         return Ok(parts);
     }
     let seeds = [random_key()?, random_key()?];
     let keystreams = seeds.each_ref().map(Keystream::new);
-    words.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, words)| {
-        let mut share = [0; CHUNK];
-        let share = &mut share[..words.len()];
+    let [p0, p1, p2] = &mut parts;
+    let [(first, second), (of_p1, p1), (of_p2, p2)] = [p0, p1, p2].map(|part| part.split_at_mut(SEED));
+    for (to, seed) in [(first, 0), (second, 1), (of_p1, 1), (of_p2, 0)] {
+        to.copy_from_slice(&seeds[seed].0);
+    }
+    // Words are read once, and what goes to P1 and P2 is written while it is near.
+    let bytes = CHUNK * buf.width as usize / 8;
+    let packed = p1.par_chunks_mut(bytes).zip(p2.par_chunks_mut(bytes));
+    words.par_chunks(CHUNK).zip(packed).enumerate().for_each(|(chunk, (words, (p1, p2)))| {
+        let [mut rest, mut share] = [[0; CHUNK]; 2];
+        let [rest, share] = [&mut rest, &mut share].map(|room| &mut room[..words.len()]);
+        rest.copy_from_slice(words);
         for keystream in &keystreams {
             keystream.fill(&stream(plan), (chunk * CHUNK) as u64, share);
-            words.iter_mut().zip(&*share).for_each(|(word, share)| *word = word.wrapping_sub(*share));
+            rest.iter_mut().zip(&*share).for_each(|(word, share)| *word = word.wrapping_sub(*share));
         }
+        wire::pack_part(buf.width, words.len(), rest, p1);
+        p2.copy_from_slice(p1);
     });
-    let [p0, p1, p2] = &mut parts;
-    p0.extend_from_slice(&seeds[0].0);
-    p0.extend_from_slice(&seeds[1].0);
-    p1.extend_from_slice(&seeds[1].0);
-    p2.extend_from_slice(&seeds[0].0);
-    wire::pack(&buf, &words, p1);
-    p2.extend_from_slice(&p1[SEED..]);
     Ok(parts)
 }
 

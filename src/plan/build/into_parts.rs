@@ -68,7 +68,7 @@ impl<'b> Uses<'b> {
         }
     }
 
-    fn forget(&mut self, step: &Step, place: (usize, usize)) {
+    pub(super) fn forget(&mut self, step: &Step, place: (usize, usize)) {
         for operand in &step.ins {
             self.readers.entry(operand.buf).or_default().remove(&place);
         }
@@ -118,9 +118,9 @@ impl<'b> Uses<'b> {
         (apart && !found.is_empty()).then_some(found)
     }
 
-    /// Notes a step of a round that writes parts.
-    pub(super) fn add(&mut self, step: &Step, round: usize) {
-        self.note(step, (round, usize::MAX));
+    /// Notes a step that writes parts.
+    pub(super) fn add(&mut self, step: &Step, place: (usize, usize)) {
+        self.note(step, place);
         self.otherwise.extend(&step.outs);
     }
 

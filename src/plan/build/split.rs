@@ -17,15 +17,20 @@ pub(super) fn split(bufs: &mut Vec<Buf>, parts: &mut Parts, rounds: &mut [Round]
     for (number, round) in rounds.iter_mut().enumerate() {
         let mut done: Vec<Step> = Vec::with_capacity(round.steps.len());
         let mut left = std::mem::take(&mut round.steps).into_iter();
+        let mut at = 0;
         while let Some(step) = left.next() {
             match cut(&uses, &done, &step, left.as_slice()) {
-                Some(ranges) => done.extend(ranges.iter().map(|range| {
-                    let part = uses.restricted(&step, range);
-                    uses.add(&part, number);
-                    part
-                })),
+                Some(ranges) => {
+                    uses.forget(&step, (number, at));
+                    for range in &ranges {
+                        let part = uses.restricted(&step, range);
+                        uses.add(&part, (number, at));
+                        done.push(part);
+                    }
+                }
                 None => done.push(step),
             }
+            at += 1;
         }
         round.steps = done;
     }
@@ -48,6 +53,12 @@ fn cut(uses: &Uses<'_>, before: &[Step], step: &Step, behind: &[Step]) -> Option
     let written = || before.iter().filter(near).flat_map(|other| other.outs.iter().copied());
     let read = || behind.iter().filter(near).flat_map(|other| other.ins.iter().map(|operand| operand.buf));
     let dense = step.ins.iter().filter(|operand| operand.access == Access::Dense).map(|operand| operand.buf);
+    // What could become one with a step that reads the result as one stays with it.
+    let of_one = behind.iter().filter(near).any(|other| {
+        let reads = other.ins.iter().any(|operand| step.outs.contains(&operand.buf));
+        reads && (!other.streams.is_empty() || program(other).is_some_and(|program| program.planes))
+    });
+    let dense = dense.filter(|_| !of_one);
     let wholes = step.outs.iter().copied().filter(|id| read().any(|part| uses.is_part(part, *id)));
     let mut wholes = wholes.chain(dense.filter(|id| written().any(|part| uses.is_part(part, *id))));
     wholes.find_map(|whole| {
@@ -74,14 +85,16 @@ fn set_apart(bufs: &mut [Buf], parts: &mut Parts, rounds: &[Round], kept: &[BufI
             of.entry(part.of).or_default().push((range, *id));
         }
     }
+    let mut none = BTreeSet::new();
     for (whole, mut all) in of {
         all.sort_by_key(|(range, _)| range.start);
         let apart = all.is_sorted_by(|(a, _), (b, _)| a.end <= b.start);
         if apart && !used.contains(&whole) && all.iter().all(|(_, id)| written.contains(id)) {
             all.iter().for_each(|(_, id)| bufs[id.index()].part = None);
-            parts.retain(|(of, ..), _| *of != whole);
+            none.insert(whole);
         }
     }
+    parts.retain(|(of, ..), _| !none.contains(of));
 }
 
 #[cfg(test)]
@@ -155,6 +168,70 @@ mod tests {
         // Wanted as a whole, too: it is read as one.
         let both = [("twice+twice", 1, 1), ("twice+twice", 1, 1)];
         assert_eq!(found(true), named(&[&both[..], &[last; 2]].concat()));
+    }
+
+    #[test]
+    fn slices_begin_anywhere_in_what_is_repeated() {
+        let (_, rounds) = plan(|b, x| {
+            let bias = b.input(Party(0), 3);
+            let mut m = b.ring_map(Party(0), "bias", LEN);
+            let access = Access::Repeat { inner: 4, len: 3, start: 4 };
+            let (x, bias) = (m.read(x), m.read(Operand { buf: bias, access }));
+            let sum = m.add(x, bias);
+            let sum = m.write(sum, 64);
+            m.finish();
+            halves(b, sum, [0; 2]).into_iter().flat_map(|half| [take(b, half, None), take(b, half, None)]).collect()
+        });
+        let ins = rounds[0].steps.iter().flat_map(|step| &step.ins);
+        let starts = ins.filter_map(|operand| match operand.access {
+            Access::Repeat { start, .. } => Some(start),
+            _ => None,
+        });
+        assert_eq!(starts.collect::<Vec<_>>(), [4, (4 + LEN / 2) % 12]);
+    }
+
+    #[test]
+    fn parts_of_what_is_received_or_read_as_a_whole_stay_parts() {
+        /// Gives what is kept, and parts.
+        type With<'w> = &'w dyn Fn(&mut Builder, BufId) -> (Vec<BufId>, Vec<BufId>);
+        let parts = |with: With<'_>| {
+            let mut parts = Vec::new();
+            let (bufs, _) = plan(|b, x| {
+                let (kept, found) = with(b, x);
+                parts = found;
+                kept
+            });
+            parts.into_iter().map(|id| bufs[id.index()].part.is_some()).collect::<Vec<_>>()
+        };
+        let of_halves = |b: &mut Builder, x: BufId| {
+            let halves = halves(b, x, [0; 2]);
+            (halves.map(|half| take(b, half, None)).to_vec(), halves.to_vec())
+        };
+        assert_eq!(parts(&of_halves), [false; 2]);
+        assert_eq!(
+            parts(&|b, x| {
+                let received = b.send(x, Party(1), "x");
+                of_halves(b, received)
+            }),
+            [true; 2]
+        );
+        assert_eq!(
+            parts(&|b, x| {
+                let (mut kept, halves) = of_halves(b, x);
+                b.not_before(1);
+                kept.push(twice(b, x));
+                (kept, halves)
+            }),
+            [true; 2]
+        );
+        // Parts that overlap.
+        assert_eq!(
+            parts(&|b, x| {
+                let parts = [(0, 3), (2, 2)].map(|(at, len)| b.part(x, at * LEAST, len * LEAST, 0));
+                (parts.map(|part| take(b, part, None)).to_vec(), parts.to_vec())
+            }),
+            [true; 2]
+        );
     }
 
     #[test]

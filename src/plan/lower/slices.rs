@@ -14,7 +14,7 @@ use super::super::protocol::maximum::SignSource;
 use super::super::protocol::select::RandomBit;
 use super::super::protocol::sign::Opened;
 use super::super::protocol::{Additive, BitShares, Roles, Shares, local};
-use super::super::{Kernel, Party};
+use super::super::{Access, Kernel, Party};
 use super::{Cut, Lowering, NodeId};
 
 /// A tensor of so many elements is cut into three.
@@ -26,6 +26,13 @@ const LARGE: usize = 1 << 12;
 /// Where slices begin; those of a tensor that is cut into six, where their bits fill whole words.
 const STEP: usize = 8;
 const WORDS: usize = 64;
+
+/// The lengths of the slices that a tensor was joined of at all parties, if each is large.
+pub(super) fn large_seams(b: &Builder, x: &Shares, len: usize) -> Option<Vec<usize>> {
+    let lens = b.seams(x.at[0][0].buf)?;
+    let alike = x.at.iter().flatten().all(|share| share.access == Access::Dense && b.seams(share.buf) == Some(lens));
+    (alike && lens.iter().all(|len| *len >= SIX) && lens.iter().sum::<usize>() == len).then(|| lens.to_vec())
+}
 
 /// Consecutive elements of a tensor, and who plays which role for them.
 #[derive(Clone, Copy, Debug)]

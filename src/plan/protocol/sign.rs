@@ -219,26 +219,17 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     let top = m.read_plane(u, at);
     let mask = m.prf_plane(k1, mono_id, top_plane);
     masked.push(m.xor(top, mask));
-    // What is read in the next round alone has buffers of its own, so that it needs no memory besides the message.
-    let parts = read_again(&sizes);
-    let written = parts.each_ref().map(|planes| {
-        let planes: Vec<Reg> = planes.iter().map(|plane| masked[*plane]).collect();
-        (!planes.is_empty()).then(|| m.write_planes(&planes))
-    });
+    // What is read in the next round alone is a buffer of its own, which needs no memory besides the message.
+    let mono0 = (top_plane > 0).then(|| m.write_planes(&masked[..top_plane]));
+    let top0 = m.write_planes(&masked[top_plane..]);
     m.finish();
-    let [mut mono0, mut mono2] = [(); 2].map(|()| vec![(BufId(0), 0); masked.len()]);
-    for ((planes, name), buf) in parts.iter().zip(["monomials", "top"]).zip(written) {
-        let Some(buf) = buf else { continue };
-        let taken = b.send(buf, p2, name);
-        for (at, plane) in planes.iter().enumerate() {
-            (mono0[*plane], mono2[*plane]) = ((buf, at), (taken, at));
-        }
-    }
+    let mono2 = mono0.map(|buf| b.send(buf, p2, "monomials"));
+    let top2 = b.send(top0, p2, "top");
 
     // Each of roles 1 and 2 sums its part of the monomials times the coefficients it knows, under its own mask. For later it
     // keeps of V the top bit and the product of each block's bits, but the lowest's.
     let top_kept = sizes.len().saturating_sub(1);
-    let [(half1, kept1), (half2, kept2)] = [(p1, x.v[0], None), (p2, x.v[1], Some(&mono2))].map(|(party, v, mono)| {
+    let [(half1, kept1), (half2, kept2)] = [(p1, x.v[0], None), (p2, x.v[1], mono2)].map(|(party, v, mono)| {
         let v = Operand::bits(v, 0, from);
         let mut m = b.plane_map(party, "sign.halves", len);
         let (mut sums, mut kept) = (Vec::new(), Vec::new());
@@ -246,7 +237,7 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
             let monomials: Vec<Reg> = (0..(1 << block.size) - 1)
                 .map(|i| block.monomial + i)
                 .map(|plane| match mono {
-                    Some(mono) => m.read_plane(mono[plane].0, mono[plane].1),
+                    Some(buf) => m.read_plane(buf, plane),
                     None => m.prf_plane(k1, mono_id, plane),
                 })
                 .collect();
@@ -273,10 +264,12 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     });
     let kept = [kept1, kept2];
     let summand = |plane: usize, kept_plane: usize| {
-        let (own, taken) = (mono0[plane], mono2[plane]);
+        let masked = |party: Party| match if party == p0 { (mono0, top0) } else { (mono2, top2) } {
+            (Some(monomials), _) if plane < top_plane => BitSource::Plane(monomials, plane),
+            (_, top) => BitSource::Plane(top, 0),
+        };
         BitShares::from_fn(|j, party| match roles.name(j) {
-            0 if party == p0 => BitSource::Plane(own.0, own.1),
-            0 => BitSource::Plane(taken.0, taken.1),
+            0 => masked(party),
             1 => BitSource::Stream(mono_id, plane),
             _ => BitSource::Plane(kept[usize::from(party == p2)], kept_plane),
         })
@@ -351,17 +344,6 @@ fn layout(sizes: &[u32]) -> Vec<Layout> {
         plane += 1 + usize::from(propagate.is_some());
     }
     blocks
-}
-
-/// Planes that role 0 sends: those that are read in the next round alone, and those that are read once more behind it, the top
-/// bit, which is the last, and where P is `u xor v` the block's.
-fn read_again(sizes: &[u32]) -> [Vec<usize>; 2] {
-    let blocks = layout(sizes);
-    let singles = blocks.iter().filter(|block| block.kept.is_some() && block.propagate.is_none());
-    let singles: Vec<usize> = singles.map(|block| block.monomial).collect();
-    let top: usize = sizes.iter().map(|size| (1 << size) - 1).sum();
-    let (again, once) = (0..=top).partition(|plane| *plane == top || singles.contains(plane));
-    [once, again]
 }
 
 /// The coefficients b_S of G and d_S of P by subset S (bit i of the index: position i), one position at a time.

@@ -48,7 +48,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), VerifyError> {
             }
         }
         if party == Party(2) {
-            messages.extend(plan.outputs.iter().map(|o| flow.output(o)));
+            messages.extend(plan.outputs.iter().flat_map(|o| flow.output(o)));
         }
         flow.jointly_uniform(&messages)?;
     }
@@ -185,8 +185,27 @@ impl<'p> Dataflow<'p> {
         }
     }
 
-    fn output(&self, output: &'p Output) -> Message<'p> {
-        let [first, second] = output.bufs.map(|id| self.summands(id, 0));
+    /// The halves of an output, or of each of its parts if they are written in parts. Parts of one half that are none of the other
+    /// have no mask.
+    fn output(&self, output: &'p Output) -> Vec<Message<'p>> {
+        let [first, second] = output.bufs.map(|id| self.parts(id));
+        let places = first.keys().chain(second.keys()).collect::<BTreeSet<_>>();
+        let halves = places.into_iter().map(|place| [&first, &second].map(|parts| parts.get(place).copied()));
+        halves.map(|halves| self.halves(output, halves)).collect()
+    }
+
+    /// What a buffer is written in, by first element and length.
+    fn parts(&self, whole: BufId) -> BTreeMap<(usize, usize), BufId> {
+        let place = |id: &BufId| {
+            let (of, start) = self.plan.buf(*id).storage(*id);
+            (of == whole).then(|| ((start, self.plan.buf(*id).len), *id))
+        };
+        let written = self.writers.keys().filter_map(place).collect::<BTreeMap<_, _>>();
+        if written.is_empty() { BTreeMap::from([((0, self.plan.buf(whole).len), whole)]) } else { written }
+    }
+
+    fn halves(&self, output: &'p Output, halves: [Option<BufId>; 2]) -> Message<'p> {
+        let [first, second] = halves.map(|half| half.map_or_else(Vec::new, |id| self.summands(id, 0)));
         let width = self.plan.buf(output.bufs[0]).width;
         let cancels = |s: &Summand, mask: Mask| {
             let other = second.iter().find(|o| o.stream.is_some_and(|(m, _)| m == mask));
