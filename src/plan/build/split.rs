@@ -1,6 +1,6 @@
 //! An element program beside others of its round that write its operands, or read its results, in parts becomes one step for each
 //! part. Then what is made is read while it is near ([`super::super::joint`]), or becomes part of what reads it
-//! ([`super::fuse`]). Parts of a buffer that nobody reads as a whole are buffers of their own.
+//! ([`super::fuse`]). Large parts of a buffer that nobody reads as a whole are buffers of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -71,7 +71,8 @@ fn cut(uses: &Uses<'_>, before: &[Step], step: &Step, behind: &[Step]) -> Option
     })
 }
 
-/// Makes parts of buffers that are never wanted as a whole, and do not overlap, buffers of their own.
+/// Makes large parts of buffers that are never wanted as a whole, and do not overlap, buffers of their own. Small ones would only
+/// be harder to find places for.
 fn set_apart(bufs: &mut [Buf], parts: &mut Parts, rounds: &[Round], kept: &[BufId]) {
     let sends = rounds.iter().flat_map(|round| &round.sends).flat_map(|send| [send.source, send.target]);
     let steps = || rounds.iter().flat_map(|round| &round.steps);
@@ -89,7 +90,8 @@ fn set_apart(bufs: &mut [Buf], parts: &mut Parts, rounds: &[Round], kept: &[BufI
     for (whole, mut all) in of {
         all.sort_by_key(|(range, _)| range.start);
         let apart = all.is_sorted_by(|(a, _), (b, _)| a.end <= b.start);
-        if apart && !used.contains(&whole) && all.iter().all(|(_, id)| written.contains(id)) {
+        let own = |(range, id): &(Range<usize>, BufId)| range.len() >= LEAST && written.contains(id);
+        if apart && !used.contains(&whole) && all.iter().all(own) {
             all.iter().for_each(|(_, id)| bufs[id.index()].part = None);
             none.insert(whole);
         }
@@ -255,5 +257,16 @@ mod tests {
             parts.map(|part| take(b, part, None)).to_vec()
         }));
         assert!(whole(&|b, x| halves(b, x, [1; 2]).map(|half| take(b, half, None)).to_vec()));
+        // A stream, which each slice would read from its beginning on.
+        let found = steps(|b, x| {
+            let stream = b.stream();
+            let mut m = b.ring_map(Party(0), "masked", LEN);
+            let (x, mask) = (m.read(x), m.prf(0, stream, 64));
+            let sum = m.add(x, mask);
+            let sum = m.write(sum, 64);
+            m.finish();
+            halves(b, sum, [0; 2]).into_iter().flat_map(|half| [take(b, half, None), take(b, half, None)]).collect()
+        });
+        assert_eq!(found.iter().filter(|step| step.0.ends_with("masked")).count(), 1, "{found:?}");
     }
 }
