@@ -176,7 +176,8 @@ mod tests {
     fn slices_begin_anywhere_in_what_is_repeated() {
         let (_, rounds) = plan(|b, x| {
             let bias = b.input(Party(0), 3);
-            let mut m = b.ring_map(Party(0), "bias", LEN);
+            let name = "bias";
+            let mut m = b.ring_map(Party(0), name, LEN);
             let access = Access::Repeat { inner: 4, len: 3, start: 4 };
             let (x, bias) = (m.read(x), m.read(Operand { buf: bias, access }));
             let sum = m.add(x, bias);
@@ -260,7 +261,8 @@ mod tests {
         // A stream, which each slice would read from its beginning on.
         let found = steps(|b, x| {
             let stream = b.stream();
-            let mut m = b.ring_map(Party(0), "masked", LEN);
+            let name = "masked";
+            let mut m = b.ring_map(Party(0), name, LEN);
             let (x, mask) = (m.read(x), m.prf(0, stream, 64));
             let sum = m.add(x, mask);
             let sum = m.write(sum, 64);
