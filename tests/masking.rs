@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smlc::fixed::Format;
 use smlc::graph;
 use smlc::plan::build::Builder;
-use smlc::plan::{BufId, Instr, Kernel, Operand, Part, Party, Plan, lower, verify};
+use smlc::plan::{BufId, Instr, Kernel, Operand, Part, Party, Plan, Step, lower, verify};
 use smlc::span::Sources;
 
 fn plan() -> Plan {
@@ -294,4 +294,20 @@ fn each_slice_of_a_large_result_has_a_mask_of_its_own() {
     assert!(twice.contains("its mask serves another message"), "{twice}");
     let other = refused(&|party, slice| masks[0][if party == Party(1) { (slice + 1) % 6 } else { slice }]);
     assert!(other.contains("it is not masked"), "{other}");
+    // A slice that is copied to both halves, of shares as they are.
+    let mut copied = plan.clone();
+    for party in halves {
+        let bufs = &copied.bufs;
+        let steps = copied.rounds.iter_mut().flat_map(|round| &mut round.steps);
+        let mut masking = steps.filter(|step| step.party == party && step.kernel.name().contains("output."));
+        let is_first = |step: &&mut Step| bufs[step.outs[0].index()].part.unwrap().start == 0;
+        let step = masking.find(is_first).unwrap();
+        let len = bufs[step.outs[0].index()].len;
+        step.ins.retain(|operand| bufs[operand.buf.index()].width > 1);
+        step.ins.truncate(1);
+        step.streams.clear();
+        step.kernel = Kernel::Concat { outer: 1, chunks: vec![len] };
+    }
+    let copied = verify::verify(&copied).unwrap_err().to_string();
+    assert!(copied.contains("it is not masked"), "{copied}");
 }

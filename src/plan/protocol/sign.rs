@@ -264,12 +264,12 @@ fn leaves(b: &mut Builder, x: &TwoSummand, window: Window, prefer: Prefer) -> Le
     });
     let kept = [kept1, kept2];
     let summand = |plane: usize, kept_plane: usize| {
-        let masked = |party: Party| match if party == p0 { (mono0, top0) } else { (mono2, top2) } {
+        let of_role0 = |party: Party| match if party == p0 { (mono0, top0) } else { (mono2, top2) } {
             (Some(monomials), _) if plane < top_plane => BitSource::Plane(monomials, plane),
             (_, top) => BitSource::Plane(top, 0),
         };
         BitShares::from_fn(|j, party| match roles.name(j) {
-            0 => masked(party),
+            0 => of_role0(party),
             1 => BitSource::Stream(mono_id, plane),
             _ => BitSource::Plane(kept[usize::from(party == p2)], kept_plane),
         })

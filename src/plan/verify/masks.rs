@@ -194,14 +194,17 @@ impl<'p> Dataflow<'p> {
         halves.map(|halves| self.halves(output, halves)).collect()
     }
 
-    /// What a buffer is written in, by first element and length.
+    /// What a buffer is written in by element programs, by first element and length; the buffer itself if that is not all of it.
     fn parts(&self, whole: BufId) -> BTreeMap<(usize, usize), BufId> {
         let place = |id: &BufId| {
             let (of, start) = self.plan.buf(*id).storage(*id);
             (of == whole).then(|| ((start, self.plan.buf(*id).len), *id))
         };
         let written = self.writers.keys().filter_map(place).collect::<BTreeMap<_, _>>();
-        if written.is_empty() { BTreeMap::from([((0, self.plan.buf(whole).len), whole)]) } else { written }
+        let len = self.plan.buf(whole).len;
+        // Parts do not overlap.
+        let all = written.keys().map(|(_, len)| len).sum::<usize>() == len;
+        if all { written } else { BTreeMap::from([((0, len), whole)]) }
     }
 
     fn halves(&self, output: &'p Output, halves: [Option<BufId>; 2]) -> Message<'p> {
