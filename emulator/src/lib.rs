@@ -19,5 +19,5 @@ mod parse;
 
 pub use error::{Error, Fault, Report};
 pub use exec::{Argument, Launch, Stats};
-pub use memory::{Element, Memory, Written};
+pub use memory::{Element, Memory, Touched, Written};
 pub use module::{Entry, Module};

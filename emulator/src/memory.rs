@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "kernels address memory by number; each access is checked against the regions first")]
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -47,6 +48,24 @@ impl Written {
         self.each(start, bytes, |cell, bits| cell.load(Ordering::Relaxed) & bits == bits)
     }
 
+    /// The bytes that it holds, run by run.
+    pub fn runs(&self) -> impl Iterator<Item = Range<usize>> {
+        let bits = self.0.len() * 8;
+        let holds = |at: usize| self.0[at / 8].load(Ordering::Relaxed) >> (at % 8) & 1 == 1;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while at < bits && !holds(at) {
+                // Eight at a time, where there is none.
+                at += if at % 8 == 0 && self.0[at / 8].load(Ordering::Relaxed) == 0 { 8 } else { 1 };
+            }
+            let start = at.min(bits);
+            while at < bits && holds(at) {
+                at += 1;
+            }
+            (start < bits).then_some(start..at)
+        })
+    }
+
     fn each(&self, start: usize, bytes: usize, visit: impl Fn(&AtomicU8, u8) -> bool) -> bool {
         let (mut at, end) = (start, start + bytes);
         while at < end {
@@ -61,6 +80,23 @@ impl Written {
     }
 }
 
+/// Which bytes of a buffer a launch has read, and which it has written.
+#[derive(Debug)]
+pub struct Touched {
+    /// Those that it has read.
+    pub read: Written,
+    /// Those that it has written.
+    pub written: Written,
+}
+
+impl Touched {
+    /// Nothing of a buffer of so many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Touched {
+        Touched { read: Written::new(bytes), written: Written::new(bytes) }
+    }
+}
+
 /// A range of addresses that a kernel may touch.
 #[derive(Clone, Debug)]
 pub(crate) struct Region {
@@ -69,6 +105,8 @@ pub(crate) struct Region {
     pub constant: bool,
     /// None if all of it counts as written.
     pub written: Option<Arc<Written>>,
+    /// What the launch touches, if somebody wants to know.
+    pub touched: Option<Arc<Touched>>,
 }
 
 impl Region {
@@ -88,7 +126,7 @@ impl<'a> Memory<'a> {
     /// Lends a slice to launches; the result is its address on the device. All of it counts as written.
     pub fn add<T: Element>(&mut self, slice: &'a mut [T]) -> u64 {
         let base = slice.as_mut_ptr().expose_provenance() as u64;
-        self.insert(base, size_of_val(slice) as u64, None);
+        self.insert(base, size_of_val(slice) as u64, None, None);
         base
     }
 
@@ -96,21 +134,28 @@ impl<'a> Memory<'a> {
     pub fn add_unwritten<T: Element>(&mut self, slice: &'a mut [T]) -> u64 {
         let base = slice.as_mut_ptr().expose_provenance() as u64;
         let bytes = size_of_val(slice);
-        self.insert(base, bytes as u64, Some(Arc::new(Written::new(bytes))));
+        self.insert(base, bytes as u64, Some(Arc::new(Written::new(bytes))), None);
         base
     }
 
-    /// Lends memory by address. With `written`, reading bytes that it does not hold is a fault.
+    /// Lends memory by address. With `written`, reading bytes that it does not hold is a fault; `touched` is told what the launch
+    /// reads and writes.
     ///
     /// # Safety
     /// The memory must be valid for reads and writes, with exposed provenance, until the last launch with this value
     /// has ended, and meanwhile nobody else may rely on what it holds.
-    pub unsafe fn add_raw(&mut self, base: u64, bytes: u64, written: Option<Arc<Written>>) {
-        self.insert(base, bytes, written);
+    pub unsafe fn add_raw(
+        &mut self,
+        base: u64,
+        bytes: u64,
+        written: Option<Arc<Written>>,
+        touched: Option<Arc<Touched>>,
+    ) {
+        self.insert(base, bytes, written, touched);
     }
 
-    fn insert(&mut self, base: u64, bytes: u64, written: Option<Arc<Written>>) {
-        self.regions.push(Region { base, bytes, constant: false, written });
+    fn insert(&mut self, base: u64, bytes: u64, written: Option<Arc<Written>>, touched: Option<Arc<Touched>>) {
+        self.regions.push(Region { base, bytes, constant: false, written, touched });
     }
 
     pub(crate) fn regions(&self) -> &[Region] {
@@ -144,7 +189,7 @@ impl Storage {
 
     pub fn region(&self, constant: bool) -> Region {
         let base = self.words[self.skip..].as_ptr().expose_provenance() as u64;
-        Region { base, bytes: self.bytes as u64, constant, written: None }
+        Region { base, bytes: self.bytes as u64, constant, written: None, touched: None }
     }
 }
 
@@ -172,6 +217,24 @@ impl Regions {
 }
 
 impl Region {
+    /// Notes that bytes are read.
+    #[inline]
+    fn note_read(&self, address: u64, bytes: usize) {
+        if let Some(touched) = &self.touched {
+            touched.read.mark((address - self.base) as usize, bytes);
+        }
+    }
+
+    /// Notes that bytes are written.
+    #[inline]
+    fn note_written(&self, address: u64, bytes: usize) {
+        for set in
+            [self.written.as_deref(), self.touched.as_ref().map(|touched| &touched.written)].into_iter().flatten()
+        {
+            set.mark((address - self.base) as usize, bytes);
+        }
+    }
+
     /// Up to eight bytes at an address, lowest first.
     pub fn read(&self, address: u64, bytes: usize) -> u64 {
         assert!(bytes <= 8 && self.holds(address, bytes as u64), "the caller checks bounds");
@@ -179,6 +242,7 @@ impl Region {
         let mut out = [0; 8];
         // SAFETY: the bytes lie in the region, which whoever lent it keeps valid for the launch.
         unsafe { std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), bytes) };
+        self.note_read(address, bytes);
         u64::from_le_bytes(out)
     }
 
@@ -188,6 +252,7 @@ impl Region {
         let from = std::ptr::with_exposed_provenance::<u8>(address as usize);
         // SAFETY: as in `read`.
         unsafe { std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
+        self.note_read(address, out.len());
     }
 
     pub fn write(&self, address: u64, bytes: usize, value: u64) {
@@ -195,15 +260,15 @@ impl Region {
         let to = std::ptr::with_exposed_provenance_mut::<u8>(address as usize);
         // SAFETY: as in `read`.
         unsafe { std::ptr::copy_nonoverlapping(value.to_le_bytes().as_ptr(), to, bytes) };
-        if let Some(written) = &self.written {
-            written.mark((address - self.base) as usize, bytes);
-        }
+        self.note_written(address, bytes);
     }
 
     /// An atomic update, also with regard to other launches; returns what was there.
     pub fn update(&self, address: u64, bits: u32, change: impl Fn(u64) -> u64) -> u64 {
         let bytes = u64::from(bits / 8);
         assert!(self.holds(address, bytes) && address.is_multiple_of(bytes) && !self.constant, "the caller checks");
+        self.note_read(address, bytes as usize);
+        self.note_written(address, bytes as usize);
         if bits == 32 {
             let at = std::ptr::with_exposed_provenance_mut::<u32>(address as usize);
             // SAFETY: as in `read`, and the address is a multiple of the size.
@@ -275,7 +340,7 @@ mod tests {
 
     #[test]
     fn regions_hold_what_lies_in_them_alone() {
-        let region = |base, bytes| Region { base, bytes, constant: false, written: None };
+        let region = |base, bytes| Region { base, bytes, constant: false, written: None, touched: None };
         let regions = Regions::new(vec![region(200, 8), region(100, 50)]);
         let mut last = 0;
         for (address, bytes, found) in

@@ -26,7 +26,7 @@ fn plain(arguments: &[&str], environment: &[(&str, &str)], libraries: &Path) -> 
 
 pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/small_digits/small_digits.sml");
 
-fn predictions(output: &str) -> serde_json::Value {
+pub fn predictions(output: &str) -> serde_json::Value {
     serde_json::from_str::<serde_json::Value>(output).unwrap()["scores"]["out"]["predictions"].clone()
 }
 
@@ -224,7 +224,7 @@ fn lack_of_memory_names_the_line() {
             let place = rest.strip_prefix(helps).unwrap_or_else(|| panic!("{fail}: {err}"));
             match what.as_str() {
                 "keys" | "tables, in memory of the host" | "the trail of launches, in memory of the host" => {
-                    assert_eq!(place, "\n")
+                    assert_eq!(place, format!(" (before {model}:5:12)\n"));
                 }
                 "the plan's buffers" => {
                     assert_eq!(place, format!(" (most of it at {})\n", places[party]));
@@ -290,59 +290,6 @@ fn all_functions_of_the_driver_that_are_called_are_looked_for() {
         for name in called {
             assert!(listed.contains(format!("cu{name}").as_str()), "cu{name} is called and not looked for");
         }
-    }
-}
-
-/// The order of work that the driver promises nothing about makes no difference.
-#[test]
-fn orders_of_work_make_no_difference() {
-    if !is_emulated() {
-        return;
-    }
-    let run = |device: &str, seed: &str| {
-        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", device];
-        let environment = [("SMLC_SIM_DEVICES", "2"), ("SMLC_SIM_SEED", seed), ("SMLC_SIM_REVERSE", "1")];
-        let (code, out, err) = smlc(&arguments, &environment);
-        assert_eq!(code, Some(0), "{err}");
-        predictions(&out)
-    };
-    let wanted = run("cuda", "1");
-    for device in ["cuda", "cpu,cuda,cpu", "cuda:0,cuda:1,cuda:1"] {
-        for seed in ["2", "3"] {
-            assert_eq!(run(device, seed), wanted);
-        }
-    }
-}
-
-/// Mistakes that a host program could make with queues and memory, of each kind at some place: what comes out is another
-/// thing, or the driver stops. Not at every place, as much comes in time by itself.
-#[test]
-fn mistakes_of_the_host_are_noticed() {
-    if !is_emulated() {
-        return;
-    }
-    let run = |device: &str, environment: &[(&str, &str)]| {
-        let arguments = ["run", MODEL, "--take", "1", "--format", "json", "--device", device];
-        let (code, out, _) = smlc(&arguments, environment);
-        (code == Some(0)).then(|| predictions(&out))
-    };
-    let wanted = run("cuda", &[]);
-    assert!(wanted.is_some());
-    let kinds = [
-        ("wait", "cuda"),
-        ("wait", "cpu,cuda,cpu"),
-        ("wait", "cuda:0,cuda:1,cuda:1"),
-        ("record", "cpu,cuda,cpu"),
-        ("free", "cuda"),
-        ("sync", "cpu,cuda,cpu"),
-    ];
-    for (mistake, device) in kinds {
-        let noticed = (3..60).any(|place: u32| {
-            let (plant, seed) = (format!("{mistake}:{place}"), place.to_string());
-            let environment = [("SMLC_SIM_DEVICES", "2"), ("SMLC_SIM_PLANT", &plant), ("SMLC_SIM_SEED", &seed)];
-            run(device, &environment) != wanted
-        });
-        assert!(noticed, "{mistake} with {device} was not noticed anywhere");
     }
 }
 

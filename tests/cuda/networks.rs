@@ -24,7 +24,7 @@ use smlc::{graph, hir, pass};
 use crate::device::{Fails, counter, fail, gpu, is_emulated};
 
 /// A program's plan and data for it.
-fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
+pub fn plan(name: &str, text: &str, dims: &[(&str, usize)]) -> (Plan, BTreeMap<String, Vec<f64>>) {
     plan_with(name, text, dims, Options::default())
 }
 
@@ -123,6 +123,13 @@ fn functions_with_tables_are_the_same_on_gpus() {
     let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse math::{sigmoid, tanh};\n\
                 entry f(x: fix[3, 7] from a, y: fix[3, 7] from b) -> fix[3, 7] to a { sigmoid(x + y) * tanh(x - y) }\n";
     compare("tables", &plan("tables.sml", text, &[]), [true; 3]);
+}
+
+#[test]
+fn attention_is_the_same_on_gpus() {
+    let text = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::softmax;\n\
+                entry f(q: fix[3, 4] from a, k: fix[4, 3] from b) -> fix[3, 4] to a { matmul(softmax(matmul(q, k)), q) }\n";
+    compare("attention", &plan("attention.sml", text, &[]), [true, false, true]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::codes::{
     Code, INVALID_CONTEXT, INVALID_DEVICE, INVALID_VALUE, NO_DEVICE, PEER_ACCESS_ALREADY_ENABLED,
     PEER_ACCESS_UNSUPPORTED, SUCCESS, describe,
 };
-use super::queue::{Stream, until};
+use super::queue::{Stream, drain_all};
 use super::state::{context_of, current_context, current_device, device_of, enter, lock, set_current_context};
 use crate::decode::SHARED_LIMIT;
 
@@ -136,8 +136,7 @@ extern "C" fn cuDevicePrimaryCtxRelease_v2(device: c_int) -> Code {
         return SUCCESS;
     }
     if held.broken == SUCCESS {
-        let context = context_of(device);
-        until(state, device, |s| s.streams.values().all(|stream| stream.context != context || stream.idle()));
+        drain_all(state, context_of(device));
         state = lock();
     }
     // Another thread may have come while this one waited.
@@ -186,7 +185,7 @@ extern "C" fn cuCtxSynchronize() -> Code {
     super::count_wait();
     let context = current_context();
     match enter() {
-        Ok(state) => until(state, device_of(context), |s| s.streams.values().all(|t| t.context != context || t.idle())),
+        Ok(state) => drain_all(state, context),
         Err(code) => code,
     }
 }

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use super::c::{In, Out, Params};
 use super::codes::{Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, UNKNOWN};
 use super::launch::kernel;
-use super::queue::{Kernel, Work, push};
+use super::queue::push;
 use super::state::{Injection, current_context, enter, lock};
+use super::work::{Kernel, Work};
 use super::{count_call, count_launch};
 
 /// Launches, each with its handle and those that come before it.

@@ -14,8 +14,9 @@ use super::c::{Out, Params, Text};
 use super::codes::{
     Code, INVALID_CONTEXT, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, NO_BINARY_FOR_GPU, NOT_FOUND, SUCCESS,
 };
-use super::queue::{Kernel, Work, push};
+use super::queue::push;
 use super::state::{Function, Injection, State, current_context, enter, lock};
+use super::work::{Kernel, Work};
 use super::{count_call, count_launch};
 use crate::decode::SHARED_LIMIT;
 use crate::module::Module;

@@ -10,8 +10,9 @@ use std::ffi::c_uint;
 
 use super::c::{In, Out};
 use super::codes::{Code, INVALID_VALUE, OUT_OF_MEMORY, SUCCESS, UNKNOWN};
-use super::queue::{Work, drain, push, push_early, until};
-use super::state::{Injection, current_context, current_device, device_of, enter, lock, reserve};
+use super::queue::{drain, drain_all, push, push_early, stream_id};
+use super::state::{Injection, State, current_context, current_device, device_of, enter, lock, reserve};
+use super::work::Work;
 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemAlloc_v2(address: Out<u64>, bytes: usize) -> Code {
@@ -55,11 +56,14 @@ extern "C" fn cuMemFree_v2(address: u64) -> Code {
         Ok(state) => state,
         Err(code) => return code,
     };
-    let code = until(state, device_of(context), |s| s.streams.values().all(|t| t.context != context || t.idle()));
+    let code = drain_all(state, context);
     if code != SUCCESS {
         return code;
     }
-    if lock().free(address) { SUCCESS } else { INVALID_VALUE }
+    let mut state = lock();
+    let bytes = state.buffers.get(&address).map_or(0, |buffer| buffer.bytes);
+    host_takes(&mut state, address, bytes);
+    if state.free(address) { SUCCESS } else { INVALID_VALUE }
 }
 
 #[unsafe(no_mangle)]
@@ -67,7 +71,9 @@ extern "C" fn cuMemFreeAsync(address: u64, stream: usize) -> Code {
     let work = Work::Free(address);
     match enter() {
         Ok(mut state) => {
-            if state.fails(Injection::EarlyFree) {
+            let there = state.streams.get(&stream_id(stream));
+            let in_line = there.is_some_and(|stream| stream.queue.iter().any(|(work, _)| work.touches()));
+            if in_line && state.fails(Injection::EarlyFree) {
                 push_early(state, stream, work)
             } else {
                 push(state, stream, work)
@@ -104,10 +110,21 @@ extern "C" fn cuMemHostAlloc(address: Out<usize>, bytes: usize, _flags: c_uint) 
     address.set(base)
 }
 
+/// The host gives memory back, which is a fault if work may still touch it.
+fn host_takes(state: &mut State, address: u64, bytes: usize) {
+    if let Some(races) = &mut state.races
+        && let Err(race) = races.host_takes((address, bytes), "the host, which gives memory back,")
+    {
+        state.fault(current_device(), INVALID_VALUE, race);
+    }
+}
+
 /// Work that still uses the memory finds other words there: its addresses are never used again.
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeHost(address: usize) -> Code {
-    let Some(bytes) = lock().pinned.remove(&address) else { return INVALID_VALUE };
+    let mut state = lock();
+    let Some(bytes) = state.pinned.remove(&address) else { return INVALID_VALUE };
+    host_takes(&mut state, address as u64, bytes);
     super::c::fill(address, &[0xa5], bytes);
     SUCCESS
 }
@@ -152,7 +169,7 @@ extern "C" fn cuMemcpyDtoHAsync_v2(to: In<u8>, from: u64, bytes: usize, stream: 
         Ok(pinned) => pinned,
         Err(code) => return code,
     };
-    match push(state, stream, Work::Download { to: to.address(), from, bytes }) {
+    match push(state, stream, Work::Download { to: to.address(), from, bytes, pinned }) {
         SUCCESS if !pinned => {
             super::count_wait();
             drain(lock(), stream)
@@ -164,7 +181,7 @@ extern "C" fn cuMemcpyDtoHAsync_v2(to: In<u8>, from: u64, bytes: usize, stream: 
 #[unsafe(no_mangle)]
 extern "C" fn cuMemcpyDtoH_v2(to: In<u8>, from: u64, bytes: usize) -> Code {
     super::count_wait();
-    let work = Work::Download { to: to.address(), from, bytes };
+    let work = Work::Download { to: to.address(), from, bytes, pinned: false };
     match enter().map_or_else(|code| code, |state| push(state, 0, work)) {
         SUCCESS => drain(lock(), 0),
         code => code,

@@ -16,8 +16,10 @@
 //! | `SMLC_SIM_REVERSE` | 1: blocks, warps and lanes take turns from last to first | 0 |
 //! | `SMLC_SIM_UNWRITTEN` | 1: kernels may read memory that nothing has written | 0 |
 //! | `SMLC_SIM_WIPED` | 1: memory that is freed holds only zeros where anything was written | 0 |
+//! | `SMLC_SIM_RACES` | 1: work of two streams on the same bytes, one of which writes, of which neither waits for the other is a fault, in whatever order it is done; so is memory that is given back before work on it | 0 |
+//! | `SMLC_SIM_LAZY` | 1: work is done only when the host waits for it, or for work behind it | 0 |
 //! | `SMLC_SIM_FAIL` | `alloc:N`, `launch:N`, `lost:N`: the N-th allocation (or graph made ready, for lack of memory) or launch fails, the devices are lost from the N-th call on; `graph:N`, `event:N`, `copy:N`: the N-th graph is not made ready, the N-th event does not go, the N-th copy to the host is refused, for no known reason | |
-//! | `SMLC_SIM_PLANT` | a mistake of the program: the N-th time, a stream does not wait for an event (`wait:N`), an event is recorded before what is in line (`record:N`), the host does not wait for a stream or an event (`sync:N`), memory is freed before what is in line (`free:N`) | |
+//! | `SMLC_SIM_PLANT` | a mistake of the program: the N-th time, a stream does not wait for an event (`wait:N`), an event is recorded before what is in line (`record:N`), the host does not wait for a stream or an event (`sync:N`), and what was being copied from memory that is not pinned is anything, memory is freed before launches, copies or fills that are in line (`free:N`), a launch, copy or fill goes to another stream (`stream:N`); where there is an N-th time, that is said on stderr. Where races are looked for only waits count that order something | |
 //! | `SMLC_SIM_VERSION` | the version of CUDA that the driver says it is of | 13000 |
 //! | `SMLC_SIM_INIT` | the code that `cuInit` returns | 0 |
 //! | `SMLC_SIM_CAPABILITY` | the compute capability of the devices, as in `8.0` | 9.0 |
@@ -37,8 +39,10 @@ mod graph;
 mod launch;
 mod memory;
 mod queue;
+mod races;
 mod state;
 mod stream;
+mod work;
 
 use std::ffi::{CString, c_char, c_int};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,6 +203,12 @@ mod exported {
         ALLOCATIONS.with(std::cell::Cell::get)
     }
 
+    /// Does all work that is in line; how many devices have failed by then.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn smlc_sim_finish() -> u64 {
+        queue::finish() as u64
+    }
+
     /// Lets the `count`-th allocation (0), launch (1), graph that is made ready (3), event that goes (4) or copy to the host (5) of the
     /// calling thread from now on fail, or loses the devices for it after so many calls (2); a count of 0 takes the order back. Returns 0, or
     /// 1 if there is no such kind.
@@ -228,7 +238,7 @@ mod exported {
 
 pub use exported::{
     smlc_sim_add_device, smlc_sim_bytes_between_devices, smlc_sim_bytes_staged, smlc_sim_bytes_to_device,
-    smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_instructions, smlc_sim_last_fault, smlc_sim_launches,
-    smlc_sim_part, smlc_sim_synchronisations, smlc_sim_thread_allocations, smlc_sim_thread_calls,
+    smlc_sim_bytes_to_host, smlc_sim_fail, smlc_sim_finish, smlc_sim_instructions, smlc_sim_last_fault,
+    smlc_sim_launches, smlc_sim_part, smlc_sim_synchronisations, smlc_sim_thread_allocations, smlc_sim_thread_calls,
     smlc_sim_thread_copies, smlc_sim_thread_launches, smlc_sim_thread_synchronisations,
 };

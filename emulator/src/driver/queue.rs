@@ -1,75 +1,16 @@
-//! Work on streams, and the order in which it is done.
+//! Streams, and the order in which their work is done.
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::c::{self, Callback};
-use super::codes::{Code, ILLEGAL_ADDRESS, INVALID_HANDLE, INVALID_VALUE, LAUNCH_FAILED, MISALIGNED_ADDRESS, SUCCESS};
-use super::state::{Locked, PROGRESS, State, current_context, device_of};
-use super::{COUNTERS, Counters};
-use crate::error::{Error, Fault};
-use crate::exec::{Launch, Stats};
-use crate::memory::Memory;
-use std::sync::Arc;
-
-use crate::module::Module;
-
-/// A kernel with all that it needs.
-#[derive(Clone)]
-pub(super) struct Kernel {
-    pub module: Arc<Module>,
-    pub name: String,
-    pub grid: [u32; 3],
-    pub block: [u32; 3],
-    pub dynamic: u32,
-    pub params: Vec<Vec<u8>>,
-    /// Ordered to fail.
-    pub doomed: bool,
-}
-
-/// Something to be done on a stream.
-pub(super) enum Work {
-    Alloc(u64),
-    Free(u64),
-    /// From pageable memory, read when the copy was asked for.
-    Upload {
-        to: u64,
-        content: Vec<u8>,
-    },
-    UploadPinned {
-        to: u64,
-        from: usize,
-        bytes: usize,
-    },
-    Download {
-        to: usize,
-        from: u64,
-        bytes: usize,
-    },
-    Copy {
-        to: u64,
-        from: u64,
-        bytes: usize,
-    },
-    /// The same bytes, so many times.
-    Fill {
-        to: u64,
-        value: Vec<u8>,
-        count: usize,
-    },
-    WriteValue {
-        to: u64,
-        value: u32,
-    },
-    Record(usize, u64),
-    Wait(usize, u64),
-    Kernel(Kernel),
-    Callback(Callback),
-}
+use super::codes::{Code, INVALID_HANDLE, LAUNCH_FAILED, SUCCESS};
+use super::races::Standing;
+use super::state::{Injection, Locked, PROGRESS, State, current_context, device_of};
+use super::work::{Work, quick, run};
 
 #[derive(Default)]
 pub(super) struct Stream {
-    pub queue: VecDeque<Work>,
+    /// Each with where it stands, if somebody looks for races.
+    pub queue: VecDeque<(Work, Option<Standing>)>,
     pub context: usize,
     /// A thread is doing a piece of its work.
     pub busy: bool,
@@ -90,35 +31,65 @@ pub(super) fn stream_id(handle: usize) -> usize {
 
 /// Puts work on a stream, and sometimes does a piece of what is ready.
 pub(super) fn push(mut state: Locked, handle: usize, work: Work) -> Code {
-    let id = stream_id(handle);
+    let id = if work.touches() && state.fails(Injection::OtherStream) { current_context() } else { stream_id(handle) };
     let Some(stream) = state.streams.get_mut(&id).filter(|s| !s.closing) else { return INVALID_HANDLE };
     let device = device_of(stream.context);
     let broken = state.broken(device);
     if broken != SUCCESS {
         return broken;
     }
+    let standing = stand(&mut state, id, &work);
     if let Some(stream) = state.streams.get_mut(&id) {
-        stream.queue.push_back(work);
+        stream.queue.push_back((work, standing));
     }
-    if state.draw(4) == 0 {
-        let _ = step(state);
+    if !state.lazy && state.draw(4) == 0 {
+        let _ = step(state, &|_| true);
     }
     SUCCESS
 }
 
+/// Where work stands that is put in line, and what the stream knows from there on.
+fn stand(state: &mut State, id: usize, work: &Work) -> Option<Standing> {
+    let races = state.races.as_mut()?;
+    match work {
+        Work::Record(event, count) => races.record(id, *event, *count),
+        Work::Wait(event, count) => races.wait(Some(id), *event, *count),
+        work => {
+            let standing =
+                races.put(id, matches!(work, Work::Kernel(_) | Work::Copy { .. } | Work::Download { .. }), work.name());
+            state.tell_mistake();
+            return Some(standing);
+        }
+    }
+    None
+}
+
 /// Puts work before what is in line, as a mistake of the program might.
 pub(super) fn push_early(mut state: Locked, handle: usize, work: Work) -> Code {
-    match state.streams.get_mut(&stream_id(handle)) {
+    let id = stream_id(handle);
+    let standing = match (&work, &mut state.races) {
+        (Work::Record(event, count), Some(races)) => {
+            races.record_early(id, *event, *count);
+            None
+        }
+        _ => stand(&mut state, id, &work),
+    };
+    match state.streams.get_mut(&id) {
         Some(stream) => {
-            stream.queue.push_front(work);
+            stream.queue.push_front((work, standing));
             SUCCESS
         }
         None => INVALID_HANDLE,
     }
 }
 
-/// Works until a condition holds, or the device fails.
-pub(super) fn until(mut state: Locked, device: i32, done: impl Fn(&State) -> bool) -> Code {
+/// Works until a condition holds that is up to work of some streams, or the device fails.
+pub(super) fn until(
+    mut state: Locked,
+    device: i32,
+    of: impl Fn(&State) -> Vec<usize>,
+    done: impl Fn(&State) -> bool,
+) -> Code {
     loop {
         let broken = state.broken(device);
         if broken != SUCCESS {
@@ -127,7 +98,9 @@ pub(super) fn until(mut state: Locked, device: i32, done: impl Fn(&State) -> boo
         if done(&state) {
             return SUCCESS;
         }
-        let (after, worked) = step(state);
+        let needed = if state.lazy { needed(&state, of(&state)) } else { BTreeSet::new() };
+        let lazy = state.lazy;
+        let (after, worked) = step(state, &|id| !lazy || needed.contains(&id));
         state = after;
         if worked {
             continue;
@@ -140,22 +113,93 @@ pub(super) fn until(mut state: Locked, device: i32, done: impl Fn(&State) -> boo
     }
 }
 
+/// These streams and those that they wait for.
+fn needed(state: &State, mut of: Vec<usize>) -> BTreeSet<usize> {
+    let mut all = BTreeSet::new();
+    while let Some(id) = of.pop() {
+        if all.insert(id)
+            && let Some((Work::Wait(event, count), _)) = state.streams.get(&id).and_then(|stream| stream.queue.front())
+        {
+            of.extend(recording(state, *event, *count));
+        }
+    }
+    all
+}
+
+/// The host does not wait for these streams as a mistake: what they copy from pageable memory is anything by then.
+pub(super) fn spoil(state: &mut State, streams: &[usize]) {
+    for id in streams {
+        let queue = state.streams.get_mut(id).map(|stream| stream.queue.iter_mut());
+        for (work, _) in queue.into_iter().flatten() {
+            if let Work::Upload { content, .. } = work {
+                content.fill(0xa5);
+            }
+        }
+    }
+}
+
+/// Does everything that is in line; how many devices have failed.
+pub(super) fn finish() -> usize {
+    let mut state = super::state::lock();
+    loop {
+        let (after, worked) = step(state, &|_| true);
+        state = after;
+        if worked {
+            continue;
+        }
+        if !state.streams.values().any(|s| s.busy) {
+            return state.devices.iter().filter(|device| device.broken != SUCCESS).count();
+        }
+        state = state.wait();
+    }
+}
+
+/// The streams on which an event is yet to be recorded for that time.
+pub(super) fn recording(state: &State, event: usize, count: u64) -> Vec<usize> {
+    let records = |work: &Work| matches!(work, Work::Record(other, number) if *other == event && *number >= count);
+    let streams = state.streams.iter();
+    streams.filter(|(_, s)| s.queue.iter().any(|(work, _)| records(work))).map(|(id, _)| *id).collect()
+}
+
 /// Works until a stream has nothing left to do.
 pub(super) fn drain(state: Locked, handle: usize) -> Code {
     let id = stream_id(handle);
     let Some(context) = state.streams.get(&id).map(|s| s.context) else { return INVALID_HANDLE };
-    until(state, device_of(context), |state| state.streams.get(&id).is_none_or(Stream::idle))
+    let idle = |state: &State| state.streams.get(&id).is_none_or(Stream::idle);
+    let code = until(state, device_of(context), |_| vec![id], idle);
+    if code == SUCCESS
+        && let Some(races) = &mut super::state::lock().races
+    {
+        races.host_drained(id);
+    }
+    code
 }
 
-/// Does one piece of work that may be done now, if there is any.
-fn step(mut state: Locked) -> (Locked, bool) {
+/// Works until nothing is left to do on all streams of a context.
+pub(super) fn drain_all(state: Locked, context: usize) -> Code {
+    let of = |state: &State| -> Vec<usize> {
+        state.streams.iter().filter(|(_, s)| s.context == context).map(|(id, _)| *id).collect()
+    };
+    let all = of(&state);
+    let idle = |state: &State| state.streams.values().all(|s| s.context != context || s.idle());
+    let code = until(state, device_of(context), of, idle);
+    if code == SUCCESS
+        && let Some(races) = &mut super::state::lock().races
+    {
+        all.into_iter().for_each(|id| races.host_drained(id));
+    }
+    code
+}
+
+/// Does one piece of work that may be done now on one of these streams, if there is any.
+fn step(mut state: Locked, of: &dyn Fn(usize) -> bool) -> (Locked, bool) {
     let ready: Vec<usize> = state
         .streams
         .iter()
-        .filter(|(_, stream)| !stream.busy && state.broken(device_of(stream.context)) == SUCCESS)
+        .filter(|(id, stream)| of(**id) && !stream.busy && state.broken(device_of(stream.context)) == SUCCESS)
         .filter(|(_, stream)| match stream.queue.front() {
             None => false,
-            Some(Work::Wait(event, count)) => state.events.get(event).is_none_or(|e| e.done >= *count),
+            Some((Work::Wait(event, count), _)) => state.events.get(event).is_none_or(|e| e.done >= *count),
             Some(_) => true,
         })
         .map(|(id, _)| *id)
@@ -165,21 +209,24 @@ fn step(mut state: Locked) -> (Locked, bool) {
     }
     let id = ready[state.draw(ready.len())];
     let Some(stream) = state.streams.get_mut(&id) else { return (state, false) };
-    let (device, work) = (device_of(stream.context), stream.queue.pop_front());
+    let device = device_of(stream.context);
+    let Some((work, standing)) = stream.queue.pop_front() else { return (state, false) };
     stream.busy = true;
     state = match work {
-        Some(Work::Kernel(kernel)) => run(state, device, &kernel),
-        Some(Work::Callback(callback)) => {
+        Work::Kernel(kernel) => run(state, device, &kernel, standing.as_ref()),
+        Work::Callback(callback) => {
             drop(state);
             callback.call();
             super::state::lock()
         }
-        Some(work) => {
-            quick(&mut state, device, work);
+        work => {
+            quick(&mut state, device, work, standing.as_ref());
             state
         }
-        None => state,
     };
+    if let (Some(races), Some(standing)) = (&mut state.races, standing) {
+        races.done(standing);
+    }
     if let Some(stream) = state.streams.get_mut(&id) {
         stream.busy = false;
         if stream.closing && stream.queue.is_empty() {
@@ -188,136 +235,4 @@ fn step(mut state: Locked) -> (Locked, bool) {
     }
     PROGRESS.notify_all();
     (state, true)
-}
-
-/// Runs a kernel; meanwhile others may use the driver.
-fn run(mut state: Locked, device: i32, kernel: &Kernel) -> Locked {
-    if kernel.doomed {
-        state.fault(device, LAUNCH_FAILED, format!("kernel `{}` was ordered to fail", kernel.name));
-        return state;
-    }
-    if state.idle {
-        return state;
-    }
-    let mut memory = Memory::default();
-    for (base, buffer) in &state.buffers {
-        if buffer.live && state.reaches(device, buffer) {
-            let written = (!state.ignore_unwritten).then(|| buffer.written.clone());
-            lend(&mut memory, *base, buffer.bytes as u64, written);
-        }
-    }
-    let reverse = state.reverse;
-    drop(state);
-    let mut launch = Launch { module: &kernel.module, mem: &memory, reverse, stats: Stats::default() };
-    let result = launch.run(&kernel.name, kernel.grid, kernel.block, kernel.dynamic, &kernel.params);
-    Counters::add(&COUNTERS.instructions, launch.stats.instructions);
-    let mut state = super::state::lock();
-    if let Err(error) = result {
-        let code = match &error {
-            Error::Fault(report) => match report.fault {
-                Fault::OutOfBounds { .. } => ILLEGAL_ADDRESS,
-                Fault::Misaligned { .. } => MISALIGNED_ADDRESS,
-                _ => LAUNCH_FAILED,
-            },
-            _ => LAUNCH_FAILED,
-        };
-        state.fault(device, code, error.to_string());
-    }
-    state
-}
-
-#[allow(unsafe_code, reason = "device memory is lent to a kernel by address")]
-fn lend(memory: &mut Memory<'_>, base: u64, bytes: u64, written: Option<Arc<crate::memory::Written>>) {
-    // SAFETY: device memory is never unmapped, and what it holds is any bytes.
-    unsafe { memory.add_raw(base, bytes, written) };
-}
-
-/// Work that is short enough to keep everybody waiting.
-fn quick(state: &mut State, device: i32, work: Work) {
-    let outside = |state: &mut State, what: &str, address: u64, bytes: usize| {
-        state.fault(device, ILLEGAL_ADDRESS, format!("{what} of {bytes} bytes at {address:#x}: no live buffer there"));
-    };
-    match work {
-        Work::Alloc(address) => {
-            if let Some(buffer) = state.buffers.get_mut(&address) {
-                buffer.live = true;
-            }
-        }
-        Work::Free(address) => {
-            if !state.free(address) {
-                state.fault(device, INVALID_VALUE, format!("free of {address:#x}: no live buffer there"));
-            }
-        }
-        Work::Upload { to, content } => match state.buffer(to, content.len()) {
-            Some((base, buffer)) => {
-                c::copy(to as usize, content.as_ptr().expose_provenance(), content.len());
-                buffer.written.mark((to - base) as usize, content.len());
-                Counters::add(&COUNTERS.to_device, content.len() as u64);
-            }
-            None => outside(state, "copy to the device", to, content.len()),
-        },
-        Work::UploadPinned { to, from, bytes } => match state.buffer(to, bytes) {
-            Some((base, buffer)) => {
-                c::copy(to as usize, from, bytes);
-                buffer.written.mark((to - base) as usize, bytes);
-                Counters::add(&COUNTERS.to_device, bytes as u64);
-            }
-            None => outside(state, "copy to the device", to, bytes),
-        },
-        Work::Download { to, from, bytes } => match state.buffer(from, bytes) {
-            Some(_) => {
-                c::copy(to, from as usize, bytes);
-                Counters::add(&COUNTERS.to_host, bytes as u64);
-            }
-            None => outside(state, "copy from the device", from, bytes),
-        },
-        Work::Copy { to, from, bytes } => match (state.buffer(to, bytes), state.buffer(from, bytes)) {
-            (Some((to_base, target)), Some((from_base, source))) => {
-                if target.device != source.device {
-                    Counters::add(&COUNTERS.between_devices, bytes as u64);
-                    // Through memory of the host, which costs time only.
-                    if !state.reaches(device, target) || !state.reaches(device, source) {
-                        Counters::add(&COUNTERS.staged, bytes as u64);
-                    }
-                }
-                c::copy(to as usize, from as usize, bytes);
-                let (to, from) = ((to - to_base) as usize, (from - from_base) as usize);
-                if source.written.holds(from, bytes) {
-                    target.written.mark(to, bytes);
-                } else {
-                    (0..bytes)
-                        .filter(|i| source.written.holds(from + i, 1))
-                        .for_each(|i| target.written.mark(to + i, 1));
-                }
-            }
-            (None, _) => outside(state, "copy", to, bytes),
-            (_, None) => outside(state, "copy", from, bytes),
-        },
-        Work::Fill { to, value, count } => match state.buffer(to, value.len() * count) {
-            Some((base, buffer)) => {
-                c::fill(to as usize, &value, count);
-                buffer.written.mark((to - base) as usize, value.len() * count);
-            }
-            None => outside(state, "fill", to, value.len() * count),
-        },
-        Work::WriteValue { to, value } => {
-            let bytes = value.to_le_bytes();
-            match (state.is_pinned(to as usize, bytes.len()), state.buffer(to, bytes.len())) {
-                (Ok(true), _) => c::fill(to as usize, &bytes, 1),
-                (_, Some((base, buffer))) => {
-                    c::fill(to as usize, &bytes, 1);
-                    buffer.written.mark((to - base) as usize, bytes.len());
-                }
-                _ => outside(state, "write", to, bytes.len()),
-            }
-        }
-        Work::Record(event, count) => {
-            if let Some(event) = state.events.get_mut(&event) {
-                event.done = event.done.max(count);
-                event.at = Some(Instant::now());
-            }
-        }
-        // A wait that is at the front and ready has nothing left to wait for; the rest is not quick.
-        Work::Wait(..) | Work::Kernel(_) | Work::Callback(_) => {}
-    }
 }

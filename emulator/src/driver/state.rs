@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::codes::{Code, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, SUCCESS};
 use super::graph::Graph;
 use super::queue::Stream;
+use super::races::Races;
 use crate::memory::Written;
 use crate::module::Module;
 
@@ -66,6 +67,8 @@ pub(super) enum Injection {
     NoSync,
     /// Memory is freed before what is in line.
     EarlyFree,
+    /// A launch, a copy or a fill goes to another stream.
+    OtherStream,
     /// A copy to the host is refused.
     Copy,
 }
@@ -80,16 +83,17 @@ impl Injection {
         ("event", Injection::Event),
         ("copy", Injection::Copy),
     ];
-    const PLANT: [(&str, Injection); 4] = [
+    const PLANT: [(&str, Injection); 5] = [
         ("wait", Injection::NoWait),
         ("record", Injection::EarlyRecord),
         ("sync", Injection::NoSync),
         ("free", Injection::EarlyFree),
+        ("stream", Injection::OtherStream),
     ];
 }
 
 /// In which call each kind comes, if it is to come.
-type Orders = [u64; 10];
+type Orders = [u64; 11];
 
 #[derive(Default)]
 pub(super) struct State {
@@ -105,6 +109,10 @@ pub(super) struct State {
     pub idle: bool,
     /// Memory that is freed holds nothing but zeros.
     wiped: bool,
+    /// Work is done only when somebody waits for it.
+    pub lazy: bool,
+    /// What is known of races between streams, if they are looked for.
+    pub races: Option<Races>,
     pub buffers: BTreeMap<u64, Buffer>,
     /// Pinned host memory: bytes by address.
     pub pinned: BTreeMap<usize, usize>,
@@ -134,7 +142,7 @@ pub(super) static PROGRESS: Condvar = Condvar::new();
 thread_local! {
     static CONTEXT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     /// What is ordered for calls of this thread.
-    static ORDERS: std::cell::Cell<Orders> = const { std::cell::Cell::new([0; 10]) };
+    static ORDERS: std::cell::Cell<Orders> = const { std::cell::Cell::new([0; 11]) };
 }
 
 /// Orders what comes of calls of this thread; a count of 0 takes the order back.
@@ -228,6 +236,8 @@ impl State {
             ignore_unwritten: number("SMLC_SIM_UNWRITTEN", 0) != 0,
             idle: number("SMLC_SIM_IDLE", 0) != 0,
             wiped: number("SMLC_SIM_WIPED", 0) != 0,
+            lazy: number("SMLC_SIM_LAZY", 0) != 0,
+            races: (number("SMLC_SIM_RACES", 0) != 0).then(Races::default),
             random: number("SMLC_SIM_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             next: 0x10_0000,
             ..State::default()
@@ -245,7 +255,9 @@ impl State {
         state
     }
 
-    /// Whether the call that is being made is the one that was ordered to fail, or to be wrong.
+    /// Whether the call that is being made is the one that was ordered to fail, or to be wrong. Of a mistake that is made so it
+    /// is said, so that who plants it knows that there was a place for it.
+    #[allow(clippy::print_stderr, reason = "a driver's functions return numbers; this is the only place for words")]
     pub fn fails(&mut self, kind: Injection) -> bool {
         let mut mine = ORDERS.get();
         let mut now = false;
@@ -255,7 +267,19 @@ impl State {
             *left = left.saturating_sub(1);
         }
         ORDERS.set(mine);
+        if now && let Some((name, _)) = Injection::PLANT.iter().find(|(_, planted)| *planted == kind) {
+            let place = std::backtrace::Backtrace::force_capture();
+            eprintln!("emulated driver: planted `{name}`\n{place}");
+        }
         now
+    }
+
+    /// Says on stderr if a mistake of `SMLC_SIM_PLANT` has just made a difference to what comes before what.
+    #[allow(clippy::print_stderr, reason = "a driver's functions return numbers; this is the only place for words")]
+    pub fn tell_mistake(&mut self) {
+        if self.races.as_mut().is_some_and(super::races::Races::mistaken) {
+            eprintln!("emulated driver: the planted mistake makes a difference");
+        }
     }
 
     /// A number that is no handle yet.
@@ -289,6 +313,9 @@ impl State {
 
     /// The error of a device that has failed.
     pub fn broken(&self, device: i32) -> Code {
+        if self.fail[Injection::Lost as usize] == 1 {
+            return DEVICE_UNAVAILABLE;
+        }
         usize::try_from(device).ok().and_then(|d| self.devices.get(d)).map_or(SUCCESS, |d| d.broken)
     }
 
@@ -310,6 +337,20 @@ impl State {
         let (base, buffer) = self.buffers.range(..=address).next_back()?;
         let inside = (address - base) as usize;
         (buffer.live && inside <= buffer.bytes && bytes <= buffer.bytes - inside).then_some((*base, buffer))
+    }
+
+    /// Marks bytes of a buffer as written.
+    pub fn mark_written(&self, base: u64, range: std::ops::Range<usize>) {
+        if let Some(buffer) = self.buffers.get(&base) {
+            buffer.written.mark(range.start, range.len());
+        }
+    }
+
+    /// The pinned memory that holds all of these bytes, and how many it has.
+    pub fn pinned_at(&self, address: usize, bytes: usize) -> Option<(usize, usize)> {
+        let (base, length) = self.pinned.range(..=address).next_back()?;
+        let inside = address - base;
+        (inside <= *length && bytes <= length - inside).then_some((*base, *length))
     }
 
     /// Whether host memory is pinned. A range that begins in pinned memory must lie in it.

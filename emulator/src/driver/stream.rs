@@ -10,8 +10,9 @@ use std::ffi::{c_int, c_uint, c_void};
 
 use super::c::{Callback, Out};
 use super::codes::{Code, INVALID_HANDLE, INVALID_VALUE, NOT_READY, SUCCESS, UNKNOWN};
-use super::queue::{Stream, Work, drain, push, push_early, stream_id, until};
-use super::state::{Event, Injection, current_context, current_device, device_of, enter, lock};
+use super::queue::{Stream, drain, push, push_early, recording, spoil, stream_id, until};
+use super::state::{Event, Injection, State, current_context, current_device, device_of, enter, lock};
+use super::work::Work;
 
 fn create(stream: Out<usize>) -> Code {
     let mut state = match enter() {
@@ -54,11 +55,13 @@ extern "C" fn cuStreamSynchronize(stream: usize) -> Code {
     super::count_wait();
     match enter() {
         Ok(mut state) => {
-            if state.fails(Injection::NoSync) {
-                SUCCESS
-            } else {
-                drain(state, stream)
+            let id = stream_id(stream);
+            let matters = state.races.as_ref().is_none_or(|races| !races.is_drained(id));
+            if matters && state.fails(Injection::NoSync) {
+                spoil(&mut state, &[id]);
+                return SUCCESS;
             }
+            drain(state, stream)
         }
         Err(code) => code,
     }
@@ -66,21 +69,37 @@ extern "C" fn cuStreamSynchronize(stream: usize) -> Code {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamQuery(stream: usize) -> Code {
-    let state = match enter() {
+    let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
     };
-    match state.streams.get(&stream_id(stream)) {
+    let id = stream_id(stream);
+    let code = match state.streams.get(&id) {
         None => INVALID_HANDLE,
         Some(there) if state.broken(device_of(there.context)) != SUCCESS => state.broken(device_of(there.context)),
-        Some(there) => {
-            if there.idle() {
-                SUCCESS
-            } else {
-                NOT_READY
-            }
-        }
+        Some(there) if there.idle() => SUCCESS,
+        Some(_) => NOT_READY,
+    };
+    if code == SUCCESS
+        && let Some(races) = &mut state.races
+    {
+        races.host_drained(id);
     }
+    code
+}
+
+/// Whether this is the wait for an event, by the host or on a stream, that is left out as a mistake. If races are looked for, only
+/// those count that order something.
+fn is_left_out(state: &mut State, by: Option<usize>, event: usize, count: u64) -> bool {
+    let orders = state.races.as_ref().is_none_or(|races| !races.is_known(by, event, count));
+    let left_out = orders && state.fails(if by.is_some() { Injection::NoWait } else { Injection::NoSync });
+    if let Some(races) = &mut state.races
+        && (left_out || races.is_early(event, count))
+    {
+        races.miss(by, event, count);
+    }
+    state.tell_mistake();
+    left_out
 }
 
 #[unsafe(no_mangle)]
@@ -90,7 +109,10 @@ extern "C" fn cuStreamWaitEvent(stream: usize, event: usize, _flags: c_uint) -> 
         Err(code) => return code,
     };
     let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
-    if state.fails(Injection::NoWait) { SUCCESS } else { push(state, stream, Work::Wait(event, recorded)) }
+    if is_left_out(&mut state, Some(stream_id(stream)), event, recorded) {
+        return SUCCESS;
+    }
+    push(state, stream, Work::Wait(event, recorded))
 }
 
 /// To memory of a device, or to pinned memory, which has one name for the host and the devices.
@@ -150,30 +172,39 @@ extern "C" fn cuEventSynchronize(event: usize) -> Code {
         Err(code) => return code,
     };
     let Some(recorded) = state.events.get(&event).map(|e| e.recorded) else { return INVALID_HANDLE };
-    if state.fails(Injection::NoSync) {
+    if is_left_out(&mut state, None, event, recorded) {
+        let streams = recording(&state, event, recorded);
+        spoil(&mut state, &streams);
         return SUCCESS;
     }
-    until(state, current_device(), |s| s.events.get(&event).is_none_or(|e| e.done >= recorded))
+    let done = |s: &State| s.events.get(&event).is_none_or(|e| e.done >= recorded);
+    let code = until(state, current_device(), |s| recording(s, event, recorded), done);
+    if code == SUCCESS
+        && let Some(races) = &mut lock().races
+    {
+        races.wait(None, event, recorded);
+    }
+    code
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn cuEventQuery(event: usize) -> Code {
-    let state = match enter() {
+    let mut state = match enter() {
         Ok(state) => state,
         Err(code) => return code,
     };
     let broken = state.broken(current_device());
-    match state.events.get(&event) {
-        None => INVALID_HANDLE,
-        Some(_) if broken != SUCCESS => broken,
-        Some(e) => {
-            if e.done >= e.recorded {
-                SUCCESS
-            } else {
-                NOT_READY
-            }
-        }
+    let Some((done, recorded)) = state.events.get(&event).map(|e| (e.done, e.recorded)) else { return INVALID_HANDLE };
+    if broken != SUCCESS {
+        return broken;
     }
+    if done < recorded {
+        return NOT_READY;
+    }
+    if let Some(races) = &mut state.races {
+        races.wait(None, event, recorded);
+    }
+    SUCCESS
 }
 
 /// The time that the emulator took, which says nothing of a GPU.
