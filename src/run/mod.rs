@@ -81,6 +81,14 @@ impl RunError {
         RunError::Device { cause, place }
     }
 
+    /// A device's failure before it computes anything: with the place that would have been the first.
+    #[must_use]
+    pub fn before(plan: &Plan, cause: BackendError) -> RunError {
+        let first = plan.rounds.iter().flat_map(|round| &round.steps).find_map(|step| plan.place(step.span));
+        let place = first.map(|place| format!(" (before {place})")).unwrap_or_default();
+        RunError::Device { cause, place }
+    }
+
     /// A device's failure somewhere between two places of the model.
     #[must_use]
     pub fn between(plan: &Plan, cause: BackendError, spans: [Span; 2]) -> RunError {
@@ -96,7 +104,7 @@ impl RunError {
     #[must_use]
     pub fn room(plan: &Plan, party: Party, cause: BackendError) -> RunError {
         if !matches!(cause, BackendError::Memory { .. }) {
-            return RunError::device(plan, cause, None);
+            return RunError::before(plan, cause);
         }
         let place = plan.place(memory(plan).at[party.index()]);
         let place = place.map_or(" (most of it for the inputs)".to_string(), |p| format!(" (most of it at {p})"));

@@ -109,7 +109,7 @@ fn serve<B: Backend>(
 ) -> Result<(), RunError> {
     let me = mesh.me();
     let net = |cause| RunError::net(plan, cause, None);
-    let refused = |error| RunError::device(plan, error, None);
+    let refused = |error| RunError::before(plan, error);
     let own = give_key(mesh).map_err(net)?;
     let keys = take_key(mesh, own).map_err(net)?;
     let device = device(me, keys).map_err(refused)?;
@@ -236,7 +236,10 @@ fn take_inputs<'p, B: Backend>(
 /// Fills an input's buffers.
 fn load<B: Backend>(session: &mut Session<'_, B>, plan: &Plan, input: &Input, payload: &[u8]) -> Result<(), RunError> {
     for (id, share) in owner::accept(plan, input, session.party(), payload)? {
-        session.load(id, &mut |words| share.fill(words)).map_err(|e| RunError::device(plan, e, reader(plan, id)))?;
+        session.load(id, &mut |words| share.fill(words)).map_err(|e| match reader(plan, id) {
+            Some(line) => RunError::device(plan, e, Some(line)),
+            None => RunError::before(plan, e),
+        })?;
     }
     Ok(())
 }

@@ -135,7 +135,7 @@ impl<'p, B: Backend> Session<'p, B> {
     /// If the device fails.
     pub fn again(&mut self, keys: [StreamKey; 2]) -> Result<(), RunError> {
         let rekeyed = self.backend.rekey(keys);
-        rekeyed.map_err(|e| self.located(RunError::device(self.plan, e, None)))?;
+        rekeyed.map_err(|e| self.located(RunError::before(self.plan, e)))?;
         self.taken.clear();
         for id in (0..self.held.len()).map(|at| BufId(at as u32)) {
             if self.held[id.index()] && !self.fresh[id.index()] {

@@ -36,6 +36,37 @@ fn failures_name_the_line() {
     assert!(found.contains("the GPU is out of memory; fewer inputs at a time take less"), "{found}");
 }
 
+/// Whenever a GPU is lost, from when it has been opened: all that run on it stop, with the line where there is one.
+#[test]
+fn a_lost_gpu_is_told_whenever_it_goes() {
+    if !is_emulated() {
+        return;
+    }
+    for (device, step) in [("cuda", 37), ("cpu,cuda,cpu", 29)] {
+        let (mut opened, mut lines) = (0, BTreeSet::new());
+        for call in (2..).step_by(step) {
+            let fails = format!("lost:{call}");
+            let arguments = ["run", MODEL, "--take", "1", "--device", device];
+            let (code, out, err) = smlc(&arguments, &[("SMLC_SIM_FAIL", &fails)]);
+            if code == Some(0) {
+                break;
+            }
+            assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{device}, {fails}: {err}");
+            assert!(
+                err.contains("CUDA_ERROR_DEVICE_UNAVAILABLE") || err.contains("the GPU was lost"),
+                "{fails}: {err}"
+            );
+            if err.contains(" stopped: ") {
+                let (_, place) =
+                    err.split_once("small_digits.sml:").unwrap_or_else(|| panic!("{fails}: no line: {err}"));
+                opened += 1;
+                lines.insert(place.split(':').next().unwrap().to_string());
+            }
+        }
+        assert!(opened > 5 && lines.len() > 1, "{device}: {opened} runs, lines {lines:?}");
+    }
+}
+
 /// Parties on GPUs of one process learn of a failure when the host next waits, which is at the end: the lines are those of what
 /// was put in line together with the launch that failed.
 #[test]
