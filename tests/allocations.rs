@@ -132,8 +132,16 @@ fn no_thread_allocates_in_later_rounds() {
     let _heap = dhat::Profiler::builder().testing().build();
     let large = "owners a, b;\nfixed(int = 16, frac = 16);\n\
         entry f(x: fix[384, 512] from a, y: fix[512, 512] from b) -> fix[384, 512] to a { matmul(x, y) }\n";
+    // Bits that move as bits, windows of more places and images of more columns than are added up at a time.
+    let moves = "owners a, b;\nfixed(int = 16, frac = 16);\n\
+        entry f(x: fix[40, 30] from a, y: fix[40, 30] from b) -> bool[30, 80] to a { transpose(concat(x > y, x < y, axis = 0), [1, 0]) }\n";
+    let windows = "owners a, b;\nfixed(int = 16, frac = 16);\nuse nn::{avg_pool, convolve};\n\
+        entry f(x: fix[1, 3, 9, 300] from a, w: fix[3, 1, 7, 7] from b) -> fix[1, 3, 4, 150] to a {\n\
+        avg_pool(convolve(x, w, pad = 3, groups = 3), 2)\n}\n";
     let plans = [
         ("large", plan_of("large.sml", large.to_string())),
+        ("moves", plan_of("moves.sml", moves.to_string())),
+        ("windows", plan_of("windows.sml", windows.to_string())),
         ("lenet", example("lenet.sml")),
         ("residual", example("residual.sml")),
         ("alexnet", example("alexnet_cifar.sml")),

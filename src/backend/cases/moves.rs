@@ -14,7 +14,8 @@ pub(super) fn cases() -> Vec<Case> {
         let name = format!("concat: {outer} times {chunks:?}");
         cases.push(Case::new(name, Kernel::Concat { outer, chunks }, dense(ins), vec![total]));
     }
-    for (outer, chunks, planes) in [(1, vec![128, 65], 3), (7, vec![3, 0, 11], 1), (64, vec![1, 1], 2), (1, vec![1], 1)]
+    for (outer, chunks, planes) in
+        [(1, vec![128, 65], 3), (3, vec![70, 129], 2), (7, vec![3, 0, 11], 1), (64, vec![1, 1], 2), (1, vec![1], 1)]
     {
         let ins: Vec<_> = chunks.iter().filter(|c| **c > 0).map(|chunk| bits(outer * chunk, planes)).collect();
         let chunks: Vec<usize> = chunks.into_iter().filter(|c| *c > 0).collect();
@@ -53,6 +54,7 @@ pub(super) fn cases() -> Vec<Case> {
         ([5, 7, 7], [7, 7], [1, 1], [0, 0]),
         ([1, 5, 65], [2, 3], [1, 4], [1, 2]),
         ([2, 2, 3], [3, 5], [1, 1], [2, 4]),
+        ([2, 3, 600], [2, 301], [1, 40], [0, 150]),
     ];
     for ([planes, h, w], size, stride, pad) in pools {
         let window = Window::new(size, stride, pad);

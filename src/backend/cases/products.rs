@@ -72,6 +72,7 @@ pub(super) fn cases() -> Vec<Case> {
         ([2, 5, 6, 70], 5, dilated([1, 4], [1, 3], [0, 1], [1, 7]), 5),
         ([1, 1, 5, 5], 2, dilated([2, 2], [1, 1], [0, 0], [4, 4]), 1),
         ([5, 4, 7, 7], 64, window([3, 3], [1, 1], [1, 1]), 1),
+        ([1, 3, 9, 10], 3, window([7, 7], [1, 1], [3, 3]), 3),
     ];
     for (image, o, window, groups) in convolutions {
         for pairs in [1, 2] {

@@ -1,7 +1,5 @@
 //! Convolution of each channel by itself: too shallow to pack, so the image is walked once per position of the window.
 
-use smallvec::SmallVec;
-
 use super::conv::Geometry;
 use super::factor::Words;
 use super::gemm::{SHARED, Workspace};
@@ -9,6 +7,9 @@ use super::isa::{Isa, TileTask};
 use super::products::{Direct, Products};
 use super::simd::{GROUP, Simd};
 use super::threads::each_part;
+
+/// Places of a window that are added up in registers, one after the other.
+const TAPS: usize = 32;
 
 /// Adds the convolutions of `(image, weight)` pairs, whose groups have one channel, to `out`.
 pub(super) fn add(
@@ -84,20 +85,25 @@ impl TileTask for Channels<'_, '_> {
         room.clear();
         room.resize(geometry.padded[0] * lines.row(), 0);
         let window = &geometry.window;
-        let offsets: SmallVec<[usize; 32]> = (0..window.size[0])
-            .flat_map(|y| (0..window.size[1]).map(move |x| (y * window.dilation[0], x * window.dilation[1])))
-            .map(|(y, x)| y * lines.row() + lines.column(x))
-            .collect();
-        let mut taps: SmallVec<[(usize, u64); 32]> = SmallVec::new();
+        let offset = |tap: usize| {
+            let [y, x] = [tap / window.size[1] * window.dilation[0], tap % window.size[1] * window.dilation[1]];
+            y * lines.row() + lines.column(x)
+        };
+        let places = window.size[0] * window.size[1];
         for (channel, out) in (first..).zip(out.chunks_exact_mut(geometry.outputs * geometry.pixels())) {
             for (image, weights) in pairs {
                 lay_out(geometry, &lines, *image, channel, room);
                 for (output, out) in out.chunks_exact_mut(geometry.pixels()).enumerate() {
-                    let weight = (channel % geometry.groups * geometry.outputs + output) * offsets.len();
-                    taps.clear();
-                    taps.extend(offsets.iter().enumerate().map(|(i, offset)| (*offset, weights.word(weight + i))));
-                    for (y, out) in out.chunks_exact_mut(geometry.result[1]).enumerate() {
-                        row(products, &room[y * window.stride[0] * lines.row()..], &taps, out);
+                    let weight = (channel % geometry.groups * geometry.outputs + output) * places;
+                    for begin in (0..places).step_by(TAPS) {
+                        let mut taps = [(0, 0); TAPS];
+                        let taps = &mut taps[..TAPS.min(places - begin)];
+                        for (i, tap) in taps.iter_mut().enumerate() {
+                            *tap = (offset(begin + i), weights.word(weight + begin + i));
+                        }
+                        for (y, out) in out.chunks_exact_mut(geometry.result[1]).enumerate() {
+                            row(products, &room[y * window.stride[0] * lines.row()..], taps, out);
+                        }
                     }
                 }
             }

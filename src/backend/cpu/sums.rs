@@ -1,10 +1,11 @@
 //! Sums along an axis and over windows.
 
-use smallvec::SmallVec;
-
 use super::isa::{Isa, Task};
 use super::{Input, Output};
 use crate::graph::Window;
+
+/// Columns of an image whose sums are kept while windows are added up.
+const PIECE: usize = 256;
 
 /// `outs[0][o, i] = sum over a of ins[0][o, a, i]`.
 pub(super) fn axis(isa: Isa, [axis, inner]: [usize; 2], ins: &[Input<'_>], outs: &mut [Output<'_>]) {
@@ -67,18 +68,23 @@ impl Task for SumPool<'_> {
     fn run(self) {
         let [h, w] = self.size;
         let [result_h, result_w] = self.result;
-        // Columns of a window are added first, whole rows at a time, then runs of the resulting row.
-        let mut row: SmallVec<[u64; 256]> = SmallVec::from_elem(0, w);
+        // Columns of windows are added first, a piece of whole rows at a time, then runs of the resulting row.
+        let mut sums = [0; PIECE];
         for (image, out) in self.words.chunks_exact(h * w).zip(self.out.chunks_exact_mut(result_h * result_w)) {
             for (y, out) in out.chunks_exact_mut(result_w).enumerate() {
-                row.fill(0);
                 let (top, bottom) = clip(self.window, self.size, 0, y);
-                for line in image[top * w..bottom * w].chunks_exact(w) {
-                    accumulate(&mut row, line);
-                }
-                for (x, out) in out.iter_mut().enumerate() {
-                    let (left, right) = clip(self.window, self.size, 1, x);
-                    *out = total(&row[left..right]);
+                for first in (0..w).step_by(PIECE) {
+                    let end = w.min(first + PIECE);
+                    let sums = &mut sums[..end - first];
+                    sums.fill(0);
+                    for line in image[top * w..bottom * w].chunks_exact(w) {
+                        accumulate(sums, &line[first..end]);
+                    }
+                    for (x, out) in out.iter_mut().enumerate() {
+                        let (left, right) = clip(self.window, self.size, 1, x);
+                        let (left, right) = (left.clamp(first, end), right.clamp(first, end));
+                        *out = out.wrapping_add(total(&sums[left - first..right - first]));
+                    }
                 }
             }
         }
