@@ -130,11 +130,13 @@ fn runs(device: impl Fn(Party, [StreamKey; 2]) -> (Box<dyn Backend>, bool)) {
     }
 }
 
-/// Runs as above, and all that is in line behind them.
+/// Runs as above; in a process of its own ([`with`]), where no other test has work or devices that fail, also all that is in line
+/// behind them.
 fn settled(device: impl Fn(Party, [StreamKey; 2]) -> (Box<dyn Backend>, bool)) {
-    let before = counter("smlc_sim_finish");
     runs(device);
-    assert_eq!(counter("smlc_sim_finish"), before, "devices failed");
+    if std::env::var_os("SMLC_SIM_RACES").is_some() {
+        assert_eq!(counter("smlc_sim_finish"), 0, "devices failed");
+    }
 }
 
 #[test]
@@ -155,7 +157,10 @@ fn a_party_on_a_gpu_between_processors() {
 #[test]
 fn parties_on_two_gpus() {
     let gpus = gpus();
-    let Some(pair) = gpus.first() else { return };
+    let Some(pair) = gpus.first() else {
+        assert!(!is_emulated(), "the emulated driver has as many as are wanted");
+        return;
+    };
     settled(|party, keys| (Box::new(Cuda::new(&pair[usize::from(party != Party(0))], party, &keys).unwrap()), true));
 }
 
@@ -218,6 +223,7 @@ fn mistakes_of_the_host_are_noticed() {
                 let accounted = outcome.noticed || is_harmless(kind, &outcome.said);
                 assert!(accounted, "{test}: {kind}:{place} is not noticed\n{}", outcome.said);
             }
+            assert!(places > 0 && (noticed > 0 || !all), "{test}, {kind}: {noticed} of {places} places");
             let told = format!("{test}, {kind}: {noticed} of {places} places noticed, no mistake at the others");
             let _ = writeln!(std::io::stdout(), "{told}");
         }
