@@ -81,7 +81,7 @@ impl RunError {
         RunError::Device { cause, place }
     }
 
-    /// A device's failure before it computes anything: with the place that would have been the first.
+    /// A device's failure before a run computes anything: with the plan's first place.
     #[must_use]
     pub fn before(plan: &Plan, cause: BackendError) -> RunError {
         let first = plan.rounds.iter().flat_map(|round| &round.steps).find_map(|step| plan.place(step.span));

@@ -3,8 +3,9 @@
 //!
 //! What comes before what is kept as vector clocks: each stream counts its work and knows how far it has to come after the others,
 //! by events, and by what the host had waited for when it put work in line. That is known as soon as work is put in line, whenever
-//! it is done. All threads of the host count as one, which may hide a race between parties that only threads order, and never makes
-//! one up. (The way is FastTrack's: Flanagan and Freund, 2009.)
+//! it is done. All threads of the host count as one, and launches of a graph as one after the other, which may hide a race. One is
+//! made up only where memory is given back after a stream was destroyed for which the host had not waited. What is kept grows with
+//! a run: this is for short ones. (The way is FastTrack's: Flanagan and Freund, 2009.)
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! An NVIDIA GPU as a device: buffers stay in its memory from the first share to the last result.
 //!
 //! A party's launches go into one queue (a CUDA stream), messages from and to the host into another; the host waits for neither
-//! but to hand over inputs and keys, to send a message over a network or to read a result. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
+//! but to hand over inputs and keys, to send a message over a network or to read a result, or where memory that stays in place is still being copied from. Words are those of the processor, bit for bit, so that parties with and without a GPU run together.
 //!
 //! ```text
 //! gpu      the driver, the kernels, a launch
