@@ -6,6 +6,7 @@ mod command;
 mod device;
 mod failures;
 mod gpu_check;
+mod line;
 mod mistakes;
 mod networks;
 mod peers;
