@@ -31,7 +31,10 @@ pub(super) fn stream_id(handle: usize) -> usize {
 
 /// Puts work on a stream, and sometimes does a piece of what is ready.
 pub(super) fn push(mut state: Locked, handle: usize, work: Work) -> Code {
-    let id = if work.touches() && state.fails(Injection::OtherStream) { current_context() } else { stream_id(handle) };
+    // For a copy to pageable memory the driver itself waits, on the stream that was meant.
+    let waited = matches!(work, Work::Download { pinned: false, .. });
+    let strays = work.touches() && !waited && state.fails(Injection::OtherStream);
+    let id = if strays { current_context() } else { stream_id(handle) };
     let Some(stream) = state.streams.get_mut(&id).filter(|s| !s.closing) else { return INVALID_HANDLE };
     let device = device_of(stream.context);
     let broken = state.broken(device);
